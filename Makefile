@@ -1,0 +1,83 @@
+# `make up` runs the whole system on this machine; `make test` proves it. `make help` lists the rest.
+
+DEPLOYMENT ?= local
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/.ready
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PYTHONDONTWRITEBYTECODE := 1
+# Questions and paths reach the shell through the environment, so that any character is safe.
+export Q FILE DEPLOYMENT
+
+python := $(VENV)/bin/python
+# For the embedded AWS, a command runs against its endpoint; for any other, with your credentials.
+against := $(if $(filter local,$(DEPLOYMENT)),$(python) -m local exec --)
+file = deployments/$(DEPLOYMENT).yaml
+
+.PHONY: help setup up ask add documents down status clean test test-fast lint bench synth deploy destroy
+
+help: ## List what can be made.
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(READY) ## Build .venv with all that is needed, from pinned and hashed versions.
+
+$(READY): requirements/uv.txt requirements/dev.txt package-lock.json lambdas/rag/requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "Python 3.11 or newer is needed; name it: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "Python lacks its venv module; on Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
+	@echo "Setting up; the first time this downloads about 400 MB." && began=$$SECONDS && \
+	  { [ -x $(python) ] || $(PYTHON) -m venv $(VENV); } && \
+	  $(python) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt && \
+	  $(python) -m uv pip sync --quiet --require-hashes requirements/dev.txt && \
+	  npm ci --silent --no-audit --no-fund && \
+	  $(python) -c 'from stacks.components.bundle import bundle; bundle("rag")' && \
+	  touch $@ && echo "set up in $$((SECONDS - began)) s"
+
+up: setup ## Run the whole system here: deploy, add the sample documents, ask a question.
+	@$(python) -m local up
+
+ask: setup ## Ask: make ask Q="..."
+	@[ -n "$$Q" ] || { echo 'usage: make ask Q="your question"'; exit 2; }
+	@$(against) $(python) -m sustainability ask $(file) "$$Q"
+
+add: setup ## Add a document or a folder: make add FILE=...
+	@[ -n "$$FILE" ] || { echo 'usage: make add FILE=path/to/document.md'; exit 2; }
+	@$(against) $(python) -m sustainability add $(file) "$$FILE"
+
+documents: setup ## List the documents and what became of them.
+	@$(against) $(python) -m sustainability documents $(file)
+
+down: setup ## Stop the embedded AWS; what it knows is kept.
+	@$(python) -m local down
+
+status: setup ## Say what runs here.
+	@$(python) -m local status
+
+clean: ## Stop everything and forget everything, downloads included.
+	@if [ -x $(python) ]; then $(python) -m local clean; fi
+	@rm -rf $(VENV) node_modules .local .build cdk.out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+test: lint ## Run every gate: style, types, unit, infrastructure, end to end.
+	@$(python) -m pytest tests
+
+test-fast: setup ## Run unit and infrastructure tests, without the embedded AWS.
+	@$(python) -m pytest tests/unit tests/infrastructure
+
+lint: setup ## Check style and types.
+	@ruff check . && ruff format --check . && mypy
+
+bench: setup ## Measure, and print tables.
+	@$(python) -m benchmarks
+
+synth: setup ## Write the CloudFormation templates of DEPLOYMENT to cdk.out.
+	@node_modules/.bin/cdk synth --quiet --no-notices --context deployment=$(DEPLOYMENT)
+
+deploy: setup ## Deploy DEPLOYMENT to your account, after showing what changes.
+	@$(python) -m sustainability deploy $(file)
+
+destroy: setup ## Take DEPLOYMENT away again.
+	@$(python) -m sustainability destroy $(file)
