@@ -1,0 +1,1 @@
+"""The embedded AWS: everything the stacks need, on a laptop."""
