@@ -1,0 +1,154 @@
+"""The manifest: one DynamoDB row per document, with what of it is in the index.
+
+Every chunk id that can be in the index stands in exactly one of a row's lists: `chunks` are known
+to be there, `pending` may be there and belong there, `stale` may be there and must go. `etag` is
+set only while the row is settled, that is while the index holds `chunks` and nothing else. So a
+writer that dies at any moment leaves a row from which the next one can finish.
+
+One more row, `INDEX_ROW`, holds the version of the index. It counts up after each change, so that
+answers which rest on an older state are not given again.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rag.clients import translated
+from rag.errors import Unavailable
+
+Value = str | int | Sequence[str] | None
+
+MAX_CHUNKS = 5_000
+"""Chunks per document: a row lists at most twice as many ids, 24 bytes each, of its 400 KB."""
+
+INDEX_ROW = "#index"
+"""Ingest refuses a document of this name."""
+
+# After the time the function may still run, before another may take over.
+_LEASE_MARGIN_S = 60
+
+
+class LeaseHeld(Unavailable):
+    """Another writer is at work on this document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A claimed row. `etag` is empty while unsettled; `pending` is None when no write began."""
+
+    document: str
+    lease: str
+    etag: str
+    pipeline: str
+    chunks: list[str]
+    pending: list[str] | None
+    stale: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The documents table (partition key `document`)."""
+
+    client: Any
+    table: str
+    clock: Callable[[], float] = time.time
+
+    def claim(self, document: str, *, seconds: float) -> Row:
+        """Take the document's lease for the `seconds` this writer may live, and read its row.
+
+        Raises `LeaseHeld`. The lease outlives the writer's process, so a writer that died cannot
+        come back to write under someone else's lease.
+        """
+        lease, now = uuid.uuid4().hex, self.clock()
+        values = self._update(
+            document,
+            {"lease": lease, "lease_until": int(now + seconds + _LEASE_MARGIN_S)},
+            condition="attribute_not_exists(#lease_until) OR #lease_until < :now",
+            values={":now": int(now)},
+            returned="ALL_NEW",
+        )
+        return Row(
+            document=document,
+            lease=lease,
+            etag=values.get("etag", ""),
+            pipeline=values.get("pipeline", ""),
+            chunks=values.get("chunks", []),
+            pending=values.get("pending"),
+            stale=values.get("stale", []),
+        )
+
+    def save(self, row: Row, attributes: Mapping[str, Value]) -> None:
+        """Set attributes (None removes) while the lease is ours. Raises `LeaseHeld`."""
+        self._update(
+            row.document,
+            {**attributes, "updated_at": int(self.clock())},
+            condition="#lease = :held",
+            values={":held": row.lease},
+        )
+
+    def release(self, row: Row, attributes: Mapping[str, Value] | None = None) -> None:
+        """Set attributes and give the lease back. Raises `LeaseHeld`."""
+        self.save(row, {**(attributes or {}), "lease": None, "lease_until": None})
+
+    def bump_index_version(self, *, delay_s: float) -> None:
+        """Count up. Searches see the change in `delay_s` (`visible_at`, seconds of the epoch)."""
+        with translated("documents table"):
+            self.client.update_item(
+                TableName=self.table,
+                Key={"document": {"S": INDEX_ROW}},
+                UpdateExpression="SET #visible_at = :visible_at ADD #version :one",
+                ExpressionAttributeNames={"#visible_at": "visible_at", "#version": "version"},
+                ExpressionAttributeValues={
+                    ":visible_at": _encode(int(self.clock() + delay_s)),
+                    ":one": _encode(1),
+                },
+            )
+
+    def _update(
+        self,
+        document: str,
+        attributes: Mapping[str, Value],
+        *,
+        condition: str,
+        values: Mapping[str, Value],
+        returned: str = "NONE",
+    ) -> dict[str, Any]:
+        changes = {name: value for name, value in attributes.items() if value is not None}
+        removals = attributes.keys() - changes.keys()
+        expression = "SET " + ", ".join(f"#{name} = :{name}" for name in changes)
+        if removals:
+            expression += " REMOVE " + ", ".join(f"#{name}" for name in removals)
+        bound = {**{f":{name}": value for name, value in changes.items()}, **values}
+        with translated("documents table"):
+            try:
+                answer = self.client.update_item(
+                    TableName=self.table,
+                    Key={"document": {"S": document}},
+                    UpdateExpression=expression,
+                    ConditionExpression=condition,
+                    ExpressionAttributeNames={f"#{name}": name for name in {*attributes, "lease"}},
+                    ExpressionAttributeValues={key: _encode(v) for key, v in bound.items()},
+                    ReturnValues=returned,
+                )
+            except self.client.exceptions.ConditionalCheckFailedException:
+                raise LeaseHeld("another writer is at work on this document") from None
+        return {name: _decode(value) for name, value in answer.get("Attributes", {}).items()}
+
+
+def _encode(value: Value) -> dict[str, Any]:
+    if isinstance(value, str):
+        return {"S": value}
+    if isinstance(value, int):
+        return {"N": str(value)}
+    return {"L": [{"S": item} for item in value or ()]}
+
+
+def _decode(value: Mapping[str, Any]) -> Any:
+    ((kind, content),) = value.items()
+    if kind == "L":
+        return [item["S"] for item in content]
+    return int(content) if kind == "N" else content

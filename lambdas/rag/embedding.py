@@ -1,0 +1,80 @@
+"""Text to unit vectors, by Amazon Titan Text Embeddings V2 or Cohere Embed on Bedrock."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rag import tokens
+from rag.clients import translated
+
+Vector = list[float]
+
+_COHERE_BATCH = 96
+"""Texts per call (Bedrock user guide, model-parameters-embed)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Embedder:
+    """Embeds through a Bedrock runtime client; `concurrency` bounds parallel calls."""
+
+    client: Any
+    model: str
+    dimensions: int
+    concurrency: int = 1
+
+    def query(self, text: str) -> tuple[Vector, int]:
+        """Return the vector of a question, and the tokens it took."""
+        vectors, count = self._embed([text], "search_query")
+        return vectors[0], count
+
+    def documents(self, texts: Sequence[str]) -> tuple[list[Vector], int]:
+        """Return the vectors of passages in their order, and the tokens they took."""
+        size = _COHERE_BATCH if self._is_cohere else 1
+        batches = [texts[at : at + size] for at in range(0, len(texts), size)]
+        with ThreadPoolExecutor(self.concurrency) as pool:
+            results = list(pool.map(lambda batch: self._embed(batch, "search_document"), batches))
+        return [v for vectors, _ in results for v in vectors], sum(count for _, count in results)
+
+    @property
+    def _is_cohere(self) -> bool:
+        return "cohere.embed" in self.model
+
+    def _embed(
+        self, texts: Sequence[str], purpose: Literal["search_query", "search_document"]
+    ) -> tuple[list[Vector], int]:
+        body: dict[str, Any]
+        if self._is_cohere:
+            body = {"texts": texts, "input_type": purpose, "embedding_types": ["float"]}
+            if "embed-v4" in self.model:  # the older ones have one size, 1,024
+                body["output_dimension"] = self.dimensions
+        else:
+            body = {"inputText": texts[0], "dimensions": self.dimensions, "normalize": True}
+        with translated("embedding model"):
+            response = self.client.invoke_model(modelId=self.model, body=json.dumps(body))
+            answer = json.loads(response["body"].read())
+        if self._is_cohere:
+            # Cohere's body has no usage; Bedrock counts in a header.
+            headers = response["ResponseMetadata"]["HTTPHeaders"]
+            count = int(
+                headers.get("x-amzn-bedrock-input-token-count")
+                or sum(tokens.estimate(text) for text in texts)
+            )
+            vectors = answer["embeddings"]["float"]
+        else:
+            vectors, count = [answer["embedding"]], answer["inputTextTokenCount"]
+        return [self._unit(vector) for vector in vectors], count
+
+    def _unit(self, vector: Vector) -> Vector:
+        """Length 1, so that the inner product the index computes is the cosine."""
+        if len(vector) != self.dimensions:
+            raise ValueError(
+                f"{self.model} returned {len(vector)} dimensions, "
+                f"EMBEDDING_DIMENSIONS is {self.dimensions}"
+            )
+        length = math.hypot(*vector)
+        return [number / length for number in vector]

@@ -1,0 +1,148 @@
+"""The knowledge index: what is written to it and how it is asked.
+
+Both searches of a question travel in one `_msearch`; they are fused in `retrieval`, the same way
+on a serverless collection, a domain and a laptop, without a search pipeline to keep.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rag.embedding import Vector
+from rag.errors import Unavailable
+from rag.opensearch import OpenSearch, OpenSearchError
+
+# A NextGen collection refreshes every ten seconds; two more for clocks that disagree.
+_REFRESH_S = 12
+_BULK_BYTES = 4_000_000
+_SOURCE = ["document", "title", "section", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A chunk as found by a search."""
+
+    id: str
+    document: str
+    title: str
+    section: str
+    text: str
+
+    @property
+    def source(self) -> str:
+        """Title and heading path, which often begins with the title."""
+        if self.section.startswith(self.title):
+            return self.section
+        return f"{self.title}: {self.section}" if self.section else self.title
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Both result lists, best first, and the cosine of the nearest vector (-1: none found)."""
+
+    lexical: list[Passage]
+    semantic: list[Passage]
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """The index of one deployment."""
+
+    store: OpenSearch
+    index: str
+
+    def search(
+        self, question: str, vector: Vector, filters: Mapping[str, Sequence[str]], candidates: int
+    ) -> Found:
+        """Find the best `candidates` by words, and by meaning, of what the filters let through."""
+        where = [{"terms": {field: list(values)}} for field, values in filters.items()]
+        words = {
+            "multi_match": {
+                "query": question,
+                "fields": ["text", "section^0.5"],  # by the golden set: not 1, not 2
+                "type": "most_fields",
+            }
+        }
+        nearest: dict[str, Any] = {"vector": vector, "k": candidates}
+        if where:
+            nearest["filter"] = {"bool": {"filter": where}}
+        queries: list[dict[str, Any]] = [
+            {"bool": {"must": [words], "filter": where}},
+            {"knn": {"embedding": nearest}},
+        ]
+        lines: list[Any] = []
+        for query in queries:
+            lines += [{}, {"size": candidates, "_source": _SOURCE, "query": query}]
+        answer = self.store.request("POST", f"/{self.index}/_msearch", _ndjson(lines), lines=True)
+        lexical, semantic = (_hits(response) for response in answer["responses"])
+        return Found(
+            lexical=[_passage(hit) for hit in lexical],
+            semantic=[_passage(hit) for hit in semantic],
+            similarity=max((cosine(hit["_score"]) for hit in semantic), default=-1.0),
+        )
+
+    def write(self, chunks: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+        """Index chunks by id. Writing the same chunk again changes nothing."""
+        self._bulk([{"index": {"_id": id_}}, source] for id_, source in chunks)
+
+    def delete(self, ids: Iterable[str]) -> None:
+        """Delete chunks by id; those that are gone already do not matter."""
+        self._bulk([{"delete": {"_id": id_}}] for id_ in ids)
+
+    def make_visible(self) -> float:
+        """Let searches see what was written. Returns the seconds until they surely do."""
+        try:
+            self.store.request("POST", f"/{self.index}/_refresh")
+        except OpenSearchError:  # OpenSearch Serverless has no such operation: it does so itself
+            return _REFRESH_S
+        return 0
+
+    def _bulk(self, actions: Iterable[list[Any]]) -> None:
+        batch = ""
+        for action in actions:
+            lines = _ndjson(action)
+            if batch and len(batch) + len(lines) > _BULK_BYTES:
+                self._send(batch)
+                batch = ""
+            batch += lines
+        if batch:
+            self._send(batch)
+
+    def _send(self, batch: str) -> None:
+        answer = self.store.request("POST", f"/{self.index}/_bulk", batch, lines=True)
+        for item in answer["items"]:
+            (result,) = item.values()
+            status = result["status"]
+            if status == 429 or status >= 500:
+                raise Unavailable(f"knowledge store: status {status} for a chunk")
+            if status >= 400 and "error" in result:
+                raise OpenSearchError(status, result["error"]["type"])
+
+
+def cosine(score: float) -> float:
+    """Tell the inner product of unit vectors from a k-NN score in space `innerproduct`.
+
+    OpenSearch scores it 1 + x for x ≥ 0 and 1 / (1 - x) below, so that no score is negative.
+    """
+    return score - 1 if score >= 1 else 1 - 1 / score
+
+
+def _ndjson(lines: Iterable[Any]) -> str:
+    return "".join(json.dumps(line) + "\n" for line in lines)
+
+
+def _hits(response: Mapping[str, Any]) -> list[dict[str, Any]]:
+    status = response.get("status", 200)
+    if status == 429 or status >= 500:
+        raise Unavailable(f"knowledge store: status {status} for a search")
+    if "error" in response:
+        raise OpenSearchError(status, response["error"]["type"])
+    return list(response["hits"]["hits"])
+
+
+def _passage(hit: Mapping[str, Any]) -> Passage:
+    return Passage(id=hit["_id"], **{field: hit["_source"][field] for field in _SOURCE})

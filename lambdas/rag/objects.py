@@ -1,0 +1,71 @@
+"""The documents bucket, and the dead-letter queue for what cannot be indexed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rag.clients import translated
+from rag.errors import Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An object's current state. `read` downloads its content, `close` does without."""
+
+    etag: str
+    size: int
+    read: Callable[[], bytes]
+    close: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """One bucket."""
+
+    client: Any
+    bucket: str
+
+    def get(self, document: str) -> Source | None:
+        """Return the object, or None when there is none.
+
+        One request: S3 sends the metadata ahead, and the content is not read unless asked for.
+        Without permission to list the bucket S3 hides a missing object behind "access denied".
+        """
+        with translated("documents bucket"):
+            try:
+                answer = self.client.get_object(Bucket=self.bucket, Key=document)
+            except self.client.exceptions.NoSuchKey:
+                return None
+        body = answer["Body"]
+        return Source(answer["ETag"].strip('"'), answer["ContentLength"], body.read, body.close)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetters:
+    """The queue for what cannot be indexed."""
+
+    client: Any
+    queue_url: str
+    bucket: str
+
+    def send(self, subject: str, rejection: Rejected) -> None:
+        """Report a document key, or a message that names none, with the reason."""
+        reason, message = (
+            {"DataType": "String", "StringValue": "".join(filter(str.isprintable, text))}
+            for text in (rejection.reason, rejection.message)
+        )
+        body = {
+            "bucket": self.bucket,
+            "document": subject,
+            "reason": rejection.reason,
+            "message": rejection.message,
+        }
+        with translated("dead-letter queue"):
+            self.client.send_message(
+                QueueUrl=self.queue_url,
+                MessageBody=json.dumps(body),
+                MessageAttributes={"reason": reason, "message": message},
+            )

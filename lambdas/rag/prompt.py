@@ -1,0 +1,83 @@
+"""The prompt: system and user text from a versioned template, with passages as data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rag.knowledge import Passage
+
+# What opens or closes a part of the prompt, however it is spaced or spelled.
+_DELIMITER = re.compile(r"<(?=\s*/?\s*(?:passages?|question)\b)", re.IGNORECASE)
+_WORD = re.compile(r"\w+")
+_LEAK_WORDS = 8
+_CITATION = re.compile(r"\s*\[(\d+(?:\s*[,;]\s*\d+)*)\]")
+
+NO_ANSWER = "NO_ANSWER"
+"""What the template asks the generator to say when the passages do not hold the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A template. `fingerprint` changes with any change of its text, versioned or not."""
+
+    version: str
+    system: str
+    template: str
+    fingerprint: str
+
+    @classmethod
+    def parse(cls, config: Mapping[str, Any]) -> Prompt:
+        """Read the fields of a LangChain prompt file; the system text is in its metadata."""
+        metadata = config["metadata"]
+        text = json.dumps([metadata["system"], config["template"]])
+        return cls(
+            version=str(metadata["version"]),
+            system=metadata["system"],
+            template=config["template"],
+            fingerprint=hashlib.sha256(text.encode()).hexdigest(),
+        )
+
+    def user(self, question: str, passages: Sequence[Passage]) -> str:
+        """Fill in the user text. No passage and no question can open or close a part of it."""
+        shown = "\n".join(
+            f'<passage number="{number}" source="{_attribute(passage.source)}">\n'
+            f"{_as_data(passage.text)}\n</passage>"
+            for number, passage in enumerate(passages, start=1)
+        )
+        return self.template.format(passages=shown, question=_as_data(question))
+
+    def is_leaked_by(self, answer: str) -> bool:
+        """Whether eight words of the system text stand in the answer in their order."""
+        secret = _WORD.findall(self.system.casefold())
+        said = " ".join(_WORD.findall(answer.casefold()))
+        return any(
+            " ".join(secret[start : start + _LEAK_WORDS]) in said
+            for start in range(len(secret) - _LEAK_WORDS + 1)
+        )
+
+
+def cite(answer: str, passages: int) -> tuple[str, set[int]]:
+    """Drop citations of passages that do not exist; return the answer and the numbers it cites."""
+    cited: set[int] = set()
+
+    def keep(match: re.Match[str]) -> str:
+        numbers = [int(number) for number in re.split(r"\s*[,;]\s*", match[1])]
+        valid = [number for number in numbers if 1 <= number <= passages]
+        cited.update(valid)
+        space = match[0][: match[0].index("[")]
+        return f"{space}[{', '.join(map(str, valid))}]" if valid else ""
+
+    return _CITATION.sub(keep, answer).strip(), cited
+
+
+def _attribute(text: str) -> str:
+    return _as_data(" ".join(text.split())).replace('"', "'")
+
+
+def _as_data(text: str) -> str:
+    return _DELIMITER.sub("&lt;", text)

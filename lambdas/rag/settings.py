@@ -1,0 +1,181 @@
+"""The functions' settings, read once from the environment.
+
+Everything is required: the stack states every value, and a missing one is an error here rather
+than a silent default somewhere else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, get_args, get_type_hints
+
+from rag.errors import SettingsError
+from rag.footprint import Footprint
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class KnowledgeSettings:
+    """Where the index is. `service` is the SigV4 service name, `aoss` or `es`."""
+
+    endpoint: str
+    service: str
+    index: str
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingSettings:
+    """The model that turns text into unit vectors of `dimensions` numbers."""
+
+    model: str
+    dimensions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one answer may use (`ANSWER_SETTINGS`).
+
+    `temperature`, `top_p` and `top_k` are not sent when null. `passages` and `context_tokens`
+    bound the prompt, `candidates` each of the two searches; `minimum_similarity` is a cosine.
+    """
+
+    max_tokens: int
+    temperature: float | None
+    top_p: float | None
+    top_k: int | None
+    context_tokens: int
+    passages: int
+    candidates: int
+    minimum_similarity: float
+    cache_hours: float
+    question_characters: int
+    deadline_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class IngestLimits:
+    """How documents are cut and embedded (`INGEST_SETTINGS`)."""
+
+    chunk_tokens: int
+    overlap_tokens: int
+    max_document_mb: float
+    embedding_concurrency: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSettings:
+    """Settings of the answer function."""
+
+    knowledge: KnowledgeSettings
+    embedding: EmbeddingSettings
+    generator_model: str
+    answers_table: str
+    documents_table: str
+    limits: Limits
+    footprint: Footprint
+    deployment: str
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str]) -> AnswerSettings:
+        """Read the settings. Raises `SettingsError` naming the variable at fault."""
+        return cls(
+            knowledge=_knowledge(environ),
+            embedding=_embedding(environ),
+            generator_model=_text(environ, "GENERATOR_MODEL"),
+            answers_table=_text(environ, "ANSWERS_TABLE"),
+            documents_table=_text(environ, "DOCUMENTS_TABLE"),
+            limits=_record(environ, "ANSWER_SETTINGS", Limits),
+            footprint=_footprint(environ),
+            deployment=_text(environ, "DEPLOYMENT"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSettings:
+    """Settings of the ingest function."""
+
+    knowledge: KnowledgeSettings
+    embedding: EmbeddingSettings
+    documents_bucket: str
+    documents_table: str
+    dead_letter_queue_url: str
+    limits: IngestLimits
+    footprint: Footprint
+    deployment: str
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str]) -> IngestSettings:
+        """Read the settings. Raises `SettingsError` naming the variable at fault."""
+        limits = _record(environ, "INGEST_SETTINGS", IngestLimits)
+        if not 0 <= 2 * limits.overlap_tokens <= limits.chunk_tokens:
+            raise SettingsError("INGEST_SETTINGS: overlap_tokens: at most half of chunk_tokens")
+        return cls(
+            knowledge=_knowledge(environ),
+            embedding=_embedding(environ),
+            documents_bucket=_text(environ, "DOCUMENTS_BUCKET"),
+            documents_table=_text(environ, "DOCUMENTS_TABLE"),
+            dead_letter_queue_url=_text(environ, "DEAD_LETTER_QUEUE_URL"),
+            limits=limits,
+            footprint=_footprint(environ),
+            deployment=_text(environ, "DEPLOYMENT"),
+        )
+
+
+def _knowledge(environ: Mapping[str, str]) -> KnowledgeSettings:
+    service = _text(environ, "KNOWLEDGE_SERVICE")
+    if service not in ("aoss", "es"):
+        raise SettingsError(f"KNOWLEDGE_SERVICE: must be aoss or es, is {service!r}")
+    return KnowledgeSettings(
+        endpoint=_text(environ, "KNOWLEDGE_ENDPOINT"),
+        service=service,
+        index=_text(environ, "KNOWLEDGE_INDEX"),
+    )
+
+
+def _embedding(environ: Mapping[str, str]) -> EmbeddingSettings:
+    dimensions = _text(environ, "EMBEDDING_DIMENSIONS")
+    if not dimensions.isdecimal():
+        raise SettingsError(f"EMBEDDING_DIMENSIONS: must be a whole number, is {dimensions!r}")
+    return EmbeddingSettings(_text(environ, "EMBEDDING_MODEL"), int(dimensions))
+
+
+def _footprint(environ: Mapping[str, str]) -> Footprint:
+    try:
+        return Footprint.parse(_json(environ, "FOOTPRINT"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise SettingsError(f"FOOTPRINT: {error}") from error
+
+
+def _text(environ: Mapping[str, str], name: str) -> str:
+    value = environ.get(name, "").strip()
+    if not value:
+        raise SettingsError(f"{name}: not set")
+    return value
+
+
+def _json(environ: Mapping[str, str], name: str) -> Any:
+    try:
+        return json.loads(_text(environ, name))
+    except ValueError as error:
+        raise SettingsError(f"{name}: not JSON: {error}") from error
+
+
+def _record(environ: Mapping[str, str], name: str, kind: type[T]) -> T:
+    values, hints = _json(environ, name), get_type_hints(kind)
+    if not isinstance(values, dict):
+        raise SettingsError(f"{name}: must be a JSON object")
+    for key in values.keys() ^ hints.keys():
+        raise SettingsError(f"{name}: {key}: {'missing' if key in hints else 'unknown'}")
+    for key, hint in hints.items():
+        allowed = get_args(hint) or (hint,)
+        value = values[key]
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not (
+            (is_number and (float in allowed or (int in allowed and isinstance(value, int))))
+            or (value is None and type(None) in allowed)
+        ):
+            raise SettingsError(f"{name}: {key}: must be {hint}, is {value!r}")
+    return kind(**values)

@@ -1,0 +1,132 @@
+"""``python -m local``: the embedded AWS on this machine, and the main job from start to answer."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from local.embedded import PORTS, EmbeddedAws, Progress, stopping_on_failure
+from sustainability.console import status_line
+from sustainability.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[1]
+DEPLOYMENT = ROOT / "deployments" / "local.yaml"
+SAMPLES = ROOT / "samples" / "documents"
+QUESTION = "How many NeuronCores does ml.inf2.xlarge have?"
+
+
+def main() -> int:
+    """Run one command; return its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="<command>")
+    for function in (up, serve, down, status, clean):
+        described = commands.add_parser(function.__name__, help=function.__doc__)
+        described.set_defaults(run=function)
+    within = commands.add_parser("exec", help="run a command against the embedded AWS")
+    within.add_argument("command", nargs=argparse.REMAINDER)
+    within.set_defaults(run=None)
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        embedded = EmbeddedAws(ROOT / ".local", _ports())
+        if options.run:
+            options.run(embedded)
+        else:
+            _execute(embedded, options.command)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; nothing runs that did not run before", file=sys.stderr)
+        return 130
+    return 0
+
+
+def up(embedded: EmbeddedAws) -> None:
+    """Start everything, deploy, add the sample documents and ask a question."""
+    with _step("servers") as progress:
+        fresh = embedded.start(progress)
+    with stopping_on_failure(embedded.state, fresh):
+        os.environ.update(embedded.environment())
+        with _step("deployment") as progress:
+            embedded.deploy(DEPLOYMENT, progress)
+        from sustainability.account import Account, collect
+        from sustainability.commands.ask import describe
+        from sustainability.deployment import Deployment
+
+        account, files = Account(Deployment.load(DEPLOYMENT)), collect([SAMPLES])
+        with _step("documents") as progress:
+            uploaded = account.add(files)
+            account.wait_until_settled(uploaded, seconds=300, progress=progress)
+        with _step("question") as progress:
+            answer = account.ask(QUESTION, progress=progress)
+    print(
+        f"\n{len(files)} documents are in, {len(uploaded)} of them new or changed.\n\n"
+        f"Question: {QUESTION}\n\n{describe(answer)}\n\n"
+        'Try next:\n  make ask Q="How much does LoRA shrink the number of trained parameters?"\n'
+        "  make add FILE=path/to/your-document.md\n  make down"
+    )
+
+
+def serve(embedded: EmbeddedAws) -> None:
+    """Start the servers, and deploy nothing."""
+    with status_line() as progress:
+        embedded.start(progress)
+    status(embedded)
+
+
+def down(embedded: EmbeddedAws) -> None:
+    """Stop the servers; what is deployed and indexed stays for the next time."""
+    print(f"stopped: {', '.join(embedded.stop()) or 'nothing ran'}")
+
+
+def status(embedded: EmbeddedAws) -> None:
+    """Say what runs."""
+    running = embedded.running()
+    for name in embedded.ports:
+        server = running.get(name)
+        print(f"{name:10} {f'{server.url}  (process {server.pid})' if server else 'stopped'}")
+
+
+def clean(embedded: EmbeddedAws) -> None:
+    """Stop the servers and forget all that they kept."""
+    embedded.forget()
+
+
+def _execute(embedded: EmbeddedAws, command: list[str]) -> None:
+    command = command[1:] if command[:1] == ["--"] else command
+    if not command:
+        raise UserError("usage: python -m local exec -- <command>")
+    try:
+        os.execvpe(command[0], command, embedded.environment())
+    except OSError as error:
+        raise UserError(f"{command[0]}: {error.strerror}") from error
+
+
+def _ports() -> dict[str, int]:
+    ports = {}
+    for name, default in PORTS.items():
+        variable = f"{name.upper()}_PORT"
+        text = os.environ.get(variable) or str(default)
+        if not text.isdigit() or not 0 < int(text) < 65536:
+            raise UserError(f"{variable}={text}: a port is a number from 1 to 65535")
+        ports[name] = int(text)
+    return ports
+
+
+@contextmanager
+def _step(name: str) -> Iterator[Progress]:
+    began = time.monotonic()
+    with status_line() as show:
+        yield lambda text: show(f"{name}: {text}")
+    print(f"{name:10} ready in {time.monotonic() - began:5.1f} s", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,186 @@
+"""Alarms evaluate as in CloudWatch: by dimensions, M out of N, missing data, metric math.
+
+The emulator looks at a metric's name alone, only when a datapoint arrives, and knows no
+metric math. Rules:
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
+Windows slide and end now, as in AWS, where they move by a minute or by ten seconds; here they
+move with every tick, so that nobody waits for a clock. AWS also looks a little further back
+than the evaluation periods when data is missing; here it does not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import operator
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ministack.core.responses import (
+    _request_account_id,
+    _request_region,
+    get_account_id,
+    get_region,
+)
+from ministack.services import cloudwatch
+from ministack.services.cloudformation import provisioners
+
+from local.cloudformation import Behaviour, Properties
+from local.metric_math import Series, Value, evaluate
+
+_LOGGER = logging.getLogger(__name__)
+_TICK_SECONDS = 1.0
+_BREACHES: dict[str, Callable[[float, float], bool]] = {
+    "GreaterThanOrEqualToThreshold": operator.ge,
+    "GreaterThanThreshold": operator.gt,
+    "LessThanOrEqualToThreshold": operator.le,
+    "LessThanThreshold": operator.lt,
+}
+
+
+def state(
+    breaching: Sequence[bool | None], *, datapoints_to_alarm: int, missing: str, current: str
+) -> str:
+    """Return the alarm's state after `breaching`, oldest first; None is missing data.
+
+    `missing` is the alarm's TreatMissingData, `current` its state so far.
+    """
+    filler = {"breaching": True, "notBreaching": False}.get(missing)
+    seen = [filler if point is None else point for point in breaching]
+    if seen.count(True) >= datapoints_to_alarm:
+        return "ALARM"
+    if False in seen:
+        return "OK"
+    if missing == "ignore":
+        return current
+    if True not in seen:
+        return "INSUFFICIENT_DATA"
+    # One breach, then silence: AWS waits until as many periods passed as an alarm needs.
+    return "ALARM" if len(seen) - seen.index(True) >= datapoints_to_alarm else current
+
+
+async def watch(on_tick: Callable[[], None]) -> None:
+    """Call `on_tick`, then evaluate every alarm, once a second until cancelled."""
+    while True:
+        await asyncio.sleep(_TICK_SECONDS)
+        on_tick()
+        evaluate_all(time.time())
+
+
+def replace_evaluation() -> None:
+    """Leave the evaluation to `watch`, and let templates declare alarms on metric math."""
+    cloudwatch._evaluate_alarm = lambda alarm: None
+    record = provisioners._cw_metric_alarm_record
+
+    def record_with_metrics(name: str, props: Mapping[str, Any]) -> dict[str, Any]:
+        if not props.get("Metrics"):
+            plain: dict[str, Any] = record(name, props)
+            return plain
+        stand_in = {"Threshold": 0, **props, "Metrics": None, "MetricName": "-", "Namespace": "-"}
+        alarm: dict[str, Any] = record(name, stand_in)
+        return alarm | {"Metrics": props["Metrics"], "MetricName": None, "Namespace": None}
+
+    provisioners._cw_metric_alarm_record = record_with_metrics
+
+
+def composite_behaviour() -> Behaviour:
+    """Composite alarms of templates exist in the emulator's CloudWatch, which evaluates them."""
+
+    def attributes(physical_id: str, props: Properties) -> dict[str, Any]:
+        place = f"{get_region()}:{get_account_id()}"
+        return {"Arn": f"arn:aws:cloudwatch:{place}:alarm:{physical_id}"}
+
+    def put(physical_id: str, props: Properties) -> None:
+        request = {**props, "AlarmName": physical_id}
+        _succeed(cloudwatch._put_composite_alarm({}, request, False, True))
+
+    def delete(physical_id: str, props: Properties) -> None:
+        _succeed(cloudwatch._delete_alarms({}, {"AlarmNames": [physical_id]}, False, True))
+
+    return Behaviour(attributes=attributes, create=put, update=put, delete=delete)
+
+
+def _succeed(response: tuple[int, Any, bytes]) -> None:
+    status, _, body = response
+    if status >= 400:
+        raise ValueError(json.loads(body)["message"])
+
+
+def evaluate_all(now: float) -> None:
+    """Bring every alarm into the state that its metrics give it at `now`, epoch seconds."""
+    for (account, region, _), alarm in list(cloudwatch._alarms._data.items()):
+        _request_account_id.set(account)
+        _request_region.set(region)
+        try:
+            _evaluate(alarm, now)
+        except Exception as problem:  # one odd alarm must not stop the others
+            _report_once(alarm, str(problem) or repr(problem))
+
+
+def _report_once(alarm: dict[str, Any], problem: str) -> None:
+    reason = f"Not evaluated by the embedded AWS: {problem}"
+    if alarm["StateReason"] != reason:
+        _LOGGER.warning("Alarm %s: %s", alarm["AlarmName"], reason)
+        alarm["StateReason"] = reason
+
+
+def _evaluate(alarm: Mapping[str, Any], now: float) -> None:
+    breaches = _BREACHES.get(alarm["ComparisonOperator"])
+    if breaches is None:
+        raise ValueError(f"the comparison {alarm['ComparisonOperator']}")
+    values = _values(alarm, now)
+    periods = int(alarm["EvaluationPeriods"])
+    new = state(
+        [None if value is None else breaches(value, alarm["Threshold"]) for value in values],
+        datapoints_to_alarm=int(alarm.get("DatapointsToAlarm") or periods),
+        missing=alarm["TreatMissingData"],
+        current=alarm["StateValue"],
+    )
+    if new == alarm["StateValue"]:
+        return
+    reason = f"{alarm['ComparisonOperator']} {alarm['Threshold']} in {periods} periods: {values}"
+    change = {"AlarmName": alarm["AlarmName"], "StateValue": new, "StateReason": reason}
+    data = {"evaluatedDatapoints": [{"value": value} for value in values if value is not None]}
+    cloudwatch._set_alarm_state({}, change | {"StateReasonData": json.dumps(data)}, False, True)
+
+
+def _values(alarm: Mapping[str, Any], now: float) -> Series:
+    periods = int(alarm["EvaluationPeriods"])
+    if not alarm.get("Metrics"):
+        statistic = alarm.get("ExtendedStatistic") or alarm["Statistic"]
+        return _series(alarm, statistic, int(alarm["Period"]), periods, now)
+    queries = {query["Id"]: query for query in alarm["Metrics"]}
+
+    def series_of(query: Mapping[str, Any]) -> Series:
+        if metric := query.get("MetricStat"):
+            period = int(metric["Period"])
+            return _series(metric["Metric"], metric["Stat"], period, periods, now)
+        names = queries.keys() & set(re.findall(r"\w+", query["Expression"]))
+        used = {name: series_of(queries[name]) for name in names}
+        return evaluate(query["Expression"], used, periods)
+
+    return series_of(next(query for query in queries.values() if query.get("ReturnData", True)))
+
+
+def _series(
+    metric: Mapping[str, Any], statistic: str, period: int, periods: int, now: float
+) -> Series:
+    """Return the metric's statistic in each period, the one that ends now last."""
+    dimensions = cloudwatch._dims_from_list(metric.get("Dimensions") or [])
+    key = (metric["Namespace"], metric["MetricName"], cloudwatch._dims_key(dimensions))
+    buckets: list[list[Any]] = [[] for _ in range(periods)]
+    for point in cloudwatch._metrics.get(key) or []:
+        age = (now - point["Timestamp"]) // period
+        if 0 <= age < periods:
+            buckets[-1 - int(age)].append(point)
+    return [_statistic(points, statistic) for points in buckets]
+
+
+def _statistic(points: list[Any], statistic: str) -> Value:
+    if not points:
+        return None
+    value: Value = cloudwatch._stat_value(cloudwatch._calc_stats(points), statistic, points)
+    return value

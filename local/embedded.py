@@ -1,0 +1,148 @@
+"""The embedded AWS as one thing: three servers, started, found again and stopped together."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from local import processes
+from local.processes import Server
+from sustainability.errors import UserError
+
+Progress = Callable[[str], None]
+
+PORTS: Mapping[str, int] = {"opensearch": 9200, "models": 4567, "emulator": 4566}
+_READY = {
+    # Without the wait it answers 200 while it still recovers what it knew before.
+    "opensearch": "/_cluster/health?wait_for_status=yellow&timeout=2s",
+    "models": "/health",
+    "emulator": "/_ministack/health",
+}
+
+
+@dataclass(frozen=True)
+class EmbeddedAws:
+    """OpenSearch, the models and the emulator, all on the loopback interface.
+
+    Parameters
+    ----------
+    state
+        Folder for what they keep, and for their logs.
+    ports
+        A port for each of the three.
+    """
+
+    state: Path
+    ports: Mapping[str, int]
+
+    def start(self, progress: Progress) -> list[Server]:
+        """Start those servers that do not run yet, wait until they are ready, return them.
+
+        Raises
+        ------
+        UserError
+            If one cannot start; what this call had started is stopped again.
+        """
+        self.state.mkdir(parents=True, exist_ok=True)
+        fresh: list[Server] = []
+        with stopping_on_failure(self.state, fresh):
+            for name, command in self._commands().items():
+                if processes.find(self.state, name) is None:
+                    port = self.ports[name]
+                    options = ["--port", str(port), "--state", str(self.state / name)]
+                    command = [sys.executable, "-m", *command, *options]
+                    fresh.append(processes.start(self.state, name, command, port=port))
+            for server in fresh:
+                processes.wait_until_ready(
+                    self.state, server, _READY[server.name], seconds=600, progress=progress
+                )
+        return fresh
+
+    def running(self) -> dict[str, Server]:
+        """Return the servers that run, by name."""
+        found = {name: processes.find(self.state, name) for name in self.ports}
+        return {name: server for name, server in found.items() if server}
+
+    def stop(self) -> list[str]:
+        """Stop what runs; return the names."""
+        running = self.running()
+        for name in reversed(running):
+            processes.stop(self.state, running[name])
+        return list(running)
+
+    def forget(self) -> None:
+        """Stop everything, and forget what is deployed, indexed and stored."""
+        self.stop()
+        shutil.rmtree(self.state, ignore_errors=True)
+
+    def environment(self) -> dict[str, str]:
+        """Return this process's environment, with AWS being the embedded one.
+
+        Raises
+        ------
+        UserError
+            If it does not run.
+        """
+        emulator = self.running().get("emulator")
+        if emulator is None:
+            raise UserError("the embedded AWS does not run; start it with `make up`")
+        binaries = Path(sys.executable).parent
+        return {
+            **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+            "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}",
+            "AWS_ENDPOINT_URL": emulator.url,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            # A profile of the user's must never send this to a real account.
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "NO_PROXY": "127.0.0.1,localhost",
+        }
+
+    def deploy(self, deployment: Path, progress: Progress) -> None:
+        """Deploy with the real CDK CLI, as ``make deploy`` does to an account.
+
+        Raises
+        ------
+        UserError
+            If it fails, with the end of what the CLI said.
+        """
+        self._cdk("deploy", deployment, progress)
+
+    def destroy(self, deployment: Path, progress: Progress) -> None:
+        """Destroy with the real CDK CLI, as ``make destroy`` does in an account."""
+        self._cdk("destroy", deployment, progress)
+
+    def _cdk(self, verb: str, deployment: Path, progress: Progress) -> None:
+        processes.run(
+            [sys.executable, "-m", "sustainability", verb, str(deployment), "--yes"],
+            environment=self.environment(),
+            log=self.state / "logs" / f"{verb}.log",
+            progress=progress,
+        )
+
+    def _commands(self) -> dict[str, list[str]]:
+        urls = {name: f"http://127.0.0.1:{port}" for name, port in self.ports.items()}
+        places = ["--opensearch", urls["opensearch"], "--models", urls["models"]]
+        return {
+            "opensearch": ["local.opensearch", "serve"],
+            "models": ["local.models"],
+            "emulator": ["local.emulator", *places],
+        }
+
+
+@contextmanager
+def stopping_on_failure(state: Path, servers: list[Server]) -> Iterator[None]:
+    """Stop these servers if the block is left by an error or an interruption."""
+    try:
+        yield
+    except BaseException:
+        for server in servers:
+            processes.stop(state, server)
+        raise

@@ -1,0 +1,162 @@
+"""Start the embedded AWS: MiniStack, with what our stacks need and it lacks.
+
+It serves on the loopback interface until SIGTERM or SIGINT, keeps its state between runs, and is
+ready when GET /_ministack/health answers. GET /_local/resources lists what exists.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
+
+_HOST = "127.0.0.1"
+_ROOT = Path(__file__).resolve().parents[1]
+# Functions inherit the emulator's environment: it must hold nothing that AWS would not give them.
+_KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LOG_LEVEL")
+
+
+def main() -> None:
+    """Parse the command line, prepare this process, serve."""
+    parser = argparse.ArgumentParser(prog="python -m local.emulator", description=__doc__)
+    parser.add_argument("--port", type=int, default=4566)
+    parser.add_argument("--state", type=Path, required=True, help="folder that keeps the state")
+    parser.add_argument("--opensearch", required=True, help="URL of the OpenSearch server")
+    parser.add_argument("--models", required=True, help="URL of the Bedrock and SageMaker stand-in")
+    args = parser.parse_args()
+    _require_free(args.port)
+    state: Path = args.state.resolve()
+    running = state / "running"
+    if running.exists():
+        print("The embedded AWS did not stop cleanly last time: it starts empty.", file=sys.stderr)
+        for kept in ("services", "objects"):
+            shutil.rmtree(state / kept, ignore_errors=True)
+    _prepare_environment(args.port, state, args.models)
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(_serve(args.port, state, args.opensearch.rstrip("/"), running))
+    # An orderly exit would wait for every thread, and a custom resource may wait for an hour.
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError:
+            sys.exit(f"Port {port} is taken: stop what listens there, or choose another --port.")
+
+
+def _prepare_environment(port: int, state: Path, models_url: str) -> None:
+    """Set what MiniStack reads at import and what the functions see; forget the rest."""
+    kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    temporary = state / "tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    os.environ.clear()
+    os.environ.update(
+        kept,
+        AUTH="true",  # signatures and IAM policies are enforced
+        TMPDIR=str(temporary),
+        GATEWAY_PORT=str(port),
+        PERSIST_STATE="1",
+        STATE_DIR=str(state / "services"),
+        S3_PERSIST="1",
+        S3_DATA_DIR=str(state / "objects"),
+        IOT_MTLS_ENABLED="0",
+        SFTP_ENABLED="0",
+        AWS_ENDPOINT_URL=f"http://{_HOST}:{port}",
+        AWS_ENDPOINT_URL_BEDROCK_RUNTIME=models_url,
+        AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME=models_url,
+        AWS_ACCESS_KEY_ID="test",
+        AWS_SECRET_ACCESS_KEY="test",
+        AWS_EC2_METADATA_DISABLED="true",
+        # Where the CDK's own Node functions find the AWS SDK that Lambda's runtime has.
+        NODE_PATH=str(_ROOT / "node_modules"),
+        AWS_CONFIG_FILE=os.devnull,
+        AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+    )
+
+
+async def _serve(port: int, state: Path, opensearch_url: str, running: Path) -> None:
+    # MiniStack reads its environment when it is imported.
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+    from ministack.core import lambda_runtime
+
+    from local import alarms, service_metrics
+
+    _extend(state, opensearch_url)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    config = Config()
+    config.bind = [f"{_HOST}:{port}"]
+    watch = asyncio.create_task(alarms.watch(service_metrics.publish_queue_depths))
+    running.touch()
+    await serve(_application, config, shutdown_trigger=stop.wait)
+    watch.cancel()
+    lambda_runtime.reset()
+    if not _deploying():
+        running.unlink()
+
+
+def _extend(state: Path, opensearch_url: str) -> None:
+    from local import (
+        alarms,
+        cloudformation,
+        emf,
+        ministack_patches,
+        search_index,
+        service_metrics,
+    )
+
+    cloudformation.register(
+        {
+            **search_index.behaviours(opensearch_url),
+            "AWS::CloudWatch::CompositeAlarm": alarms.composite_behaviour(),
+        }
+    )
+    ministack_patches.apply(runtime=state / "runtime", opensearch_url=opensearch_url)
+    alarms.replace_evaluation()
+    emf.forward_log_events()
+    service_metrics.publish_lambda_metrics()
+    service_metrics.publish_api_metrics()
+
+
+def _deploying() -> bool:
+    """Tell whether a deployment was cut off: no later run could end or roll back its stack."""
+    from ministack.services import cloudformation
+
+    stacks = cloudformation._stacks._data.values()
+    return any(stack["StackStatus"].endswith("_IN_PROGRESS") for stack in stacks)
+
+
+async def _application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    """MiniStack's ASGI application, and our listing beside it."""
+    from ministack import app
+
+    from local.inventory import resources
+
+    if scope["type"] != "http" or scope["path"] != "/_local/resources":
+        await app.app(scope, receive, send)
+        return
+    body = json.dumps(resources()).encode()
+    headers = [(b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+if __name__ == "__main__":
+    main()

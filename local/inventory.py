@@ -1,0 +1,52 @@
+"""What exists in the embedded AWS, so that a test can say that nothing was left behind."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from ministack.services import cloudformation
+
+from local.cloudformation import RECORDS
+
+# Resource type, and where MiniStack keeps what exists of it.
+_STORES = {
+    "AWS::ApiGatewayV2::Api": ("apigateway", "_apis"),
+    "AWS::CloudWatch::Alarm": ("cloudwatch", "_alarms"),
+    "AWS::CloudWatch::Dashboard": ("cloudwatch", "_dashboards"),
+    "AWS::DynamoDB::Table": ("dynamodb", "_tables"),
+    "AWS::Events::Rule": ("eventbridge", "_rules"),
+    "AWS::IAM::Role": ("iam", "_roles"),
+    "AWS::Lambda::EventSourceMapping": ("lambda_svc", "_esms"),
+    "AWS::Lambda::Function": ("lambda_svc", "_functions"),
+    "AWS::Logs::LogGroup": ("cloudwatch_logs", "_log_groups"),
+    "AWS::OpenSearchService::Domain": ("opensearch", "_domains"),
+    "AWS::S3::Bucket": ("s3", "_buckets"),
+    "AWS::Scheduler::Schedule": ("scheduler", "_schedules"),
+    "AWS::SNS::Topic": ("sns", "_topics"),
+    "AWS::SQS::Queue": ("sqs", "_queues"),
+    "AWS::SSM::Parameter": ("ssm", "_parameters"),
+    "AWS::SecretsManager::Secret": ("secretsmanager", "_secrets"),
+}
+
+
+def resources() -> list[dict[str, str | None]]:
+    """Every resource: its type, its id, and the stack that owns it, None if no stack does."""
+    owners = _owners()
+    found = [(record["type"], record["id"]) for record in RECORDS.values()]
+    for type_name, (module_name, store_name) in _STORES.items():
+        store = getattr(import_module(f"ministack.services.{module_name}"), store_name)
+        identifiers = [str(scoped_key[-1]) for scoped_key in list(store._data)]
+        found += [(type_name, each.removeprefix("default|")) for each in identifiers]
+    return [
+        {"type": type_name, "id": identifier, "stack": owners.get((type_name, identifier))}
+        for type_name, identifier in sorted(found)
+    ]
+
+
+def _owners() -> dict[tuple[str, str], str]:
+    return {
+        (resource["ResourceType"], str(resource["PhysicalResourceId"])): stack["StackName"]
+        for stack in list(cloudformation._stacks._data.values())
+        if stack["StackStatus"] != "DELETE_COMPLETE"
+        for resource in stack.get("_resources", {}).values()
+    }

@@ -1,0 +1,111 @@
+"""The part of CloudWatch metric math that our alarms use, over series of equal length.
+
+Syntax and functions:
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
+A missing datapoint is None; arithmetic with it, and division by zero, give None.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+Value = float | None
+Series = list[Value]
+
+_OPERATORS: dict[type[ast.AST], Callable[[Any, Any], float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Pow: operator.pow,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.And: lambda a, b: bool(a) and bool(b),
+    ast.Or: lambda a, b: bool(a) or bool(b),
+}
+_ACROSS: dict[str, Callable[[Sequence[float]], float]] = {
+    "SUM": sum,
+    "AVG": lambda values: sum(values) / len(values),
+    "MIN": min,
+    "MAX": max,
+}
+
+
+def evaluate(expression: str, series: Mapping[str, Series], length: int) -> Series:
+    """Return the series that `expression` gives; ValueError says what is not understood."""
+    text = expression.replace("&&", " and ").replace("||", " or ").replace("^", "**")
+    text = re.sub(r"\b(AND|OR)\b", lambda word: word[0].lower(), text)
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except SyntaxError:
+        raise ValueError(f"metric math not understood: {expression}") from None
+
+    def constant(value: float) -> Series:
+        return [value] * length
+
+    def visit(node: ast.AST) -> Series:
+        match node:
+            case ast.Constant(value=int() | float() as value):
+                return constant(float(value))
+            case ast.Name(id=name) if name in series:
+                return series[name]
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                return _pairwise(operator.sub, constant(0), visit(operand))
+            case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
+                return _pairwise(_OPERATORS[type(op)], visit(left), visit(right))
+            case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _OPERATORS:
+                return _pairwise(_OPERATORS[type(op)], visit(left), visit(right))
+            case ast.BoolOp(op=op, values=[first, *others]):
+                result = visit(first)
+                for other in others:
+                    result = _pairwise(_OPERATORS[type(op)], result, visit(other))
+                return result
+            case ast.Call(func=ast.Name(id="IF"), args=[condition, *branches]) if len(branches) < 3:
+                chosen = [visit(branch) for branch in branches] + [[None] * length] * 2
+                return [
+                    None if yes is None else a if yes else b
+                    for yes, a, b in zip(visit(condition), *chosen[:2], strict=True)
+                ]
+            case ast.Call(func=ast.Name(id="FILL"), args=[filled, ast.Name(id="REPEAT")]):
+                return _repeat(visit(filled))
+            case ast.Call(func=ast.Name(id="FILL"), args=[filled, filler]):
+                pairs = zip(visit(filled), visit(filler), strict=True)
+                return [b if a is None else a for a, b in pairs]
+            case ast.Call(func=ast.Name(id=name), args=[argument]) if name in _ACROSS:
+                return across(_ACROSS[name], argument)
+        raise ValueError(f"metric math not understood: {ast.unparse(node)} in {expression}")
+
+    def across(function: Callable[[Sequence[float]], float], argument: ast.AST) -> Series:
+        if isinstance(argument, ast.List):
+            columns = list(zip(*map(visit, argument.elts), strict=True))
+        else:  # of one series these functions make one number
+            columns = [tuple(visit(argument))] * length
+        present = [[v for v in column if v is not None] for column in columns]
+        return [function(values) if values else None for values in present]
+
+    return visit(tree)
+
+
+def _pairwise(function: Callable[[Any, Any], float], left: Series, right: Series) -> Series:
+    def apply(a: Value, b: Value) -> Value:
+        if a is None or b is None:
+            return None
+        try:
+            return float(function(a, b))
+        except (ZeroDivisionError, OverflowError):
+            return None
+
+    return [apply(a, b) for a, b in zip(left, right, strict=True)]
+
+
+def _repeat(series: Series) -> Series:
+    last: Value = None
+    return [last := value if value is not None else last for value in series]

@@ -1,0 +1,210 @@
+"""Where MiniStack 1.5.33 does other than AWS, and our stacks would notice.
+
+Each function mends one difference, in the running process, through the module attribute that
+upstream itself calls.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+import boto3
+from ministack import app
+from ministack.core import iam_evaluator, lambda_runtime
+from ministack.core.responses import get_region
+from ministack.services import dynamodb, lambda_svc, s3
+from ministack.services.cloudformation import custom_resource, provisioners
+
+# What the Python runtimes of Lambda bring along, besides the standard library.
+_LAMBDA_RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
+
+
+def apply(*, runtime: Path, opensearch_url: str) -> None:
+    """Mend all; `runtime` is a folder for what the functions' Python needs."""
+    _run_functions_with_the_runtime_alone(runtime)
+    _take_loopback_for_tls()
+    _hide_function_errors_behind_the_api()
+    _apply_properties_that_templates_set()
+    _delete_buckets_as_the_service_does()
+    _empty_buckets_without_node()
+    _fail_custom_resources_at_once()
+    _lead_domains_to(opensearch_url)
+
+
+def _run_functions_with_the_runtime_alone(directory: Path) -> None:
+    """Upstream: a function imports whatever is installed beside the emulator.
+
+    AWS: only its own bundle and the runtime's packages; a bundle that lacks a dependency must
+    fail here too.
+    """
+    packages = directory / "packages"
+    packages.mkdir(parents=True, exist_ok=True)
+    for name in _LAMBDA_RUNTIME:
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(f"{name} must be installed beside the emulator")
+        origin = Path(spec.origin)
+        source = origin.parent if origin.stem == "__init__" else origin
+        link = packages / source.name
+        link.unlink(missing_ok=True)
+        link.symlink_to(source)
+    # -S: no site-packages.
+    python = directory / "python"
+    python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -S "$@"\n')
+    python.chmod(0o755)
+    detect = lambda_runtime._detect_runtime_binary
+
+    def detect_isolated(runtime: str) -> tuple[str, str]:
+        binary, script = detect(runtime)
+        return str(python) if runtime.startswith("python") else binary, script
+
+    lambda_runtime._detect_runtime_binary = detect_isolated
+    os.environ["PYTHONPATH"] = str(packages)  # functions inherit it
+
+
+def _take_loopback_for_tls() -> None:
+    """Upstream: plain HTTP, and deliveries from service to service, break TLS-only policies.
+
+    Nothing leaves the machine here: they count as TLS.
+    """
+    iam_evaluator._request_origin = ContextVar("origin", default=("127.0.0.1", True))
+    app.pin_request_origin = lambda source_ip, secure_transport: None
+
+
+def _hide_function_errors_behind_the_api() -> None:
+    """Upstream: the API answers 502 with the exception's message, 429 to a throttled function.
+
+    AWS: an HTTP API answers 500 or 503 and tells nothing.
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-troubleshooting-lambda.html
+    """
+    convert = lambda_svc.lambda_execute_result_to_api_proxy_response
+
+    def convert_quietly(result: Mapping[str, Any]) -> Any:
+        if result.get("throttle"):
+            return _message(503, "Service Unavailable"), None
+        if result.get("error"):
+            return _message(500, "Internal Server Error"), None
+        return convert(result)
+
+    lambda_svc.lambda_execute_result_to_api_proxy_response = convert_quietly
+
+
+def _message(status: int, text: str) -> dict[str, Any]:
+    return {
+        "statusCode": status,
+        "headers": {"Content-Type": "application/json"},
+        "body": json.dumps({"message": text}),
+    }
+
+
+def _apply_properties_that_templates_set() -> None:
+    """Upstream: templates set neither a function's reserved concurrency nor a table's expiry."""
+
+    def reserve(name: str, props: Mapping[str, Any]) -> None:
+        reserved = props.get("ReservedConcurrentExecutions")
+        lambda_svc._functions[name]["concurrency"] = None if reserved is None else int(reserved)
+
+    def expire(name: str, props: Mapping[str, Any]) -> None:
+        dynamodb._ttl_settings.pop(name, None)
+        if expiry := props.get("TimeToLiveSpecification"):
+            dynamodb._update_ttl({"TableName": name, "TimeToLiveSpecification": expiry})
+
+    _after_provisioning("AWS::Lambda::Function", reserve)
+    _after_provisioning("AWS::DynamoDB::Table", expire)
+
+
+def _after_provisioning(type_name: str, apply: Callable[[str, Mapping[str, Any]], None]) -> None:
+    handler = provisioners._RESOURCE_HANDLERS[type_name]
+    create, update = handler["create"], handler["update"]
+
+    def create_and_apply(logical_id: str, props: Mapping[str, Any], stack_name: str) -> Any:
+        physical_id, attributes = create(logical_id, props, stack_name)
+        apply(physical_id, props)
+        return physical_id, attributes
+
+    def update_and_apply(physical_id: str, old: Any, new: Mapping[str, Any], *place: str) -> Any:
+        physical_id, attributes = update(physical_id, old, new, *place)
+        apply(physical_id, new)
+        return physical_id, attributes
+
+    handler |= {"create": create_and_apply, "update": update_and_apply}
+
+
+def _delete_buckets_as_the_service_does() -> None:
+    """Upstream: a stack deletes a bucket with all it holds, and forgets its files on disk.
+
+    AWS: the deletion fails unless the bucket was emptied first.
+    """
+
+    def delete(physical_id: str, props: Mapping[str, Any]) -> None:
+        status, *_ = s3._delete_bucket(physical_id)
+        if status == 409:
+            raise ValueError(
+                f"The bucket {physical_id} is not empty: you must delete all versions in it."
+            )
+
+    provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"]["delete"] = delete
+
+
+def _empty_buckets_without_node() -> None:
+    """Upstream: the Node function behind CDK's `auto_delete_objects` finds no AWS SDK.
+
+    Here the emulator empties the bucket itself when the stack is deleted.
+    """
+
+    def create(
+        logical_id: str, props: Mapping[str, Any], stack_name: str
+    ) -> tuple[str, dict[str, Any]]:
+        return f"{stack_name}-{logical_id}", {}
+
+    def delete(physical_id: str, props: Mapping[str, Any]) -> None:
+        # CloudFormation calls custom types off the event loop, so this may call back.
+        bucket = boto3.resource("s3", region_name=get_region()).Bucket(props["BucketName"])
+        bucket.object_versions.delete()
+
+    def update(physical_id: str, *_: Any) -> tuple[str, dict[str, Any]]:
+        return physical_id, {}
+
+    handler = {"create": create, "update": update, "delete": delete}
+    provisioners._RESOURCE_HANDLERS["Custom::S3AutoDeleteObjects"] = handler
+
+
+def _fail_custom_resources_at_once() -> None:
+    """Upstream and AWS: a custom resource whose function fails is waited for, up to an hour.
+
+    Here the deployment fails at once, with the function's error.
+    """
+    execute = lambda_svc._execute_function_with_config_scope
+
+    def execute_and_report(func: Any, event: Any) -> Any:
+        result = execute(func, event)
+        if result.get("error") and isinstance(event, dict) and "ResponseURL" in event:
+            token = event["ResponseURL"].rsplit("/", 1)[-1]
+            pending = custom_resource._pending.get(token)
+            if pending and not pending["event"].is_set():
+                failure = {"Status": "FAILED", "Reason": json.dumps(result["body"])}
+                custom_resource.deliver_response(token, failure)
+        return result
+
+    lambda_svc._execute_function_with_config_scope = execute_and_report
+
+
+def _lead_domains_to(opensearch_url: str) -> None:
+    """Upstream: a domain's endpoint is a name that nothing answers.
+
+    Here it is the local server, with its scheme: our functions add https to a bare host name.
+    """
+    attributes = provisioners._opensearch_attributes
+
+    def local_attributes(record: Mapping[str, Any]) -> dict[str, Any]:
+        return {**attributes(record), "DomainEndpoint": opensearch_url}
+
+    provisioners._opensearch_attributes = local_attributes

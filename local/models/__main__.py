@@ -1,0 +1,84 @@
+"""``python -m local.models``: serve the local models.
+
+The models are small stand-ins for the cloud's. To generate with another, name any server that
+speaks OpenAI's chat completions: MODEL_URL=http://127.0.0.1:8080/v1, and where it needs them
+MODEL_NAME and MODEL_API_KEY. Embeddings stay local.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from local.models.application import Application
+from local.models.contracts import Generator
+from local.models.minilm import MiniLM
+from local.models.openai import OpenAiServer
+from local.models.server import Server
+from local.models.smollm2 import SmolLM2
+from sustainability.errors import UserError
+
+
+def main() -> int:
+    """Load the models and serve them until SIGTERM or SIGINT; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m local.models",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--port", type=_port, default=4567, help="default: %(default)s")
+    parser.add_argument(
+        "--state", type=Path, help="every server of the embedded AWS gets one; this one needs none"
+    )
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with Server(options.port) as server:
+            began = time.monotonic()
+            application = Application(_generator(), _embedder())
+            _say(f"ready at {server.url} after {time.monotonic() - began:.1f} s")
+            server.serve(application)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+def _generator() -> Generator:
+    if url := os.environ.get("MODEL_URL"):
+        generator = OpenAiServer(
+            url=url.rstrip("/"),
+            model=os.environ.get("MODEL_NAME"),
+            key=os.environ.get("MODEL_API_KEY"),
+        )
+        _say(f"generator: {generator.name} at {generator.url}, as MODEL_URL asks")
+        return generator
+    local = SmolLM2()
+    _say(f"generator: {local.name}, a small stand-in for the models of Bedrock and SageMaker")
+    return local
+
+
+def _embedder() -> MiniLM:
+    embedder = MiniLM()
+    _say(f"embedder: {embedder.name}, a small stand-in for Titan and Cohere")
+    return embedder
+
+
+def _say(line: str) -> None:
+    print(f"models: {line}", file=sys.stderr, flush=True)
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: write a number from 1 to 65535")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

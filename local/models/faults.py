@@ -1,0 +1,63 @@
+"""Errors and delays on demand, so that a test can see what a client makes of them."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from pydantic import Field, field_validator
+
+from local.models.aws import ServiceError, error_statuses
+from local.models.body import Body
+
+
+class Fault(Body):
+    """What the next `count` requests meet whose model or endpoint name contains `match`."""
+
+    match: str
+    error: str | None = None
+    message: str = "a fault that a test asked for"
+    count: int = Field(default=1, ge=1)
+    delay_s: float = Field(default=0, ge=0, le=600)
+
+    @field_validator("error")
+    @classmethod
+    def _is_modelled(cls, error: str | None) -> str | None:
+        if error is not None and error not in error_statuses():
+            raise ValueError(f"must be one of {', '.join(sorted(error_statuses()))}")
+        return error
+
+
+class Faults:
+    """The faults that are still to happen, in the order in which they were asked for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._left: list[tuple[Fault, int]] = []
+
+    def add(self, fault: Fault) -> None:
+        """Ask for a fault."""
+        with self._lock:
+            self._left.append((fault, fault.count))
+
+    def clear(self) -> None:
+        """Forget all faults."""
+        with self._lock:
+            self._left.clear()
+
+    def strike(self, target: str) -> None:
+        """Delay, or raise the `ServiceError`, that is due for this model or endpoint."""
+        with self._lock:
+            fault = self._next(target)
+        if fault is None:
+            return
+        time.sleep(fault.delay_s)
+        if fault.error is not None:
+            raise ServiceError(fault.error, fault.message)
+
+    def _next(self, target: str) -> Fault | None:
+        for index, (fault, left) in enumerate(self._left):
+            if fault.match in target:
+                self._left[index : index + 1] = [(fault, left - 1)] if left > 1 else []
+                return fault
+        return None

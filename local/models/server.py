@@ -1,0 +1,98 @@
+"""HTTP/1.1 on the loopback interface, with connections that stay open."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from local.models.application import Application, Response, error_response
+from local.models.aws import invalid
+from sustainability.errors import UserError
+
+_HOST = "127.0.0.1"
+_MAX_BODY = 25 * 2**20
+"""Bytes that Bedrock takes (InvokeModel's documented maximum)."""
+
+
+class Server(ThreadingHTTPServer):
+    """Reserves its port when it is made, and takes connections from `serve` on.
+
+    Between the two the models are loaded, so that a taken port is known before the long work and
+    nobody connects before it is done.
+
+    Raises
+    ------
+    UserError
+        If the port is taken.
+    """
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, port: int) -> None:
+        super().__init__((_HOST, port), _Handler, bind_and_activate=False)
+        self.application: Application
+        with self._claiming(port):
+            self.server_bind()
+
+    @property
+    def url(self) -> str:
+        """Base URL."""
+        return f"http://{_HOST}:{self.server_port}"
+
+    def serve(self, application: Application) -> None:
+        """Answer requests until `shutdown` or an exception in this thread."""
+        self.application = application
+        with self._claiming(self.server_port):
+            self.server_activate()
+        self.serve_forever()
+
+    @contextlib.contextmanager
+    def _claiming(self, port: int) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.server_close()
+            raise UserError(
+                f"port {port}: {error.strerror}; stop what uses it, or choose another with --port"
+            ) from error
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Server
+    protocol_version = "HTTP/1.1"
+    # One segment for headers and body, or the client waits for a delayed acknowledgement.
+    wbufsize = -1
+    disable_nagle_algorithm = True
+
+    def handle(self) -> None:
+        with contextlib.suppress(ConnectionError):  # the client has gone: nobody left to tell
+            super().handle()
+
+    def _respond(self) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        length = headers.get("content-length", "0")
+        if "transfer-encoding" in headers or not length.isdecimal() or int(length) > _MAX_BODY:
+            # What follows cannot be told from the next request.
+            self.close_connection = True
+            self._send(error_response(invalid(f"a body needs a Content-Length up to {_MAX_BODY}")))
+            return
+        body = self.rfile.read(int(length))
+        self._send(self.server.application.respond(self.command, self.path, headers, body))
+
+    do_GET = do_POST = do_PUT = do_DELETE = _respond
+
+    def _send(self, response: Response) -> None:
+        body = json.dumps(response.body).encode()
+        self.send_response(response.status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in response.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet: the counters tell what was asked."""

@@ -1,0 +1,178 @@
+"""Servers in the background: started once, found again, stopped without a trace."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from sustainability.errors import UserError
+
+
+class ServerError(UserError):
+    """A server that cannot start, with the last words of its log."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A background process of ours that serves one port of the loopback interface."""
+
+    name: str
+    pid: int
+    born: float
+    """When the process began: its id alone may be somebody else's by now."""
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Base URL."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def alive(self) -> bool:
+        """Whether this very process still runs."""
+        try:
+            process = psutil.Process(self.pid)
+            return process.create_time() == self.born and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+
+def find(state: Path, name: str) -> Server | None:
+    """Return the server of this name that runs, if one does."""
+    try:
+        server = Server(**json.loads((state / f"{name}.json").read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+    return server if server.alive else None
+
+
+def start(state: Path, name: str, command: list[str], *, port: int) -> Server:
+    """Start a server in a session of its own; its output goes to ``<state>/logs/<name>.log``.
+
+    Raises
+    ------
+    ServerError
+        If the port is taken.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise ServerError(
+                f"port {port} is taken, so {name} cannot start; stop what uses it, or choose "
+                f"another: make up {name.upper()}_PORT={port + 1000}"
+            ) from error
+    log = _log(state, name)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    server = Server(
+        name=name, pid=process.pid, born=psutil.Process(process.pid).create_time(), port=port
+    )
+    (state / f"{name}.json").write_text(json.dumps(asdict(server)))
+    return server
+
+
+def wait_until_ready(
+    state: Path, server: Server, path: str, *, seconds: float, progress: Callable[[str], None]
+) -> None:
+    """Wait until a GET of ``path`` answers 200.
+
+    Raises
+    ------
+    ServerError
+        If the process ends before, or the time is over; with the end of its log.
+    """
+    deadline = time.monotonic() + seconds
+    log = _log(state, server.name)
+    while True:
+        with (
+            contextlib.suppress(OSError),  # which every urllib error is
+            urllib.request.urlopen(server.url + path, timeout=5) as response,
+        ):
+            if response.status == 200:
+                return
+        words = log.read_text(errors="replace").splitlines()
+        if not server.alive:
+            raise ServerError(f"{server.name} did not start: " + "\n".join(words[-5:]))
+        if time.monotonic() > deadline:
+            raise ServerError(f"{server.name} is not ready after {seconds:.0f} s; see {log}")
+        progress(f"{server.name}: {words[-1][:100] if words else 'starting'}")
+        time.sleep(0.2)
+
+
+def stop(state: Path, server: Server, *, seconds: float = 20) -> None:
+    """End a server and all that it started; kill what does not end in time."""
+    for number, patience in ((signal.SIGTERM, seconds), (signal.SIGKILL, 5.0)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, number)
+        deadline = time.monotonic() + patience
+        while server.alive and time.monotonic() < deadline:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(server.pid, os.WNOHANG)  # it may be our own child
+            time.sleep(0.05)
+    (state / f"{server.name}.json").unlink(missing_ok=True)
+
+
+def run(
+    command: list[str],
+    *,
+    environment: Mapping[str, str],
+    log: Path,
+    progress: Callable[[str], None],
+) -> None:
+    """Run a command to its end, showing its last line; nothing of it outlives an interruption.
+
+    Raises
+    ------
+    ServerError
+        If it fails, with the end of what it said.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+        env=dict(environment),
+    )
+    assert process.stdout is not None
+    lines: list[str] = []
+    try:
+        for line in process.stdout:
+            lines.append(line.rstrip())
+            if lines[-1]:
+                progress(lines[-1][:100])
+        process.wait()
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        log.write_text("\n".join(lines) + "\n")
+    if process.returncode:
+        raise ServerError("\n".join([*lines[-25:], f"{' '.join(command[:3])} failed; see {log}"]))
+
+
+def _log(state: Path, name: str) -> Path:
+    return state / "logs" / f"{name}.log"

@@ -1,0 +1,98 @@
+"""Metrics that AWS services publish about themselves, and that our alarms watch.
+
+The emulator publishes Lambda's for the Invoke call alone, and none of the others.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ministack.core.responses import _request_account_id, _request_region
+from ministack.services import apigateway, cloudwatch, lambda_svc, sqs
+
+_SECONDS_BETWEEN_QUEUE_DEPTHS = 60.0
+_last_depths: dict[tuple[str, ...], tuple[int, float]] = {}
+
+
+def publish_lambda_metrics() -> None:
+    """Publish to AWS/Lambda, however the function was invoked.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+    """
+    execute = lambda_svc._execute_function_dispatch
+
+    def execute_and_publish(
+        func: Any, config: Mapping[str, Any], event: Any, request_id: str, started: float
+    ) -> Any:
+        result = execute(func, config, event, request_id, started)
+        dimensions = {"FunctionName": config["FunctionName"]}
+        for name, value, unit in (
+            ("Invocations", 1, "Count"),
+            ("Errors", int(bool(result.get("error"))), "Count"),
+            ("Throttles", 0, "Count"),
+            ("Duration", (time.time() - started) * 1000, "Milliseconds"),
+        ):
+            cloudwatch.record_metric("AWS/Lambda", name, value, unit, dimensions)
+        return result
+
+    def publish_throttle(name: str, duration_ms: float, error: bool, throttle: bool) -> None:
+        # Upstream also tells of each throttled Invoke call, with its duration: the same event.
+        if throttle and not duration_ms:
+            dimensions = {"FunctionName": name}
+            cloudwatch.record_metric("AWS/Lambda", "Throttles", 1, "Count", dimensions)
+
+    lambda_svc._execute_function_dispatch = execute_and_publish
+    lambda_svc._emit_lambda_metrics = publish_throttle
+
+
+def publish_api_metrics() -> None:
+    """Publish to AWS/ApiGateway, for HTTP APIs.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html
+    """
+    execute = apigateway.handle_execute
+
+    async def execute_and_publish(api_id: str, stage: str, *request: Any, **options: Any) -> Any:
+        started = time.time()
+        response = await execute(api_id, stage, *request, **options)
+        account, region = apigateway.find_api_scope(api_id)
+        _request_account_id.set(account)
+        _request_region.set(region)
+        status = response[0]
+        for dimensions in ({"ApiId": api_id}, {"ApiId": api_id, "Stage": stage}):
+            for name, value, unit in (
+                ("Count", 1, "Count"),
+                ("4xx", int(400 <= status < 500), "Count"),
+                ("5xx", int(status >= 500), "Count"),
+                ("Latency", (time.time() - started) * 1000, "Milliseconds"),
+            ):
+                cloudwatch.record_metric("AWS/ApiGateway", name, value, unit, dimensions)
+        return response
+
+    apigateway.handle_execute = execute_and_publish
+
+
+def publish_queue_depths() -> None:
+    """Publish to AWS/SQS what is visible in each queue: at every change, and once a minute.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+    """
+    now = time.time()
+    for scope, queue in list(sqs._queues._data.items()):
+        depth = sum(message["visible_at"] <= now for message in queue["messages"])
+        last_depth, last_time = _last_depths.get(scope, (-1, 0.0))
+        if depth == last_depth and now - last_time < _SECONDS_BETWEEN_QUEUE_DEPTHS:
+            continue
+        _last_depths[scope] = (depth, now)
+        account, region, url = scope
+        _request_account_id.set(account)
+        _request_region.set(region)
+        cloudwatch.record_metric(
+            "AWS/SQS",
+            "ApproximateNumberOfMessagesVisible",
+            depth,
+            "Count",
+            {"QueueName": url.rsplit("/", 1)[-1]},
+        )

@@ -1,0 +1,1 @@
+"""The stacks: a deployment and its plan, turned into infrastructure."""

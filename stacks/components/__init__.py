@@ -1,0 +1,1 @@
+"""Constructs that stacks share, or that deserve a test of their own."""

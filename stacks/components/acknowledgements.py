@@ -1,0 +1,22 @@
+"""Findings that are accepted: on the construct they concern, each with its reason."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from constructs import IConstruct
+
+
+def acknowledge(construct: IConstruct | None, rule: str, reason: str) -> None:
+    """Accept one rule's finding on one construct.
+
+    Parameters
+    ----------
+    construct
+        The construct that the finding is about; never a stack or the app.
+    rule
+        The rule's id, such as ``AwsSolutions-S1``.
+    reason
+        Why the finding is right to be accepted here, for whoever reviews it next.
+    """
+    assert construct is not None
+    cdk.Validations.of(construct).acknowledge(cdk.Acknowledgment(id=rule, reason=reason))

@@ -1,0 +1,362 @@
+"""The RAG stack: documents go in through a bucket, questions come in through an API."""
+
+from __future__ import annotations
+
+import json
+from typing import TypeVar
+
+import aws_cdk as cdk
+from aws_cdk import aws_apigatewayv2 as apigateway
+from aws_cdk import aws_apigatewayv2_authorizers as authorizers
+from aws_cdk import aws_apigatewayv2_integrations as integrations
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_event_sources as event_sources
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct, IConstruct
+
+from stacks.components.acknowledgements import acknowledge
+from stacks.components.knowledge import DomainStore, KnowledgeStore, ServerlessStore
+from stacks.components.models import grant_invoke
+from stacks.components.python_function import PythonFunction
+from sustainability.deployment import Deployment, Store
+from sustainability.footprint import answer_coefficients
+from sustainability.nag.settings import Profile
+from sustainability.workload import ANSWER_MEMORY_MIB, INGEST_MEMORY_MIB
+
+_ANSWER_TIMEOUT = cdk.Duration.seconds(29)
+"""An HTTP API waits 30 seconds at most."""
+_ANSWER_DEADLINE_S = 26.0
+"""Leaves the function time to say that it ran out of time."""
+_INGEST_TIMEOUT = cdk.Duration.minutes(5)
+_ACCESS_LOG_FORMAT = json.dumps(
+    {
+        name: f"$context.{name}"
+        for name in ("requestId", "requestTime", "routeKey", "status", "responseLatency")
+    }
+)
+"""Enough to follow a request; neither who asked nor from where."""
+_Resource = TypeVar("_Resource", bound=cdk.CfnResource)
+
+
+class RagStack(cdk.Stack):
+    """Bucket, queue, ingest and answer functions, knowledge store, answer cache, HTTP API."""
+
+    def __init__(
+        self, scope: Construct, id_: str, *, deployment: Deployment, env: cdk.Environment
+    ) -> None:
+        super().__init__(
+            scope,
+            id_,
+            env=env,
+            description=f"Answers from your own documents ({deployment.name})",
+        )
+        self._deployment = deployment
+        self.store = self._build_store()
+        self.documents = self._build_table("Documents", partition_key="document")
+        self.answers = self._build_table("Answers", partition_key="id")
+        self.dead_letters = self._build_queue("DeadLetters", retention=cdk.Duration.days(14))
+        acknowledge(
+            self.dead_letters,
+            "Serverless-SQSRedrivePolicy",
+            "This is where messages end that could not be processed.",
+        )
+        self.queue = self._build_queue(
+            "IngestQueue",
+            # AWS advises six times the function's timeout, so that retries do not overlap a run.
+            visibility_timeout=cdk.Duration.seconds(6 * _INGEST_TIMEOUT.to_seconds()),
+            dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=5),
+        )
+        self.bucket = self._build_bucket()
+        self.ingest = self._build_ingest()
+        self.answer = self._build_answer()
+        self.api = self._build_api()
+        if isinstance(self.store, DomainStore):
+            self.store.make_index(self._build_index_maker())
+        for name, value in {
+            "ApiUrl": self.api.api_endpoint,
+            "BucketName": self.bucket.bucket_name,
+            "DocumentsTable": self.documents.table_name,
+            "IngestQueueUrl": self.queue.queue_url,
+            "DeadLettersUrl": self.dead_letters.queue_url,
+        }.items():
+            cdk.CfnOutput(self, name, value=value)
+
+    @property
+    def _removal(self) -> cdk.RemovalPolicy:
+        production = self._deployment.profile is Profile.PRODUCTION
+        return cdk.RemovalPolicy.RETAIN if production else cdk.RemovalPolicy.DESTROY
+
+    def _build_store(self) -> KnowledgeStore:
+        serverless = self._deployment.knowledge.store is Store.SERVERLESS
+        kind = ServerlessStore if serverless else DomainStore
+        return kind(self, "Knowledge", deployment=self._deployment)
+
+    def _build_table(self, id_: str, *, partition_key: str) -> dynamodb.Table:
+        table = dynamodb.Table(
+            self,
+            id_,
+            partition_key=dynamodb.Attribute(
+                name=partition_key, type=dynamodb.AttributeType.STRING
+            ),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            time_to_live_attribute="expires_at",
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        acknowledge(
+            table,
+            "AwsSolutions-DDB3",
+            "What it holds can be made again from the documents; a continuous backup would not be "
+            "restored.",
+        )
+        return table
+
+    def _build_queue(
+        self,
+        id_: str,
+        *,
+        retention: cdk.Duration | None = None,
+        visibility_timeout: cdk.Duration | None = None,
+        dead_letter_queue: sqs.DeadLetterQueue | None = None,
+    ) -> sqs.Queue:
+        return sqs.Queue(
+            self,
+            id_,
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=retention,
+            visibility_timeout=visibility_timeout,
+            dead_letter_queue=dead_letter_queue,
+            # Long polling: an empty queue is asked three times a minute, not continuously.
+            receive_message_wait_time=cdk.Duration.seconds(20),
+        )
+
+    def _build_bucket(self) -> s3.Bucket:
+        bucket = s3.Bucket(
+            self,
+            "DocumentsBucket",
+            versioned=True,
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=True,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            removal_policy=self._removal,
+            auto_delete_objects=self._removal is cdk.RemovalPolicy.DESTROY,
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    id="tier-and-tidy",
+                    abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
+                    noncurrent_version_expiration=cdk.Duration.days(30),
+                    expired_object_delete_marker=True,
+                    transitions=[
+                        s3.Transition(
+                            storage_class=s3.StorageClass.INTELLIGENT_TIERING,
+                            transition_after=cdk.Duration.days(30),
+                        )
+                    ],
+                )
+            ],
+        )
+        acknowledge(
+            bucket,
+            "AwsSolutions-S1",
+            "Only the ingest function reads this bucket, and its own log names every document. "
+            "Access logs would soon hold more bytes than the documents.",
+        )
+        # The L1 property: the L2 method would add a custom resource and a function to set it.
+        # The queue's policy must stand first, so it cannot name the bucket; it names the account.
+        cfn_bucket = _resource(bucket, s3.CfnBucket)
+        cfn_bucket.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
+            queue_configurations=[
+                s3.CfnBucket.QueueConfigurationProperty(event=event, queue=self.queue.queue_arn)
+                for event in ("s3:ObjectCreated:*", "s3:ObjectRemoved:*")
+            ]
+        )
+        permission = self.queue.add_to_resource_policy(
+            iam.PolicyStatement(
+                actions=["sqs:SendMessage"],
+                principals=[iam.ServicePrincipal("s3.amazonaws.com")],
+                resources=[self.queue.queue_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": self.account}},
+            )
+        )
+        assert permission.policy_dependable is not None
+        cfn_bucket.node.add_dependency(permission.policy_dependable)
+        return bucket
+
+    def _function(
+        self,
+        id_: str,
+        *,
+        handler: str,
+        description: str,
+        timeout: cdk.Duration,
+        memory_mib: int,
+        environment: dict[str, str],
+        reserved_concurrency: int | None = None,
+    ) -> PythonFunction:
+        return PythonFunction(
+            self,
+            id_,
+            deployment=self._deployment,
+            package="rag",
+            handler=handler,
+            description=description,
+            timeout=timeout,
+            memory_mib=memory_mib,
+            reserved_concurrency=reserved_concurrency,
+            environment={"POWERTOOLS_SERVICE_NAME": id_.lower(), **environment},
+        )
+
+    def _shared_environment(self) -> dict[str, str]:
+        knowledge = self._deployment.knowledge
+        return {
+            "KNOWLEDGE_ENDPOINT": self.store.endpoint,
+            "KNOWLEDGE_SERVICE": self.store.service,
+            "KNOWLEDGE_INDEX": self.store.index_name,
+            "EMBEDDING_MODEL": knowledge.embedding.model,
+            "EMBEDDING_DIMENSIONS": str(knowledge.embedding.dimensions),
+            "DOCUMENTS_TABLE": self.documents.table_name,
+            "FOOTPRINT": json.dumps(answer_coefficients(self._deployment)),
+        }
+
+    def _build_ingest(self) -> lambda_.Function:
+        knowledge = self._deployment.knowledge
+        function = self._function(
+            "Ingest",
+            handler="rag.ingest_handler.handler",
+            description="Brings the index in line with a document that changed",
+            timeout=_INGEST_TIMEOUT,
+            memory_mib=INGEST_MEMORY_MIB,
+            environment={
+                **self._shared_environment(),
+                "DOCUMENTS_BUCKET": self.bucket.bucket_name,
+                "DEAD_LETTER_QUEUE_URL": self.dead_letters.queue_url,
+                "INGEST_SETTINGS": json.dumps(
+                    {
+                        "chunk_tokens": knowledge.chunk_tokens,
+                        "overlap_tokens": knowledge.overlap_tokens,
+                        "max_document_mb": knowledge.max_document_mb,
+                        "embedding_concurrency": 8,
+                    }
+                ),
+            },
+        )
+        function.add_event_source(
+            event_sources.SqsEventSource(
+                self.queue,
+                batch_size=10,
+                max_batching_window=cdk.Duration.seconds(2),
+                report_batch_item_failures=True,
+                max_concurrency=4,
+            )
+        )
+        function.add_to_role_policy(
+            iam.PolicyStatement(
+                actions=["s3:GetObject"], resources=[self.bucket.arn_for_objects("*")]
+            )
+        )
+        # With it, a document that is gone is told from one that is forbidden.
+        function.add_to_role_policy(
+            iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.bucket.bucket_arn])
+        )
+        bucket_id = self.get_logical_id(_resource(self.bucket, s3.CfnBucket))
+        acknowledge(
+            function.role,
+            f"AwsSolutions-IAM5[Resource::<{bucket_id}.Arn>/*]",
+            "Ingest reads every document of this bucket.",
+        )
+        acknowledge(
+            function,
+            "Serverless-LambdaEventSourceMappingDestination",
+            "A queue as source has no such destination; its dead-letter queue does this.",
+        )
+        self.documents.grant_read_write_data(function)
+        self.dead_letters.grant_send_messages(function)
+        self.store.grant(function, write=True)
+        grant_invoke(function, knowledge.embedding.model)
+        return function
+
+    def _build_answer(self) -> lambda_.Function:
+        answers = self._deployment.answers
+        function = self._function(
+            "Answer",
+            handler="rag.answer_handler.handler",
+            description="Answers a question from the documents, with citations",
+            timeout=_ANSWER_TIMEOUT,
+            memory_mib=ANSWER_MEMORY_MIB,
+            reserved_concurrency=answers.concurrency,
+            environment={
+                **self._shared_environment(),
+                "GENERATOR_MODEL": answers.generator,
+                "ANSWERS_TABLE": self.answers.table_name,
+                "ANSWER_SETTINGS": json.dumps(
+                    {
+                        **answers.model_dump(exclude={"generator", "cache", "concurrency"}),
+                        "cache_hours": answers.cache.total_seconds() / 3600,
+                        "deadline_s": _ANSWER_DEADLINE_S,
+                    }
+                ),
+            },
+        )
+        self.documents.grant_read_data(function)
+        self.answers.grant_read_write_data(function)
+        self.store.grant(function, write=False)
+        grant_invoke(function, answers.generator)
+        grant_invoke(function, self._deployment.knowledge.embedding.model)
+        return function
+
+    def _build_index_maker(self) -> lambda_.Function:
+        return self._function(
+            "Index",
+            handler="rag.index_handler.handler",
+            description="Makes and deletes the domain's index for CloudFormation",
+            timeout=cdk.Duration.minutes(2),
+            memory_mib=256,
+            environment={"KNOWLEDGE_SERVICE": self.store.service},
+        )
+
+    def _build_api(self) -> apigateway.HttpApi:
+        api = apigateway.HttpApi(
+            self,
+            "Api",
+            description=f"Answers from documents ({self._deployment.name})",
+            create_default_stage=False,
+            default_authorizer=authorizers.HttpIamAuthorizer(),
+        )
+        integration = integrations.HttpLambdaIntegration("AnswerIntegration", self.answer)
+        api.add_routes(
+            path="/answers", methods=[apigateway.HttpMethod.POST], integration=integration
+        )
+        api.add_routes(
+            path="/answers/{id}", methods=[apigateway.HttpMethod.GET], integration=integration
+        )
+        log_group = logs.LogGroup(
+            self,
+            "ApiLogs",
+            retention=logs.RetentionDays.ONE_WEEK,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        concurrency = self._deployment.answers.concurrency
+        stage = api.add_stage(
+            "DefaultStage",
+            stage_name="$default",
+            auto_deploy=True,
+            throttle=apigateway.ThrottleSettings(
+                rate_limit=concurrency, burst_limit=2 * concurrency
+            ),
+        )
+        _resource(
+            stage, apigateway.CfnStage
+        ).access_log_settings = apigateway.CfnStage.AccessLogSettingsProperty(
+            destination_arn=log_group.log_group_arn, format=_ACCESS_LOG_FORMAT
+        )
+        return api
+
+
+def _resource(construct: IConstruct, kind: type[_Resource]) -> _Resource:
+    resource = construct.node.default_child
+    assert isinstance(resource, kind)
+    return resource

@@ -1,0 +1,1 @@
+"""The commands of ``python -m sustainability``, one module each."""

@@ -1,0 +1,36 @@
+"""``add``: put documents into a deployed stack and wait until they can be asked about."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from sustainability.console import status_line
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = subparsers.add_parser("add", help="add documents to a deployed stack")
+    parser.add_argument("deployment", type=Path, help="deployment file")
+    parser.add_argument("paths", type=Path, nargs="+", help="files, or folders of them")
+    parser.add_argument("--wait", type=float, default=300, metavar="SECONDS", help="default: 300")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Upload what has changed, wait for ingest, say what it made of each document."""
+    from sustainability.account import Account, collect
+    from sustainability.deployment import Deployment
+
+    account, files = Account(Deployment.load(options.deployment)), collect(options.paths)
+    uploaded = account.add(files)
+    with status_line() as progress:
+        settled = account.wait_until_settled(uploaded, seconds=options.wait, progress=progress)
+    rejected = [state for state in settled if state.status == "rejected"]
+    print(
+        f"{len(files)} documents: {len(uploaded)} new or changed, "
+        f"{len(settled) - len(rejected)} indexed, {len(rejected)} rejected"
+    )
+    for state in rejected:
+        print(f"  {state.key}: {state.reason}")
+    return 1 if rejected else 0

@@ -1,0 +1,33 @@
+"""``documents``: what a deployed stack knows, and what it refused."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = subparsers.add_parser("documents", help="list the documents of a deployed stack")
+    parser.add_argument("deployment", type=Path, help="deployment file")
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """List documents by key, with their state."""
+    from sustainability.account import Account
+    from sustainability.deployment import Deployment
+
+    states = sorted(
+        (state for state in Account(Deployment.load(options.deployment)).documents()),
+        key=lambda state: state.key,
+    )
+    if options.json:
+        print(json.dumps([asdict(state) for state in states], indent=2))
+        return 0
+    for state in states:
+        print(f"{state.status:9} {state.chunks:4} passages  {state.key}  {state.reason}".rstrip())
+    return 0

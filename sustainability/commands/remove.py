@@ -1,0 +1,27 @@
+"""``remove``: take a document out of a deployed stack."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = subparsers.add_parser("remove", help="remove a document from a deployed stack")
+    parser.add_argument("deployment", type=Path, help="deployment file")
+    parser.add_argument("key", help="the document's key, as `documents` lists it")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Delete the object; ingest removes its passages."""
+    from sustainability.account import Account, AccountError
+    from sustainability.deployment import Deployment
+
+    account = Account(Deployment.load(options.deployment))
+    if options.key not in {state.key for state in account.documents()}:
+        raise AccountError(f"no document {options.key!r}; see `python -m sustainability documents`")
+    account.remove(options.key)
+    print(f"removed {options.key}; its passages leave the index within a minute")
+    return 0

@@ -1,0 +1,20 @@
+"""``schema``: the deployment file's JSON Schema, for editors."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = subparsers.add_parser("schema", help="print the JSON Schema of deployment files")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the schema."""
+    from sustainability.deployment import Deployment
+
+    print(json.dumps(Deployment.model_json_schema(), indent=2))
+    return 0

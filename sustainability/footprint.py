@@ -1,0 +1,199 @@
+"""What a deployment takes: energy, carbon and money, idle and under its declared traffic.
+
+The form is the Software Carbon Intensity's (ISO/IEC 21031): (E x I + M) per R, where E is energy at
+the wall, I the carbon intensity of the electricity, M the hardware's share of its making, and R one
+answered question. Every number comes from ``sustainability/data`` and carries its range.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sustainability import power
+from sustainability.bedrock import ModelName
+from sustainability.deployment import Accounting, Deployment
+from sustainability.estimate import Estimate
+from sustainability.facts import Confidence, Fact, Facts
+from sustainability.grid import Site
+from sustainability.impact import Component, Impact
+from sustainability.llm_energy import generation, prefill
+from sustainability.parts import answers, plumbing
+from sustainability.parts.demand import Demand
+from sustainability.parts.store import store
+from sustainability.report.text import amount
+from sustainability.serving import ServingPlan
+from sustainability.workload import ANSWER_MEMORY_MIB
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """A deployment's month of 730 hours, by component."""
+
+    deployment: str
+    region: str
+    accounting: Accounting
+    answers_per_month: float
+    components: tuple[Component, ...]
+    warnings: tuple[str, ...]
+    facts: tuple[Fact, ...]
+    """Every number that the result rests on."""
+
+    @property
+    def idle(self) -> Impact:
+        """The floor: a month in which nobody asks anything."""
+        return Impact.total(component.idle for component in self.components)
+
+    @property
+    def traffic(self) -> Impact:
+        """A month of the declared traffic, the idle floor included."""
+        return Impact.total(component.traffic for component in self.components)
+
+    @property
+    def per_1000_answers(self) -> Impact | None:
+        """The month of traffic over its answers, times 1,000; ``None`` without traffic."""
+        if not self.answers_per_month:
+            return None
+        return self.traffic * (1000 / self.answers_per_month)
+
+    @property
+    def assumptions(self) -> tuple[Fact, ...]:
+        """The numbers among :attr:`facts` that no source states."""
+        return tuple(fact for fact in self.facts if fact.confidence is Confidence.ASSUMPTION)
+
+
+def footprint(deployment: Deployment, plan: ServingPlan, facts: Facts | None = None) -> Footprint:
+    """Return what ``deployment``, served by ``plan``, takes in a month.
+
+    Raises
+    ------
+    FactError
+        If a number has no row in ``sustainability/data``.
+    """
+    facts = facts or Facts()
+    accounting = deployment.footprint.accounting
+    site = Site.of_region(deployment.region, accounting, facts)
+    generating, embedding = (
+        Site.of_model(model, deployment.region, accounting, facts) for model in _models(deployment)
+    )
+    demand = Demand.of(deployment, facts)
+    components = (
+        store(deployment, demand, site),
+        answers.functions(demand, site),
+        answers.embeddings(deployment, demand, embedding),
+        answers.bedrock_generation(deployment, plan, demand, generating),
+        *answers.instances(plan, site),
+        plumbing.requests(demand, site),
+        plumbing.storage(deployment, site),
+        plumbing.transfer(demand, site),
+        plumbing.logs(deployment, demand, site),
+        plumbing.monitoring(site),
+    )
+    return Footprint(
+        deployment=deployment.name,
+        region=deployment.region,
+        accounting=accounting,
+        answers_per_month=demand.questions,
+        components=components,
+        warnings=_warnings(deployment),
+        facts=tuple(facts.used.values()),
+    )
+
+
+def _models(deployment: Deployment) -> tuple[str, str]:
+    return deployment.answers.generator, deployment.knowledge.embedding.model
+
+
+def _warnings(deployment: Deployment) -> tuple[str, ...]:
+    found = [
+        f"{model} is a cross-Region profile: a request may run on another grid than the Region's; "
+        "the carbon of its tokens spans all it may reach"
+        for model in _models(deployment)
+        if ModelName.parse(model).scope
+    ]
+    if deployment.footprint.accounting is Accounting.MARKET:
+        found.append(
+            "market-based: the provider's renewable purchases are taken off; "
+            "not comparable with location-based figures, and not a Software Carbon Intensity"
+        )
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class Influence:
+    """How far one fact, within its own range, moves the month's carbon; all others at their mid."""
+
+    fact: Fact
+    carbon_g: Estimate
+
+    @property
+    def swing(self) -> float:
+        """Grams between the ends."""
+        return self.carbon_g.high - self.carbon_g.low
+
+
+def influences(deployment: Deployment, plan: ServingPlan) -> list[Influence]:
+    """Return how much each uncertain fact matters to carbon under traffic, the strongest first."""
+    ranged = [
+        fact for fact in footprint(deployment, plan).facts if fact.value.low < fact.value.high
+    ]
+    found = [
+        Influence(fact, footprint(deployment, plan, Facts(varying=fact.path)).traffic.carbon_g)
+        for fact in ranged
+    ]
+    return sorted(found, key=lambda influence: -influence.swing)
+
+
+def synth_line(result: Footprint) -> str:
+    """Return one line for ``cdk synth``: the idle floor, and 1,000 answers."""
+    idle, answered = result.idle, result.per_1000_answers
+    line = (
+        f"{result.deployment}: idle {amount(idle.kwh.mid)} kWh, "
+        f"{amount(idle.carbon_g.mid)} gCO2e, ${amount(idle.usd.mid)} a month"
+    )
+    if answered is None:
+        return line
+    return (
+        f"{line}; 1,000 answers {amount(answered.kwh.mid * 1000)} Wh, "
+        f"{amount(answered.carbon_g.mid)} gCO2e, ${amount(answered.usd.mid)} "
+        f"(estimates, {result.accounting}-based; python -m sustainability footprint has the ranges)"
+    )
+
+
+def answer_coefficients(deployment: Deployment) -> dict[str, Any]:
+    """Return the coefficients by which the answer function states what an answer took.
+
+    Every range is ``[low, mid, high]``. Energies are at the wall: IT energy times the PUE of the
+    Region. ``gco2e_per_kwh`` is the electricity alone, without PUE, because the energies carry it:
+    grams are ``wh / 1000 * gco2e_per_kwh``. Both belong to where the generator runs.
+
+    Raises
+    ------
+    FactError
+        If a model or the Region has no row in ``sustainability/data``.
+    """
+    facts = Facts()
+    generator, embedding = deployment.answers.generator, deployment.knowledge.embedding.model
+    site = Site.of_model(generator, deployment.region, deployment.footprint.accounting, facts)
+    tokens = generation(ModelName.parse(generator).model, facts)
+    seconds = facts("workload/answer_seconds", "s")
+    function_wh = power.function(ANSWER_MEMORY_MIB, facts).kwh(seconds / 3600) * 1000
+
+    def at_the_wall(wh: Estimate) -> list[float]:
+        return _rounded(wh * site.pue)
+
+    return {
+        "generator": {
+            "wh_per_1k_input_tokens": at_the_wall(tokens.wh_per_1k_input),
+            "wh_per_1k_output_tokens": at_the_wall(tokens.wh_per_1k_output),
+        },
+        "embedding": {
+            "wh_per_1k_input_tokens": at_the_wall(prefill(ModelName.parse(embedding).model, facts))
+        },
+        "wh_per_request": at_the_wall(function_wh),
+        "gco2e_per_kwh": _rounded(site.gco2e_per_kwh),
+    }
+
+
+def _rounded(estimate: Estimate) -> list[float]:
+    return [float(f"{value:.6g}") for value in estimate.as_list()]

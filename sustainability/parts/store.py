@@ -1,0 +1,81 @@
+"""The knowledge store: search units that sleep, or nodes that do not."""
+
+from __future__ import annotations
+
+from sustainability import power
+from sustainability.deployment import Availability, Deployment, Store
+from sustainability.estimate import Estimate
+from sustainability.facts import Facts
+from sustainability.grid import Site
+from sustainability.impact import HOURS_PER_MONTH, Component
+from sustainability.parts.demand import Demand, document_tokens
+
+_BYTES_PER_FLOAT = 4
+
+
+def store(deployment: Deployment, demand: Demand, site: Site) -> Component:
+    """Return what the knowledge store takes."""
+    build = _serverless if deployment.knowledge.store is Store.SERVERLESS else _domain
+    return build(deployment, demand, site)
+
+
+def _serverless(deployment: Deployment, demand: Demand, site: Site) -> Component:
+    facts = site.facts
+    ceiling = deployment.knowledge.serverless.max_ocu
+
+    def units(kind: str) -> Estimate:
+        wanted = facts(f"workload/{kind}_ocus", "OCU")
+        return Estimate(*(min(value, ceiling) for value in wanted.as_list()))
+
+    unit_hours = units("search") * demand.search_hours + (units("indexing") * demand.indexing_hours)
+    unit = power.search_unit(facts)
+    terabytes = _index_gb(deployment, facts) / 1000
+    disk = power.ssd(1, facts)
+    copies = facts("power/copies/s3", "copies").mid
+    stored = site.impact(
+        disk.watts * terabytes * (copies * HOURS_PER_MONTH / 1000),
+        embodied_g=disk.embodied_g_per_h * terabytes * (copies * HOURS_PER_MONTH),
+        usd=terabytes * 1000 * facts("prices/opensearch/serverless_storage", "USD/GB-month"),
+    )
+    awake = site.impact(
+        unit.kwh(unit_hours),
+        embodied_g=unit.embodied_g_per_h * unit_hours,
+        usd=facts("prices/opensearch/ocu", "USD/OCU-hour") * unit_hours,
+    )
+    return Component(
+        "Knowledge store",
+        f"OpenSearch Serverless, {unit_hours.mid:,.0f} OCU-hours; searchable "
+        f"{demand.search_hours:,.0f} h, asleep otherwise",
+        idle=stored,
+        traffic=stored + awake,
+    )
+
+
+def _domain(deployment: Deployment, demand: Demand, site: Site) -> Component:
+    facts, domain = site.facts, deployment.knowledge.domain
+    nodes = 3 if deployment.service_level.availability is Availability.HIGH else 1
+    node = power.instance(domain.instance_type, facts)
+    volume = power.ssd(domain.volume_gb / 1000 * facts("power/copies/ebs", "copies").mid, facts)
+    hourly = facts(f"prices/opensearch/{domain.instance_type}", "USD/h")
+    monthly_disk = facts("prices/opensearch/gp3", "USD/GB-month") * domain.volume_gb
+    hours = nodes * HOURS_PER_MONTH
+    always = site.impact(
+        (node.watts + volume.watts) * (hours / 1000),
+        embodied_g=(node.embodied_g_per_h + volume.embodied_g_per_h) * hours,
+        usd=hourly * hours + monthly_disk * nodes,
+    )
+    return Component(
+        "Knowledge store",
+        f"{nodes} x {domain.instance_type}, {domain.volume_gb} GB each, always on",
+        idle=always,
+        traffic=always,
+    )
+
+
+def _index_gb(deployment: Deployment, facts: Facts) -> Estimate:
+    knowledge = deployment.knowledge
+    text = knowledge.documents * knowledge.document_kb * 1024
+    tokens = document_tokens(deployment, facts).mid * knowledge.documents
+    chunks = tokens / knowledge.chunk_tokens
+    vectors = chunks * knowledge.embedding.dimensions * _BYTES_PER_FLOAT
+    return facts("workload/vector_overhead", "ratio") * ((text + vectors) / 1e9)

@@ -1,0 +1,139 @@
+"""Watts, and grams of making the hardware, of the machines behind AWS services, before PUE."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from sustainability.errors import UserError
+from sustainability.estimate import Estimate
+from sustainability.facts import Facts
+
+_MIB_PER_GIB = 1024
+_SERVICE_PREFIXES = ("ml.", "db.", "cache.")
+_SHAPE = re.compile(r"(?P<family>[a-z]+)\d(?P<options>[a-z-]*)\.(?P<times>\d*)(?P<size>[a-z]+)")
+_VCPUS = {"medium": 1, "large": 2, "xlarge": 4}
+"""By the size in an instance type's name; ``2xlarge`` is twice ``xlarge``."""
+_BURSTABLE = "t"
+_BURSTABLE_VCPUS_MIN = 2
+_GRAVITON_FAMILIES = frozenset({"or", "om", "oi"})
+"""OpenSearch optimized instances, whose names do not say that they are Graviton."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Power and embodied carbon of a machine while it is on."""
+
+    watts: Estimate
+    embodied_g_per_h: Estimate
+
+    def __mul__(self, factor: Estimate | float) -> Machine:
+        return Machine(self.watts * factor, self.embodied_g_per_h * factor)
+
+    def kwh(self, hours: Estimate | float) -> Estimate:
+        """Return the IT energy of running for ``hours``."""
+        return self.watts * hours / 1000
+
+
+def share(vcpus: float, memory_gib: float, facts: Facts, *, processor: str = "graviton") -> Machine:
+    """Return a share of a server with ``graviton`` or ``x86`` processors."""
+    return Machine(
+        facts(f"power/vcpu/{processor}", "W") * vcpus + facts("power/memory", "W/GiB") * memory_gib,
+        facts("embodied/vcpu", "gCO2e/h") * vcpus
+        + facts("embodied/memory", "gCO2e/h/GiB") * memory_gib,
+    )
+
+
+def function(memory_mib: int, facts: Facts) -> Machine:
+    """Return a running arm64 Lambda function: its share of a vCPU, and its memory."""
+    vcpus = memory_mib / facts("power/lambda/mib_per_vcpu", "MiB").mid
+    return share(vcpus, memory_mib / _MIB_PER_GIB, facts)
+
+
+def instance(name: str, facts: Facts) -> Machine:
+    """Return an instance without accelerators by name: ``m7g.large.search``, ``db.t4g.medium``.
+
+    Raises
+    ------
+    FactError
+        If the memory per vCPU of its family has no row.
+    UserError
+        If the name is none of an instance type.
+    """
+    bare = name.removesuffix(".search")
+    for prefix in _SERVICE_PREFIXES:
+        bare = bare.removeprefix(prefix)
+    shape = _SHAPE.fullmatch(bare)
+    if shape is None or (shape["size"] not in _VCPUS and shape["family"] != _BURSTABLE):
+        raise UserError(f"{name}: not an instance type such as m7g.large")
+    vcpus = _VCPUS.get(shape["size"], 0) * int(shape["times"] or 1)
+    if shape["family"] == _BURSTABLE:
+        vcpus = max(vcpus, _BURSTABLE_VCPUS_MIN)
+        memory = facts(f"power/burstable/{shape['times']}{shape['size']}", "GiB").mid
+    else:
+        memory = facts(f"power/gib_per_vcpu/{shape['family']}", "GiB").mid * vcpus
+    is_graviton = "g" in shape["options"] or shape["family"] in _GRAVITON_FAMILIES
+    return share(vcpus, memory, facts, processor="graviton" if is_graviton else "x86")
+
+
+def search_unit(facts: Facts) -> Machine:
+    """Return one OpenSearch Serverless capacity unit (OCU)."""
+    unit = share(facts("power/ocu/vcpu", "vCPU").mid, facts("power/ocu/memory", "GiB").mid, facts)
+    disk = ssd(facts("power/ocu/disk", "TB").mid, facts)
+    return Machine(unit.watts + disk.watts, unit.embodied_g_per_h + disk.embodied_g_per_h)
+
+
+def ssd(terabytes: float, facts: Facts) -> Machine:
+    """Return solid-state storage."""
+    return Machine(facts("power/ssd", "W/TB"), facts("embodied/ssd", "gCO2e/h/TB")) * terabytes
+
+
+def hdd(terabytes: float, facts: Facts) -> Machine:
+    """Return disk storage."""
+    return Machine(facts("power/hdd", "W/TB"), facts("embodied/hdd", "gCO2e/h/TB")) * terabytes
+
+
+def managed_requests(count: float, facts: Facts) -> Estimate:
+    """Return the IT energy in kWh of ``count`` requests to a managed API, queue or table."""
+    seconds = facts("power/managed_request", "vCPU-s")
+    return facts("power/vcpu/graviton", "W") * seconds * (count / 3_600_000)
+
+
+@dataclass(frozen=True)
+class Accelerated:
+    """An instance with accelerators: on but idle, and with all of them busy."""
+
+    idle: Machine
+    busy: Machine
+
+    @property
+    def work_watts(self) -> Estimate:
+        """What the accelerators take when busy, on top of being idle."""
+        busy, idle = self.busy.watts.as_list(), self.idle.watts.as_list()
+        return Estimate(*(high - low for high, low in zip(busy, idle, strict=True)))
+
+    def at(self, utilization: float) -> Machine:
+        """Return it at a share of its accelerators' work; the host runs either way."""
+        return Machine(
+            self.idle.watts * (1 - utilization) + self.busy.watts * utilization,
+            self.idle.embodied_g_per_h,
+        )
+
+
+def accelerated(instance_type: str, facts: Facts) -> Accelerated:
+    """Return ``ml.inf2.xlarge`` and the like.
+
+    Raises
+    ------
+    FactError
+        If the host's watts, the number of accelerators or their watts have no row.
+    """
+    name = instance_type.removeprefix("ml.")
+    family = name.split(".")[0]
+    host = facts(f"power/host/{name}", "W")
+    devices = facts(f"power/accelerators/{name}", "devices").mid
+    made = facts(f"embodied/{name}", "gCO2e/h")
+    return Accelerated(
+        idle=Machine(host + facts(f"power/idle/{family}", "W") * devices, made),
+        busy=Machine(host + facts(f"power/busy/{family}", "W") * devices, made),
+    )

@@ -1,0 +1,91 @@
+"""One embedded AWS for all end-to-end tests, on ports of its own, gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import urllib3
+
+from local.embedded import PORTS, EmbeddedAws
+from sustainability.account import Account
+from sustainability.deployment import Deployment
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCAL = ROOT / "deployments" / "local.yaml"
+
+
+def quiet(_: str) -> None:
+    """Show no progress."""
+
+
+def _free_ports() -> dict[str, int]:
+    sockets = {name: socket.socket() for name in PORTS}
+    for probe in sockets.values():
+        probe.bind(("127.0.0.1", 0))
+    ports = {name: probe.getsockname()[1] for name, probe in sockets.items()}
+    for probe in sockets.values():
+        probe.close()
+    return ports
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
+    """Yield a running embedded AWS that this process's boto3 talks to."""
+    embedded = EmbeddedAws(tmp_path_factory.mktemp("embedded"), _free_ports())
+    before = dict(os.environ)
+    embedded.start(quiet)
+    try:
+        os.environ.update(embedded.environment())
+        yield embedded
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        embedded.forget()
+
+
+@pytest.fixture(scope="session")
+def account(embedded: EmbeddedAws) -> Account:
+    """Return the deployed ``local.yaml``."""
+    embedded.deploy(LOCAL, quiet)
+    return Account(Deployment.load(LOCAL))
+
+
+@pytest.fixture(scope="session")
+def client() -> Callable[[str], Any]:
+    """Return a function from a service's name to its boto3 client."""
+    region = Deployment.load(LOCAL).region
+    return lambda service: boto3.client(service, region_name=region)
+
+
+class Models:
+    """What the local models were asked, and how to make them fail."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def counts(self) -> dict[str, int]:
+        """Return how many texts were embedded and how many answers generated so far."""
+        response = urllib3.request("GET", f"{self._url}/_local/requests")
+        return dict(response.json())
+
+    def fail(self, **fault: Any) -> None:
+        """Have the next calls fail."""
+        urllib3.request("POST", f"{self._url}/_local/faults", json=fault)
+
+    def heal(self) -> None:
+        """Forget all faults."""
+        urllib3.request("DELETE", f"{self._url}/_local/faults")
+
+
+@pytest.fixture
+def models(embedded: EmbeddedAws) -> Iterator[Models]:
+    """Yield the local models; faults end with the test."""
+    models = Models(f"http://127.0.0.1:{embedded.ports['models']}")
+    yield models
+    models.heal()

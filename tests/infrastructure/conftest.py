@@ -1,0 +1,54 @@
+"""Every deployment, synthesized once for all tests in one process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+
+from app import build
+from sustainability.deployment import Deployment
+
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOYMENTS = tuple(sorted(file.stem for file in (ROOT / "deployments").glob("*.yaml")))
+
+Templates = dict[str, dict[str, Any]]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that asks for ``deployment_name`` on each of our deployments."""
+    if "deployment_name" in metafunc.fixturenames:
+        metafunc.parametrize("deployment_name", DEPLOYMENTS)
+
+
+@pytest.fixture(scope="session")
+def synthesize(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Deployment], Templates]:
+    """Return a function from a deployment to its templates by stack name."""
+    context = json.loads((ROOT / "cdk.json").read_text())["context"]
+
+    def synthesize(deployment: Deployment) -> Templates:
+        app = cdk.App(context=context, outdir=str(tmp_path_factory.mktemp("cdk.out")))
+        build(app, deployment)
+        return {stack.stack_name: stack.template for stack in app.synth().stacks}
+
+    return synthesize
+
+
+@pytest.fixture(scope="session")
+def _templates_of(synthesize: Callable[[Deployment], Templates]) -> Callable[[str], Templates]:
+    @cache
+    def templates_of(name: str) -> Templates:
+        return synthesize(Deployment.load(ROOT / "deployments" / f"{name}.yaml"))
+
+    return templates_of
+
+
+@pytest.fixture
+def templates(deployment_name: str, _templates_of: Callable[[str], Templates]) -> Templates:
+    """Return the templates of one of our deployments by stack name."""
+    return _templates_of(deployment_name)

@@ -1,0 +1,163 @@
+"""What every deployment's templates must hold, whatever the deployment says."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from cfnlint.api import ManualArgs, lint
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.json import JSONSnapshotExtension
+
+from sustainability.deployment import Availability, Deployment
+
+Templates = dict[str, dict[str, Any]]
+Synthesize = Callable[[Deployment], Templates]
+
+
+def resources(templates: Templates, type_: str) -> Iterator[dict[str, Any]]:
+    for template in templates.values():
+        for resource in template["Resources"].values():
+            if resource["Type"] == type_:
+                yield resource["Properties"]
+
+
+def of_this_project(function: dict[str, Any]) -> bool:
+    return str(function["Handler"]).startswith(("rag.", "operations."))
+
+
+def test_template_is_as_recorded(templates: Templates, snapshot: SnapshotAssertion) -> None:
+    """Show every change of infrastructure in review; accept it with ``--snapshot-update``."""
+    masked = re.sub(r"\b[0-9a-f]{64}\b", "ASSET", json.dumps(templates))
+    assert json.loads(masked) == snapshot(extension_class=JSONSnapshotExtension)
+
+
+def test_cfn_lint_finds_nothing(templates: Templates, deployment_name: str) -> None:
+    region = Deployment.load(f"deployments/{deployment_name}.yaml").region
+    for template in templates.values():
+        # W3005: the CDK states each dependency, also where a reference implies it.
+        config = ManualArgs(regions=[region], ignore_checks=["W3005"])
+        assert lint(json.dumps(template), config=config) == []
+
+
+def test_functions_are_arm64_and_log_to_a_group_that_forgets(templates: Templates) -> None:
+    kept = {
+        name: resource["Properties"]["RetentionInDays"]
+        for template in templates.values()
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::Logs::LogGroup"
+    }
+    functions = [f for f in resources(templates, "AWS::Lambda::Function") if of_this_project(f)]
+    assert functions
+    for function in functions:
+        assert function["Architectures"] == ["arm64"]
+        assert 0 < kept[function["LoggingConfig"]["LogGroup"]["Ref"]] <= 90
+        assert function["LoggingConfig"]["ApplicationLogLevel"] == "INFO"
+
+
+def test_no_function_may_do_everything(templates: Templates) -> None:
+    for policy in resources(templates, "AWS::IAM::Policy"):
+        for statement in policy["PolicyDocument"]["Statement"]:
+            actions = statement["Action"]
+            for action in [actions] if isinstance(actions, str) else actions:
+                assert "*" not in action
+                assert statement["Resource"] != "*" or action.startswith("xray:")
+
+
+def test_a_message_stays_hidden_while_it_is_worked_on(templates: Templates) -> None:
+    (ingest,) = (
+        function
+        for function in resources(templates, "AWS::Lambda::Function")
+        if function["Handler"] == "rag.ingest_handler.handler"
+    )
+    (queue,) = (
+        queue for queue in resources(templates, "AWS::SQS::Queue") if "RedrivePolicy" in queue
+    )
+    assert queue["VisibilityTimeout"] >= 6 * ingest["Timeout"]
+
+
+def test_the_api_answers_before_the_gateway_gives_up(templates: Templates) -> None:
+    (answer,) = (
+        function
+        for function in resources(templates, "AWS::Lambda::Function")
+        if function["Handler"] == "rag.answer_handler.handler"
+    )
+    settings = json.loads(answer["Environment"]["Variables"]["ANSWER_SETTINGS"])
+    assert settings["deadline_s"] < answer["Timeout"] < 30
+
+
+def test_every_route_wants_a_signature(templates: Templates) -> None:
+    routes = list(resources(templates, "AWS::ApiGatewayV2::Route"))
+    assert {route["RouteKey"] for route in routes} == {"POST /answers", "GET /answers/{id}"}
+    assert {route["AuthorizationType"] for route in routes} == {"AWS_IAM"}
+
+
+def test_serverless_store_has_no_floor_and_the_stated_ceiling(synthesize: Synthesize) -> None:
+    deployment = Deployment.load("deployments/dev.yaml")
+    serverless = deployment.knowledge.serverless.model_copy(update={"max_ocu": 8})
+    knowledge = deployment.knowledge.model_copy(update={"serverless": serverless})
+    (group,) = resources(
+        synthesize(deployment.model_copy(update={"knowledge": knowledge})),
+        "AWS::OpenSearchServerless::CollectionGroup",
+    )
+    assert group["Generation"] == "NEXTGEN"
+    assert group["CapacityLimits"] == {
+        "MinIndexingCapacityInOcu": 0,
+        "MinSearchCapacityInOcu": 0,
+        "MaxIndexingCapacityInOcu": 8,
+        "MaxSearchCapacityInOcu": 8,
+    }
+
+
+@pytest.mark.parametrize(
+    ("availability", "nodes"),
+    [(Availability.BEST_EFFORT, 1), (Availability.STANDARD, 1), (Availability.HIGH, 3)],
+)
+def test_a_domain_has_spare_nodes_only_where_availability_asks(
+    synthesize: Synthesize, availability: Availability, nodes: int
+) -> None:
+    deployment = Deployment.load("deployments/prod.yaml")
+    level = deployment.service_level.model_copy(update={"availability": availability})
+    templates = synthesize(deployment.model_copy(update={"service_level": level}))
+    (domain,) = resources(templates, "AWS::OpenSearchService::Domain")
+    (index,) = resources(templates, "Custom::KnowledgeIndex")
+    assert domain["ClusterConfig"]["InstanceCount"] == nodes
+    assert json.loads(index["Index"])["settings"]["index"]["number_of_replicas"] == nodes - 1
+
+
+def test_documents_outlive_the_stack_in_production_only(synthesize: Synthesize) -> None:
+    for name, policy in {"dev": "Delete", "prod": "Retain"}.items():
+        (template,) = (
+            template
+            for stack, template in synthesize(Deployment.load(f"deployments/{name}.yaml")).items()
+            if stack.endswith("-rag")
+        )
+        (bucket,) = (r for r in template["Resources"].values() if r["Type"] == "AWS::S3::Bucket")
+        assert bucket["DeletionPolicy"] == policy
+
+
+@pytest.mark.parametrize(
+    ("generator", "resource"),
+    [
+        ("mistral.ministral-3-3b-instruct", ":bedrock:eu-north-1::foundation-model/mistral."),
+        ("eu.amazon.nova-micro-v1:0", "inference-profile/eu.amazon.nova-micro-v1:0"),
+    ],
+)
+def test_the_answer_function_may_call_its_model_and_no_other(
+    synthesize: Synthesize, generator: str, resource: str
+) -> None:
+    deployment = Deployment.load("deployments/dev.yaml")
+    answers = deployment.answers.model_copy(update={"generator": generator})
+    templates = synthesize(deployment.model_copy(update={"answers": answers}))
+    allowed = [
+        json.dumps(statement["Resource"])
+        for policy in resources(templates, "AWS::IAM::Policy")
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Action"] == "bedrock:InvokeModel"
+        and policy["PolicyName"].startswith("Answer")
+    ]
+    assert any(resource in text for text in allowed)
+    assert all("foundation-model/*" not in text for text in allowed)

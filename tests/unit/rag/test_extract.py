@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import io
+import re
+import time
+import zlib
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pypdf import PdfWriter
+from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject, StreamObject
+
+from rag import sandbox
+from rag.errors import Rejected
+from rag.extract import extract
+from rag.reading import read_bytes
+
+LINES = st.text("abc `#*-|>~[]()=_.!&<é", max_size=30)
+
+
+def blocks(document: str, content: str) -> list[tuple[str, str]]:
+    found = extract(document, content.encode()).blocks
+    return [(" > ".join(block.headings), block.text) for block in found]
+
+
+def reason(document: str, content: bytes) -> str:
+    with pytest.raises(Rejected) as rejected:
+        sandbox.run(read_bytes, document, content, 200, 0, seconds=10, memory_mb=512)
+    return rejected.value.reason
+
+
+def page(content: bytes, *, compress: bool = False) -> bytes:
+    """A PDF of one page with this content stream."""
+    writer = PdfWriter()
+    made = writer.add_blank_page(width=200, height=200)
+    stream: StreamObject = DecodedStreamObject()
+    stream.set_data(content)
+    if compress:
+        stream = StreamObject()
+        stream._data = content
+        stream[NameObject("/Filter")] = NameObject("/FlateDecode")
+    made[NameObject("/Contents")] = writer._add_object(stream)
+    font = DictionaryObject(
+        {
+            NameObject("/Type"): NameObject("/Font"),
+            NameObject("/Subtype"): NameObject("/Type1"),
+            NameObject("/BaseFont"): NameObject("/Helvetica"),
+        }
+    )
+    made[NameObject("/Resources")] = DictionaryObject(
+        {NameObject("/Font"): DictionaryObject({NameObject("/F1"): font})}
+    )
+    return written(writer)
+
+
+def written(writer: PdfWriter) -> bytes:
+    buffer = io.BytesIO()
+    writer.write(buffer)
+    return buffer.getvalue()
+
+
+def shown(text: str) -> bytes:
+    return b"BT /F1 12 Tf 10 100 Td (" + text.encode() + b") Tj ET"
+
+
+@given(st.lists(LINES, min_size=1, max_size=12))
+def test_no_word_of_markdown_is_lost(lines: list[str]) -> None:
+    text = "\n".join(["Start.", "", *lines])
+    found = extract("a.md", text.encode())
+    kept = " ".join(word for block in found.blocks for word in (*block.headings, block.text))
+    for word in re.findall(r"[abcé]{2,}", text):
+        assert word in kept
+
+
+def test_markdown_sections_tables_and_code() -> None:
+    text = (
+        "---\ntitle: 'Named'\n---\nIntro.\n\n# One\n\n## Sub `code`\n\nText\nmore.\n\n"
+        "```sh\n# no heading\n```\n\n| a | b |\n| - | - |\n| 1 | 2 |\n\nTwo\n===\n\n- item\n"
+        "- item\n\n# Bare\n"
+    )
+    assert extract("a.md", text.encode()).title == "Named"
+    assert blocks("a.md", text) == [
+        ("", "Intro."),
+        ("One > Sub code", "Text\nmore."),
+        ("One > Sub code", "```sh\n# no heading\n```"),
+        ("One > Sub code", "| a | b |\n| - | - |\n| 1 | 2 |"),
+        ("Two", "- item\n- item"),
+        ("Bare", "Bare"),
+    ]
+
+
+def test_html_is_what_a_reader_sees() -> None:
+    text = """<html><head><title>T</title><style>css</style></head><body><nav>menu</nav>
+    <h1>Head <em>line</em></h1>loose<p>One<br>two <b>bold</b>.</p><p hidden>h1dden</p>
+    <div style="display: NONE">h1dden</div><script>h1dden</script><!-- h1dden -->
+    <h2>Sub</h2><ul><li>first</li><li><p>second</p></li></ul><pre>x = 1
+      y</pre><table><caption>Cap</caption><tr><th>a</th><th>b</th></tr>
+    <tr><td>1</td><td><p>2</p></td></tr></table><footer>foot</footer></body></html>"""
+    assert extract("a.html", text.encode()).title == "Head line"
+    assert blocks("a.html", text) == [
+        ("Head line", "loose"),
+        ("Head line", "One\ntwo bold."),
+        ("Head line > Sub", "- first"),
+        ("Head line > Sub", "second"),
+        ("Head line > Sub", "```\nx = 1\n      y\n```"),
+        ("Head line > Sub", "Cap"),
+        ("Head line > Sub", "| a | b |\n| --- | --- |\n| 1 | 2 |"),
+    ]
+
+
+def test_declared_encodings_and_byte_order_marks_are_honoured() -> None:
+    html = '<meta charset="iso-8859-1"><p>Zürich'.encode("latin-1")
+    assert extract("a.html", html).blocks[0].text == "Zürich"
+    assert extract("a.txt", "Zürich".encode("utf-16")).blocks[0].text == "Zürich"
+    assert extract("a.md", b"\xef\xbb\xbf# Z\xc3\xbcrich\n\nx").title == "Zürich"
+
+
+def test_pdf_pages_stand_under_their_outline() -> None:
+    writer = PdfWriter()
+    for number in range(3):
+        writer.append(io.BytesIO(page(shown(f"Text of page {number + 1}."))))
+    chapter = writer.add_outline_item(title="Chapter", page_number=1)
+    writer.add_outline_item(title="Part", page_number=2, parent=chapter)
+    writer.add_metadata({"/Title": "Report"})
+    found = extract("a.pdf", written(writer))
+    assert found.title == "Report"
+    assert [(" > ".join(block.headings), block.text) for block in found.blocks] == [
+        ("Page 1", "Text of page 1."),
+        ("Chapter > Page 2", "Text of page 2."),
+        ("Chapter > Part > Page 3", "Text of page 3."),
+    ]
+
+
+def encrypted(algorithm: str) -> bytes:
+    writer = PdfWriter(clone_from=io.BytesIO(page(shown("secret"))))
+    writer.encrypt("", "owner", algorithm=algorithm)
+    return written(writer)
+
+
+@pytest.mark.parametrize(
+    ("document", "content", "expected"),
+    [
+        ("a.png", b"\x89PNG", "unsupported_type"),
+        ("noname", b"text", "unsupported_type"),
+        ("a.md", b"", "empty"),
+        ("a.md", b" \n\t ", "empty"),
+        ("a.txt", "Zürich".encode("latin-1"), "encoding"),
+        ("a.txt", b"PK\x03\x04\x00\x00", "encoding"),
+        ("a.html", b'<meta charset="klingon">x', "encoding"),
+        ("a.html", b"<script>only()</script>", "no_text"),
+        ("a.pdf", b"%PDF-1.7\nnothing", "malformed"),
+        ("a.pdf", page(b""), "no_text"),
+        ("a.pdf", encrypted("RC4-128"), "encrypted"),
+        ("a.pdf", page(zlib.compress(b"\0" * 200_000_000, 9), compress=True), "too_complex"),
+    ],
+)
+def test_what_cannot_be_indexed_is_rejected_with_its_reason(
+    document: str, content: bytes, expected: str
+) -> None:
+    assert reason(document, content) == expected
+
+
+@pytest.mark.parametrize("document", ["a.md", "a.txt", "a.html", "a.pdf"])
+@pytest.mark.parametrize(
+    "content",
+    [b"%PDF-1.4", b"<" * 5000, b"[" * 5000, b"> " * 5000, b"<div>" * 5000 + b"x", b"\x0c\x01x"],
+)
+def test_odd_bytes_are_read_or_rejected(document: str, content: bytes) -> None:
+    with suppress(Rejected):
+        _, chunks = sandbox.run(read_bytes, document, content, 50, 5, seconds=10, memory_mb=512)
+        assert chunks
+        for chunk in chunks:
+            assert not re.search(r"[\x00-\x08\x0b-\x1f]", chunk.text)
+            assert chunk.text.encode()
+
+
+def test_a_reader_that_takes_too_long_or_too_much_is_stopped() -> None:
+    def slow() -> None:
+        time.sleep(60)
+
+    def greedy() -> int:
+        return len(bytearray(2 << 30))
+
+    def recursive() -> None:
+        recursive()
+
+    def killed() -> None:
+        raise SystemExit
+
+    for function, expected in [
+        (slow, "too_complex"),
+        (greedy, "too_complex"),
+        (killed, "too_complex"),
+        (recursive, "malformed"),
+    ]:
+        with pytest.raises(Rejected) as rejected:
+            sandbox.run(function, seconds=1, memory_mb=1024)
+        assert rejected.value.reason == expected

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from itertools import combinations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag.knowledge import Found, Passage, cosine
+from rag.retrieval import context_cost, fuse, is_relevant, lexical_evidence, select
+
+
+def passage(id_: str, text: str = "", section: str = "") -> Passage:
+    return Passage(id_, "a.md", "T", section, text or f"Text of {id_}.")
+
+
+PASSAGES = [passage(f"{n}", " ".join(f"w{n}x{i}" for i in range(n * 3 + 1))) for n in range(12)]
+RANKINGS = st.lists(st.sampled_from(PASSAGES), unique=True)
+
+
+@given(RANKINGS, RANKINGS)
+def test_fusion_keeps_every_passage_once_and_does_not_care_for_order(
+    one: list[Passage], other: list[Passage]
+) -> None:
+    fused = fuse(one, other)
+    assert {p.id for p in fused} == {p.id for p in [*one, *other]}
+    assert len(fused) == len({p.id for p in fused})
+    assert fused == fuse(other, one)
+    assert fuse(one, []) == one
+
+
+@given(RANKINGS, RANKINGS)
+def test_what_both_rank_higher_stays_higher(one: list[Passage], other: list[Passage]) -> None:
+    fused = fuse(one, other)
+    both = [p for p in one if p in other]
+    for better, worse in combinations(both, 2):
+        if other.index(better) < other.index(worse):
+            assert fused.index(better) < fused.index(worse)
+
+
+@given(RANKINGS, st.integers(0, 12), st.integers(0, 200))
+def test_selection_keeps_order_and_budgets_and_takes_what_fits(
+    ranked: list[Passage], passages: int, context_tokens: int
+) -> None:
+    chosen = select(ranked, passages=passages, context_tokens=context_tokens)
+    assert chosen == [p for p in ranked if p in chosen]
+    assert len(chosen) <= passages
+    left = context_tokens - sum(map(context_cost, chosen))
+    assert left >= 0
+    if len(chosen) < passages:
+        assert all(context_cost(p) > left for p in ranked if p not in chosen)
+
+
+def test_a_passage_that_adds_nothing_to_a_better_one_is_left_out() -> None:
+    long = " ".join(f"word{n}" for n in range(40))
+    part = " ".join(f"word{n}" for n in range(20))
+    more = f"{part} " + " ".join(f"new{n}" for n in range(20))
+    ranked = [passage("long", long), passage("part", part), passage("more", more)]
+    assert [p.id for p in select(ranked, passages=9, context_tokens=999)] == ["long", "more"]
+    assert [p.id for p in select(ranked[::-1], passages=9, context_tokens=999)] == ["more", "long"]
+
+
+CORPUS = [
+    passage("1", "An idle collection falls asleep after ten minutes and costs nothing."),
+    passage("2", "The first request wakes the collection within thirty seconds."),
+    passage("3", "A managed domain never sleeps, and an idle one costs as much as a busy one."),
+]
+
+
+def relevant(question: str, similarity: float) -> bool:
+    return is_relevant(question, Found(CORPUS, CORPUS, similarity), 0.5)
+
+
+def test_words_move_what_is_asked_of_the_vectors() -> None:
+    all_known = "After how many minutes does an idle collection fall asleep?"
+    unknown = "Which sauce goes with asparagus?"
+    assert relevant(all_known, 0.4)
+    assert not relevant(all_known, 0.3)
+    assert relevant(unknown, 0.7)
+    assert not relevant(unknown, 0.6)
+
+
+def test_a_word_that_no_passage_has_outweighs_the_common_ones() -> None:
+    known = lexical_evidence("Which request wakes the collection?", CORPUS)
+    unknown = lexical_evidence("Which request wakes the asparagus?", CORPUS)
+    assert known == 1
+    assert unknown < 0.7
+
+
+def test_nothing_found_is_not_relevant() -> None:
+    assert not is_relevant("anything", Found([], [], -1.0), 0.0)
+    assert lexical_evidence("what is it?", CORPUS) == 0
+
+
+@given(st.floats(-1, 1))
+def test_the_cosine_comes_back_from_the_score(similarity: float) -> None:
+    score = 1 + similarity if similarity >= 0 else 1 / (1 - similarity)
+    assert abs(cosine(score) - similarity) < 1e-9

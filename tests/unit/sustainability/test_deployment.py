@@ -1,0 +1,147 @@
+"""The deployment file: what is accepted, and what the user is told about what is not."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sustainability.deployment import Deployment, DeploymentError, Period, Rate, Traffic
+from sustainability.units import format_duration, parse_duration
+
+MINIMAL = """\
+name: trial
+region: eu-north-1
+service_level:
+  latency_p95: 8s
+traffic:
+  input_tokens: {mean: 900, p95: 1300}
+  output_tokens: {mean: 120, p95: 280}
+"""
+
+
+def load(tmp_path: Path, text: str) -> Deployment:
+    file = tmp_path / "trial.yaml"
+    file.write_text(text, encoding="utf-8")
+    return Deployment.load(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        (MINIMAL.replace("trial", "Trial_1"), 1, "name: "),
+        (MINIMAL.replace("8s", "8"), 4, "service_level.latency_p95: a duration is"),
+        (MINIMAL.replace("8s", "8s\n  deadline: 6h"), 3, "exactly one of"),
+        (MINIMAL.replace("latency_p95: 8s", "attainment: 0.9"), 3, "exactly one of"),
+        (MINIMAL + "knowlege: {}\n", 8, "knowlege: unknown key; known here: answers, footprint"),
+        (MINIMAL + "knowledge:\n  store: solr\n", 9, "'serverless' or 'domain'"),
+        (MINIMAL + "knowledge:\n  embeding: {}\n", 9, "known here: changed_per_month, chunk_tok"),
+        (MINIMAL + "rules:\n  profile: production\n", 1, "state profile once"),
+        (MINIMAL + "  timezone: Mars/Olympus\n", 8, "no IANA time zone"),
+        (
+            MINIMAL + "  periods:\n    - {days: fri-mon, mean_per_hour: 1, peak_per_hour: 2}\n",
+            9,
+            "traffic.periods.0.days: a span of days runs forward",
+        ),
+        (
+            MINIMAL
+            + "  periods:\n    - {days: sat, hours: 9-25, mean_per_hour: 1, peak_per_hour: 2}\n",
+            9,
+            "hours are a span within one day",
+        ),
+        (MINIMAL + "monitoring: {log_retention_days: 8}\n", 8, "CloudWatch Logs keeps 1, 3, 5"),
+    ],
+)
+def test_a_fault_is_named_with_line_and_cure(
+    tmp_path: Path, text: str, line: int, words: str
+) -> None:
+    with pytest.raises(DeploymentError) as fault:
+        load(tmp_path, text)
+    assert f"trial.yaml:{line}: " in str(fault.value)
+    assert words in str(fault.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "- a list\n",
+        "name: [unclosed\n",
+        "name: one\nname: two\n",
+        "x: &x\n  <<: *x\n",
+        "loop: &loop [*loop]\n",
+        "\tname: tab\n",
+    ],
+)
+def test_a_file_that_is_no_mapping_is_refused_without_a_traceback(
+    tmp_path: Path, text: str
+) -> None:
+    with pytest.raises(DeploymentError, match=r"trial\.yaml"):
+        load(tmp_path, text)
+
+
+def test_bytes_that_are_not_utf8_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "trial.yaml").write_bytes(b"name: caf\xe9\n")
+    with pytest.raises(DeploymentError, match="not UTF-8 at byte 9"):
+        Deployment.load(tmp_path / "trial.yaml")
+
+
+def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
+    with pytest.raises(DeploymentError) as fault:
+        load(tmp_path, MINIMAL.replace("trial", "T").replace("8s", "soon") + "extra: 1\n")
+    assert len(str(fault.value).splitlines()) == 3
+
+
+def test_two_periods_may_not_cover_one_hour() -> None:
+    weekday = {"days": "mon-fri", "hours": "8-18", "mean_per_hour": 1, "peak_per_hour": 2}
+    friday = {"days": "fri", "hours": "17-20", "mean_per_hour": 1, "peak_per_hour": 2}
+    tokens = {"mean": 1, "p95": 1}
+    with pytest.raises(ValueError, match="both cover fri 17:00"):
+        Traffic.model_validate(
+            {"periods": [weekday, friday], "input_tokens": tokens, "output_tokens": tokens}
+        )
+
+
+@given(
+    days=st.tuples(st.integers(0, 6), st.integers(0, 6)).map(sorted),
+    hours=st.tuples(st.integers(0, 23), st.integers(1, 24)).filter(lambda span: span[0] < span[1]),
+    mean=st.floats(0, 1e6),
+    rest=st.floats(0, 1e6),
+)
+def test_the_week_holds_each_period_and_the_rest(
+    days: list[int], hours: tuple[int, int], mean: float, rest: float
+) -> None:
+    period = Period(
+        days=tuple(range(days[0], days[1] + 1)), hours=hours, mean_per_hour=mean, peak_per_hour=mean
+    )
+    tokens = {"mean": 1, "p95": 1}
+    traffic = Traffic.model_validate(
+        {
+            "periods": [period],
+            "otherwise": Rate(mean_per_hour=rest, peak_per_hour=rest),
+            "input_tokens": tokens,
+            "output_tokens": tokens,
+        }
+    )
+    inside = (days[1] - days[0] + 1) * (hours[1] - hours[0])
+    week = traffic.week()
+    assert len(week) == 168
+    assert sum(rate is traffic.periods[0] for rate in week) == inside
+    expected = (inside * mean + (168 - inside) * rest) / 168 * 730
+    assert traffic.questions_per_month == pytest.approx(expected)
+
+
+@given(st.integers(1, 10**9).map(lambda milliseconds: timedelta(milliseconds=milliseconds)))
+def test_a_duration_survives_being_written_and_read(duration: timedelta) -> None:
+    assert parse_duration(format_duration(duration)) == duration
+
+
+@pytest.mark.parametrize("name", ["local", "dev", "prod"])
+def test_our_deployments_load_and_survive_being_written(name: str, tmp_path: Path) -> None:
+    deployment = Deployment.load(Path("deployments") / f"{name}.yaml")
+    written = yaml.safe_dump(deployment.model_dump(mode="json", exclude={"rules"}))
+    assert load(tmp_path, written) == deployment

@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sustainability.deployment import Deployment
+from sustainability.estimate import Estimate
+from sustainability.facts import FactError, Facts
+from sustainability.footprint import (
+    Footprint,
+    answer_coefficients,
+    footprint,
+    influences,
+    synth_line,
+)
+from sustainability.impact import Component
+from sustainability.llm_energy import generation, prefill
+from sustainability.serving import Mode
+from tests.unit.sustainability.deployments import a_deployment, a_plan, traffic
+
+MODEL = "mistral.ministral-3-3b-instruct"
+DOMAIN = {"store": "domain", "domain": {"instance_type": "m7g.large.search", "volume_gb": 20}}
+HIGH = {"latency_p95": "12s", "availability": "high"}
+rates = st.floats(min_value=0, max_value=1e5)
+stores = st.sampled_from([{"store": "serverless"}, DOMAIN])
+
+
+def component(result: Footprint, name: str) -> Component:
+    return next(component for component in result.components if component.name == name)
+
+
+def sized(billions: float) -> Facts:
+    """Facts in which the generator has so many parameters."""
+    size = Estimate.exact(billions)
+    return Facts(overrides={f"models/{MODEL}/active": size, f"models/{MODEL}/total": size})
+
+
+def test_three_nodes_day_and_night_by_hand() -> None:
+    result = footprint(a_deployment(knowledge=DOMAIN, service_level=HIGH), a_plan())
+    always = component(result, "Knowledge store").idle
+    # Node: 2 vCPU x 1.08 W + 8 GiB x 0.392 W; disk: 20 GB x 2 copies x 1.2 W/TB; 3 nodes, 730 h.
+    kwh = (2 * 1.08 + 8 * 0.392 + 0.04 * 1.2) * 3 * 730 / 1000 * 1.10
+
+    assert always.kwh.mid == pytest.approx(kwh)
+    assert always.kwh.mid == pytest.approx(12.873696)
+    assert always.operational_g.mid == pytest.approx(12.873696 * 35.26)
+    assert always.embodied_g.mid == pytest.approx((2 * 0.11 + 8 * 0.0375 + 0.04 * 1.256) * 2190)
+    assert always.usd.mid == pytest.approx((3 * 730 * 0.136 + 3 * 20 * 0.122) * 1.06)
+
+
+def test_a_serverless_store_is_awake_for_ten_minutes_after_each_question_by_hand() -> None:
+    deployment = a_deployment(traffic=traffic(6), knowledge={"documents": 0})
+    awake = component(footprint(deployment, a_plan()), "Knowledge store").traffic
+    # Six questions an hour, at random: one in ten minutes, so asleep for 1/e of the time.
+    ocu_hours = 2 * 730 * (1 - 2.718281828459045**-1)
+
+    assert awake.usd.mid == pytest.approx(ocu_hours * 0.24 * 1.06)
+    assert awake.kwh.mid == pytest.approx(ocu_hours * (1.08 + 6 * 0.392 + 0.12 * 1.2) / 1000 * 1.10)
+
+
+def test_nothing_but_storage_polling_and_alarms_is_left_when_nobody_asks() -> None:
+    idle = footprint(a_deployment(), a_plan())
+
+    assert {entry.name for entry in idle.components if entry.idle.kwh.high} == {
+        "Knowledge store",
+        "Documents",
+        "API, queue and tables",
+    }
+    assert idle.idle.kwh.mid < 0.01
+
+
+def test_tokens_on_bedrock_equal_ecologits_to_the_digit() -> None:
+    tokens = generation(MODEL, Facts())
+    sparse = generation("openai.gpt-oss-20b-1:0", Facts())
+    large = generation(MODEL, sized(70.55))
+
+    # compute_llm_impacts_dag of ecologits 0.11.3, 1,000 tokens, before PUE.
+    assert tokens.wh_per_1k_output.mid == pytest.approx(0.06956163194065532)
+    assert tokens.embodied_g_per_1k_output.mid == pytest.approx(0.006785474092057888)
+    assert sparse.wh_per_1k_output.mid == pytest.approx(0.06984475433075588)
+    assert large.wh_per_1k_output.mid == pytest.approx(0.5501653604263295)
+
+
+def test_published_energy_of_a_prompt_is_within_the_range() -> None:
+    # Epoch AI (2025): 500 tokens of a 20-billion-parameter model take 0.06 Wh at PUE 1.2.
+    answer = generation(MODEL, sized(20)).wh_per_1k_output * (0.5 * 1.2)
+    # Its prompt of 10,000 tokens to 100 billion active parameters adds 2.2 Wh.
+    prompt = prefill(MODEL, sized(100)) * (10 * 1.2)
+
+    assert answer.low < 0.06 < answer.high
+    assert prompt.low < 2.2 < prompt.high
+
+
+def test_answer_coefficients_are_at_the_wall_and_the_grid_is_without_pue() -> None:
+    coefficients = answer_coefficients(a_deployment())
+
+    assert coefficients["generator"]["wh_per_1k_output_tokens"][1] == pytest.approx(
+        0.06956163194065532 * 1.10, rel=1e-5
+    )
+    assert coefficients["gco2e_per_kwh"][1] == pytest.approx(35.26)
+    assert set(coefficients) == {"generator", "embedding", "wh_per_request", "gco2e_per_kwh"}
+
+
+def test_an_answer_by_its_coefficients_is_the_footprints_generation() -> None:
+    deployment = a_deployment(traffic=traffic(100))
+    coefficients = answer_coefficients(deployment)["generator"]
+    generated = component(footprint(deployment, a_plan()), "Generation on Bedrock").traffic
+    answers = 100 * 730
+
+    for end, estimated in enumerate(generated.kwh.as_list()):
+        wh = coefficients["wh_per_1k_input_tokens"][end] * 1.0
+        wh += coefficients["wh_per_1k_output_tokens"][end] * 0.2
+        assert answers * wh / 1000 == pytest.approx(estimated, rel=1e-4)
+
+
+def test_a_cross_region_profile_spans_the_grids_it_may_reach() -> None:
+    here = answer_coefficients(a_deployment(answers={"generator": "amazon.nova-lite-v1:0"}))
+    profile = a_deployment(answers={"generator": "eu.amazon.nova-lite-v1:0"})
+    low, mid, high = answer_coefficients(profile)["gco2e_per_kwh"]
+
+    assert low <= here["gco2e_per_kwh"][0]
+    assert mid > here["gco2e_per_kwh"][1]
+    assert high > 400
+    assert any("another grid" in warning for warning in footprint(profile, a_plan()).warnings)
+
+
+def test_market_based_carbon_of_a_matched_region_is_the_hardware_alone() -> None:
+    market = a_deployment(footprint={"accounting": "market"})
+    result = footprint(market, a_plan())
+
+    assert result.traffic.operational_g == Estimate.exact(0)
+    assert result.traffic.embodied_g.mid > 0
+    assert answer_coefficients(market)["gco2e_per_kwh"] == [0, 0, 0]
+
+
+def test_a_model_without_a_row_is_an_error_that_names_file_and_columns() -> None:
+    deployment = a_deployment(answers={"generator": "acme.thinker-v1:0"})
+
+    with pytest.raises(
+        FactError, match=r"acme\.thinker-v1:0/active.*data/models\.csv.*low, mid, high"
+    ):
+        footprint(deployment, a_plan())
+
+
+def test_a_real_time_endpoint_idles_and_the_other_modes_sleep() -> None:
+    on = {"instance_type": "ml.inf2.xlarge", "expected_instance_hours": 1460.0}
+    modes = {
+        mode: component(footprint(a_deployment(), a_plan(mode=mode, **on)), "Instances awake")
+        for mode in (Mode.REALTIME, Mode.BRIDGED)
+    }
+
+    assert modes[Mode.BRIDGED].idle.kwh == Estimate.exact(0)
+    # One instance of a host at 12 W and one device idle at 20 W, 730 h.
+    assert modes[Mode.REALTIME].idle.kwh.mid == pytest.approx((12 + 20) * 0.73 * 1.10)
+    assert modes[Mode.REALTIME].traffic.usd.mid == pytest.approx(1460 * 0.99 * 1.06)
+
+
+def test_1000_answers_add_up_over_the_month() -> None:
+    result = footprint(a_deployment(), a_plan())
+
+    assert result.per_1000_answers is not None
+    assert result.per_1000_answers.usd.mid * 73 == pytest.approx(result.traffic.usd.mid)
+    assert footprint(a_deployment(traffic=traffic(0)), a_plan()).per_1000_answers is None
+
+
+def test_influences_name_the_facts_that_move_the_result_most() -> None:
+    found = influences(a_deployment(traffic=traffic(50_000)), a_plan())
+
+    assert found[0].fact.path == "llm/batch"
+    assert [one.swing for one in found] == sorted((one.swing for one in found), reverse=True)
+
+
+@pytest.mark.parametrize("generator", [MODEL, "eu.amazon.nova-lite-v1:0"])
+def test_an_influence_contains_the_mid_and_only_its_own_range(generator: str) -> None:
+    deployment = a_deployment(answers={"generator": generator})
+    mid = footprint(deployment, a_plan()).traffic.carbon_g.mid
+    found = {one.fact.path: one.carbon_g for one in influences(deployment, a_plan())}
+
+    assert all(one.low <= mid * (1 + 1e-9) for one in found.values())
+    assert all(one.high >= mid * (1 - 1e-9) for one in found.values())
+    assert found["prices/other_region"].low == pytest.approx(found["prices/other_region"].high)
+
+
+def test_the_synth_line_is_one_line_with_both_figures() -> None:
+    line = synth_line(footprint(a_deployment(), a_plan()))
+
+    assert "\n" not in line
+    assert "idle" in line
+    assert "1,000 answers" in line
+
+
+@settings(max_examples=50, deadline=None)
+@given(rates, rates, stores)
+def test_more_traffic_never_takes_less(one: float, other: float, knowledge: dict[str, Any]) -> None:
+    low, high = sorted((one, other))
+    less, more = (
+        footprint(a_deployment(traffic=traffic(rate), knowledge=knowledge), a_plan()).traffic
+        for rate in (low, high)
+    )
+
+    for before, after in zip(
+        (less.kwh, less.carbon_g, less.usd), (more.kwh, more.carbon_g, more.usd), strict=True
+    ):
+        assert all(
+            first <= last * (1 + 1e-12)
+            for first, last in zip(before.as_list(), after.as_list(), strict=True)
+        )
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(0, 1500), st.floats(0, 1500), stores)
+def test_a_cleaner_grid_never_emits_more(
+    one: float, other: float, knowledge: dict[str, Any]
+) -> None:
+    deployment = a_deployment(knowledge=knowledge)
+    cleaner, dirtier = (
+        footprint(
+            deployment,
+            a_plan(),
+            Facts(overrides={"regions/eu-north-1/grid": Estimate.exact(grams)}),
+        ).traffic.carbon_g
+        for grams in sorted((one, other))
+    )
+
+    assert all(
+        first <= last for first, last in zip(cleaner.as_list(), dirtier.as_list(), strict=True)
+    )
+
+
+@settings(max_examples=50, deadline=None)
+@given(rates, st.floats(0, 0.99), stores, st.integers(0, 100_000))
+def test_no_component_takes_less_under_traffic_than_idle(
+    rate: float, cached: float, knowledge: dict[str, Any], documents: int
+) -> None:
+    deployment: Deployment = a_deployment(
+        traffic=traffic(rate, cache_hit_share=cached),
+        knowledge={**knowledge, "documents": documents},
+    )
+
+    for entry in footprint(deployment, a_plan()).components:
+        assert entry.idle.kwh.mid <= entry.traffic.kwh.mid
+        assert entry.idle.usd.mid <= entry.traffic.usd.mid
