@@ -96,6 +96,7 @@ class EmbeddedAws:
             **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
             "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}",
             "AWS_ENDPOINT_URL": emulator.url,
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": f"http://127.0.0.1:{self.ports['models']}",
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             # A profile of the user's must never send this to a real account.

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 
 _HOST = "127.0.0.1"
-_ROOT = Path(__file__).resolve().parents[1]
 # Functions inherit the emulator's environment: it must hold nothing that AWS would not give them.
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LOG_LEVEL")
 
@@ -82,8 +81,6 @@ def _prepare_environment(port: int, state: Path, models_url: str) -> None:
         AWS_ACCESS_KEY_ID="test",
         AWS_SECRET_ACCESS_KEY="test",
         AWS_EC2_METADATA_DISABLED="true",
-        # Where the CDK's own Node functions find the AWS SDK that Lambda's runtime has.
-        NODE_PATH=str(_ROOT / "node_modules"),
         AWS_CONFIG_FILE=os.devnull,
         AWS_SHARED_CREDENTIALS_FILE=os.devnull,
     )

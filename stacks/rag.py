@@ -76,6 +76,7 @@ class RagStack(cdk.Stack):
         self.api = self._build_api()
         if isinstance(self.store, DomainStore):
             self.store.make_index(self._build_index_maker())
+        self.ingest.node.add_dependency(self.store.index)
         for name, value in {
             "ApiUrl": self.api.api_endpoint,
             "BucketName": self.bucket.bucket_name,
@@ -273,7 +274,7 @@ class RagStack(cdk.Stack):
             "Serverless-LambdaEventSourceMappingDestination",
             "A queue as source has no such destination; its dead-letter queue does this.",
         )
-        self.documents.grant_read_write_data(function)
+        self.documents.grant(function, "dynamodb:UpdateItem")
         self.dead_letters.grant_send_messages(function)
         self.store.grant(function, write=True)
         grant_invoke(function, knowledge.embedding.model)
@@ -301,8 +302,10 @@ class RagStack(cdk.Stack):
                 ),
             },
         )
-        self.documents.grant_read_data(function)
-        self.answers.grant_read_write_data(function)
+        self.documents.grant(function, "dynamodb:BatchGetItem")
+        self.answers.grant(
+            function, "dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem"
+        )
         self.store.grant(function, write=False)
         grant_invoke(function, answers.generator)
         grant_invoke(function, self._deployment.knowledge.embedding.model)

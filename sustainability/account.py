@@ -45,6 +45,8 @@ class DocumentState:
     reason: str
     etag: str
     chunks: int
+    visible_at: float
+    """When searches see it, in seconds since the epoch: a serverless store takes ten seconds."""
 
 
 class Account:
@@ -83,6 +85,23 @@ class Account:
             output["OutputKey"]: output["OutputValue"]
             for output in found["Stacks"][0].get("Outputs", [])
         }
+
+    def function_environment(self, handler: str) -> dict[str, str]:
+        """Return the environment of the RAG stack's function that has this handler."""
+        cloudformation, functions = map(self._session.client, ("cloudformation", "lambda"))
+        resources = cloudformation.get_paginator("list_stack_resources")
+        try:
+            for page in resources.paginate(StackName=f"{self._deployment.name}-rag"):
+                for resource in page["StackResourceSummaries"]:
+                    if resource["ResourceType"] != "AWS::Lambda::Function":
+                        continue
+                    name = resource["PhysicalResourceId"]
+                    found = functions.get_function_configuration(FunctionName=name)
+                    if found.get("Handler") == handler:
+                        return dict(found["Environment"]["Variables"])
+        except botocore.exceptions.ClientError as error:
+            raise AccountError(f"AWS refused to tell about the functions: {error}") from error
+        raise AccountError(f"the stack has no function {handler}; deploy this version first")
 
     def add(self, files: Mapping[str, Path]) -> dict[str, str]:
         """Upload those files whose content is not there yet.
@@ -132,6 +151,7 @@ class Account:
                         reason=row.get("reason") or "",
                         etag=row.get("etag") or "",
                         chunks=len(row.get("chunks") or []),
+                        visible_at=float(row.get("visible_at", 0)),
                     )
             if "LastEvaluatedKey" not in page:
                 return
@@ -156,7 +176,9 @@ class Account:
             settled = [
                 state
                 for state in self.documents()
-                if etags.get(state.key) == state.etag and state.status in ("indexed", "rejected")
+                if etags.get(state.key) == state.etag
+                and state.status in ("indexed", "rejected")
+                and state.visible_at <= time.time()
             ]
             progress(f"{len(settled)} of {len(etags)} documents settled")
             if len(settled) == len(etags):
@@ -215,7 +237,8 @@ class Account:
     ) -> tuple[int, dict[str, str], dict[str, Any]]:
         """Send one request to the API; return its status, its headers in lower case, its body."""
         url = self.outputs["ApiUrl"].rstrip("/") + path
-        request = AWSRequest(method=method, url=url, data=json.dumps(body) if body else None)
+        data = None if body is None else json.dumps(body)
+        request = AWSRequest(method=method, url=url, data=data)
         request.headers["Content-Type"] = "application/json"
         if signed:
             credentials = self._session.get_credentials()

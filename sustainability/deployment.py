@@ -270,6 +270,9 @@ class Knowledge(_Section):
     changed_per_month: float = Field(default=0.1, ge=0)
     """Expected share of the documents that change in a month."""
     embedding: Embedding = Embedding()
+    analyzer: str = Field(default="standard", pattern=r"^[a-z_]+$")
+    """OpenSearch's text analysis: ``english`` also finds a word by its other forms, and so does
+    each of its language analyzers for its language; ``standard`` suits mixed languages."""
     chunk_tokens: int = Field(default=220, ge=50, le=2000)
     overlap_tokens: int = Field(default=0, ge=0, le=200)
     max_document_mb: float = Field(default=20, gt=0, le=100)
@@ -278,8 +281,8 @@ class Knowledge(_Section):
 
     @model_validator(mode="after")
     def _chunks_advance(self) -> Self:
-        if self.overlap_tokens >= self.chunk_tokens:
-            raise ValueError("overlap_tokens must be below chunk_tokens")
+        if 2 * self.overlap_tokens > self.chunk_tokens:
+            raise ValueError("overlap_tokens must be at most half of chunk_tokens")
         return self
 
 

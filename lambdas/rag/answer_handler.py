@@ -120,8 +120,7 @@ def _answering() -> Answering:
 def compose(settings: AnswerSettings, prompt: Prompt) -> Answering:
     """Put together what the settings name."""
     limits, knowledge, embedding = settings.limits, settings.knowledge, settings.embedding
-    # The steps' time-outs add up to the deadline. The generator gets no second try: the caller
-    # can tell better than we can whether an answer is still worth it.
+    # The steps' time-outs add up to the deadline.
     step_s = limits.deadline_s * (1 - GENERATION_SHARE) / 2
     return Answering(
         answers=Answers(
@@ -150,6 +149,7 @@ def _generator(settings: AnswerSettings) -> Generator:
     if settings.generator_model == EXTRACTIVE:
         return ExtractiveGenerator()
     limits = settings.limits
+    # No second try: the caller can tell better than we can whether an answer is still worth it.
     return BedrockGenerator(
         client=client(
             "bedrock-runtime", read_timeout_s=limits.deadline_s * GENERATION_SHARE, attempts=1

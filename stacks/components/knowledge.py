@@ -17,7 +17,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_opensearchserverless as aoss
 from aws_cdk import aws_opensearchservice as opensearch
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from stacks.components.acknowledgements import acknowledge
 from sustainability.deployment import Availability, Deployment
@@ -25,17 +25,6 @@ from sustainability.nag.settings import Profile
 
 OPENSEARCH_VERSION = "OpenSearch_3.7"
 """From 3.6 the Lucene engine, the only one that the laptop's server has, compresses 32 times."""
-
-_TEXT_FIELDS: Mapping[str, Mapping[str, Any]] = {
-    "document": {"type": "keyword"},
-    "collection": {"type": "keyword"},
-    "format": {"type": "keyword"},
-    "title": {"type": "keyword", "index": False},
-    "section": {"type": "text"},
-    "text": {"type": "text"},
-    "position": {"type": "integer"},
-}
-
 
 class KnowledgeStore(Protocol):
     """What ingest and answers need to know of a store."""
@@ -45,6 +34,10 @@ class KnowledgeStore(Protocol):
     service: str
     """Service name of request signatures: ``aoss`` or ``es``."""
     index_name: str
+
+    @property
+    def index(self) -> IConstruct:
+        """What makes the index; whoever writes waits for it, lest a write makes another."""
 
     def grant(self, grantee: lambda_.Function, *, write: bool) -> None:
         """Let the function search, or with ``write`` change, the documents of the index."""
@@ -115,7 +108,7 @@ class ServerlessStore(Construct):
 
         dimensions = deployment.knowledge.embedding.dimensions
         mapping = {
-            **_TEXT_FIELDS,
+            **_text_fields(deployment.knowledge.analyzer),
             "embedding": {
                 "type": "knn_vector",
                 "dimension": dimensions,
@@ -124,7 +117,7 @@ class ServerlessStore(Construct):
             },
         }
         self.index_name = _versioned_name(mapping)
-        index = aoss.CfnIndex(
+        self.index = aoss.CfnIndex(
             self,
             "Index",
             collection_endpoint=self.endpoint,
@@ -138,7 +131,7 @@ class ServerlessStore(Construct):
             principal=_execution_role_arn(self),
             permissions=["CreateIndex", "DescribeIndex", "UpdateIndex", "DeleteIndex"],
         )
-        index.add_resource_dependency(deployer)
+        self.index.add_resource_dependency(deployer)
 
     def grant(self, grantee: lambda_.Function, *, write: bool) -> None:
         """Let the function search, or with ``write`` change, the documents of the index."""
@@ -215,7 +208,7 @@ class DomainStore(Construct):
         self.endpoint = self._domain.attr_domain_endpoint
         self._statements: list[Mapping[str, Any]] = []
         mapping = {
-            **_TEXT_FIELDS,
+            **_text_fields(deployment.knowledge.analyzer),
             "embedding": {
                 "type": "knn_vector",
                 "dimension": deployment.knowledge.embedding.dimensions,
@@ -244,7 +237,7 @@ class DomainStore(Construct):
             "The name of an index carries a digest of its mapping, so the one to delete is not "
             "known before.",
         )
-        index = cdk.CustomResource(
+        self.index = cdk.CustomResource(
             self,
             "Index",
             service_token=maker.function_arn,
@@ -255,11 +248,12 @@ class DomainStore(Construct):
                 "Index": json.dumps(self._body, sort_keys=True),
             },
         )
-        index.node.add_dependency(self._domain, maker)
+        self.index.node.add_dependency(self._domain, maker)
 
     def grant(self, grantee: lambda_.Function, *, write: bool) -> None:
         """Let the function search, or with ``write`` change, the documents of the index."""
-        self._allow(grantee, ["Post"], f"{self.index_name}/{'_bulk' if write else '_msearch'}")
+        for action in ("_bulk", "_refresh") if write else ("_msearch",):
+            self._allow(grantee, ["Post"], f"{self.index_name}/{action}")
 
     def _allow(self, grantee: lambda_.Function, methods: list[str], path: str) -> None:
         actions = [f"es:ESHttp{method}" for method in methods]
@@ -303,6 +297,18 @@ class DomainStore(Construct):
             )
         for rule, reason in reasons.items():
             acknowledge(self._domain, rule, reason)
+
+
+def _text_fields(analyzer: str) -> dict[str, Any]:
+    return {
+        "document": {"type": "keyword"},
+        "collection": {"type": "keyword"},
+        "format": {"type": "keyword"},
+        "title": {"type": "keyword", "index": False},
+        "section": {"type": "text", "analyzer": analyzer},
+        "text": {"type": "text", "analyzer": analyzer},
+        "position": {"type": "integer"},
+    }
 
 
 def _versioned_name(mapping: Mapping[str, Any]) -> str:

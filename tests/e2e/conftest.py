@@ -49,11 +49,21 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
         embedded.forget()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def account(embedded: EmbeddedAws) -> Account:
-    """Return the deployed ``local.yaml``."""
+    """Return ``local.yaml``, deployed; a test may destroy it."""
     embedded.deploy(LOCAL, quiet)
     return Account(Deployment.load(LOCAL))
+
+
+def left_of(embedded: EmbeddedAws, stack: str) -> set[str]:
+    """Return the types of the resources that still stand and once belonged to a stack."""
+    listed = urllib3.request("GET", f"{embedded.running()['emulator'].url}/_local/resources").json()
+    return {
+        resource["type"]
+        for resource in listed
+        if resource["stack"] == stack or stack in resource["id"]
+    }
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +82,12 @@ class Models:
     def counts(self) -> dict[str, int]:
         """Return how many texts were embedded and how many answers generated so far."""
         response = urllib3.request("GET", f"{self._url}/_local/requests")
-        return dict(response.json())
+        counters = response.json()["counters"]
+        return {
+            "texts_embedded": sum(counter.get("texts", 0) for counter in counters),
+            "answers_generated": sum("output_tokens" in counter for counter in counters)
+            and sum(counter["requests"] for counter in counters if "output_tokens" in counter),
+        }
 
     def fail(self, **fault: Any) -> None:
         """Have the next calls fail."""

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from pypdf import PdfWriter
 
+from local.embedded import EmbeddedAws
 from sustainability.account import Account, DocumentState
-from tests.e2e.conftest import LOCAL, Models, quiet
+from tests.e2e.conftest import LOCAL, Models, left_of, quiet
 
 GLACIER = """\
 # Field stations
@@ -260,3 +261,10 @@ def test_a_deleted_document_takes_its_passages_along(account: Account, models: M
     answer = ask(account, KESTREL)
     assert not answer["cached"]
     assert not answer["answered"]
+
+
+def test_destroy_leaves_nothing(account: Account, embedded: EmbeddedAws, folder: Path) -> None:
+    put(account, folder, "last.md", "# The last document\n\nIt is still there.\n")
+    assert "AWS::S3::Bucket" in left_of(embedded, "local-rag")
+    embedded.destroy(LOCAL, quiet)
+    assert left_of(embedded, "local-rag") == set()

@@ -1,0 +1,85 @@
+"""Questions to the answer path outside of Lambda, for trying a generator before it is deployed.
+
+`python -m rag.trial` runs with the answer function's environment, of which whoever starts it has
+changed `GENERATOR_MODEL` or `ANSWER_SETTINGS`, and with the prompt in `PROMPT`. For each question,
+a JSON text on a line of stdin, it writes one line to stdout: `{"answer": ..., "passages": [...]}`
+with the passages the generator saw, or `{"error": ..., "retry_after_s": ...}`, null if waiting
+does not help. The function itself is neither called nor changed, and its answer cache neither read
+nor written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TextIO
+
+from rag.answer_handler import compose
+from rag.answering import Answering, Trace
+from rag.answers import Answer, Answers, Lookup
+from rag.errors import DeadlineExceeded, Unavailable
+from rag.extractive import passages
+from rag.generation import Generation, Generator
+from rag.opensearch import OpenSearchError
+from rag.prompt import Prompt
+from rag.question import Question
+from rag.settings import AnswerSettings
+from rag.telemetry import logger
+
+_DEADLINE_RETRY_S = 1
+
+
+class _NoAnswers(Answers):
+    """An answer cache that keeps nothing."""
+
+    def look_up(self, id_: str) -> Lookup:
+        return Lookup(None, None)
+
+    def put(self, answer: Answer, version: int | None) -> None:
+        pass
+
+
+@dataclass(slots=True)
+class _Watched:
+    """A generator, and the passages of the prompt that it was last given."""
+
+    generator: Generator
+    passages: list[str] = field(default_factory=list)
+
+    def generate(self, system: str, user: str, *, max_tokens: int) -> Generation:
+        self.passages = [f"{source}\n{text}" for source, text in passages(user)]
+        return self.generator.generate(system, user, max_tokens=max_tokens)
+
+
+def try_out(answering: Answering, question: str) -> dict[str, Any]:
+    """Answer one question, or tell why that is not possible now, or not at all."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    watched = _Watched(answering.generator)
+    nowhere = _NoAnswers(client=None, table="", documents_table="", keep_hours=0)
+    trial = replace(answering, generator=watched, answers=nowhere)
+    try:
+        answer = trial.answer(Question(question, {}, answering.limits.max_tokens), Trace())
+    except Unavailable as error:
+        return {"error": str(error), "retry_after_s": error.retry_after_s}
+    except DeadlineExceeded as error:
+        return {"error": str(error), "retry_after_s": _DEADLINE_RETRY_S}
+    except (BotoCoreError, ClientError, OpenSearchError, ValueError) as error:
+        return {"error": str(error), "retry_after_s": None}
+    return {"answer": answer, "passages": watched.passages}
+
+
+def main(environ: Mapping[str, str], questions: TextIO, answers: TextIO) -> None:
+    """Answer line by line until the questions end."""
+    settings = AnswerSettings.load(environ)
+    answering = compose(settings, Prompt.parse(json.loads(environ["PROMPT"])))
+    for line in questions:
+        print(json.dumps(try_out(answering, json.loads(line))), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    logger.registered_handler.setStream(sys.stderr)  # type: ignore[attr-defined]
+    main(os.environ, sys.stdin, sys.stdout)

@@ -1,0 +1,47 @@
+"""The production variant: a managed domain, whose index a function of ours makes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import urllib3
+
+from local.embedded import EmbeddedAws
+from sustainability.account import Account
+from sustainability.deployment import Deployment
+from tests.e2e.conftest import ROOT, left_of, quiet
+
+PROD = ROOT / "deployments" / "prod.yaml"
+
+
+@pytest.fixture(scope="module")
+def production(embedded: EmbeddedAws) -> Account:
+    embedded.deploy(PROD, quiet)
+    return Account(Deployment.load(PROD))
+
+
+def test_the_domain_has_a_strict_index_and_answers_from_it(
+    production: Account, embedded: EmbeddedAws, tmp_path: Path
+) -> None:
+    file = tmp_path / "harbour.md"
+    file.write_text("# Harbour\n\nThe harbour of Brineport freezes every February.\n")
+    uploaded = production.add({"harbour.md": file})
+    (state,) = production.wait_until_settled(uploaded, seconds=60, progress=quiet)
+    assert state.status == "indexed"
+    mappings = urllib3.request(
+        "GET", f"{embedded.running()['opensearch'].url}/documents-*/_mapping"
+    ).json()
+    (mapping,) = (index["mappings"] for index in mappings.values())
+    assert mapping["dynamic"] == "strict"
+    assert mapping["properties"]["embedding"]["compression_level"] == "32x"
+    answer = production.ask("When does the harbour of Brineport freeze?", progress=quiet)
+    assert answer["citations"][0]["document"] == "harbour.md"
+
+
+def test_destroy_keeps_what_production_must_not_lose(
+    production: Account, embedded: EmbeddedAws
+) -> None:
+    embedded.destroy(PROD, quiet)
+    kept = left_of(embedded, "prod-rag")
+    assert kept == {"AWS::S3::Bucket", "AWS::OpenSearchService::Domain"}
