@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -136,6 +137,15 @@ class EmbeddedAws:
             "models": ["local.models"],
             "emulator": ["local.emulator", *places],
         }
+
+
+def free_ports() -> dict[str, int]:
+    """Return ports that nobody uses now, for an embedded AWS beside another."""
+    with ExitStack() as probes:
+        sockets = {name: probes.enter_context(socket.socket()) for name in PORTS}
+        for probe in sockets.values():
+            probe.bind(("127.0.0.1", 0))
+        return {name: probe.getsockname()[1] for name, probe in sockets.items()}
 
 
 @contextmanager

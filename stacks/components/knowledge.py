@@ -26,6 +26,7 @@ from sustainability.nag.settings import Profile
 OPENSEARCH_VERSION = "OpenSearch_3.7"
 """From 3.6 the Lucene engine, the only one that the laptop's server has, compresses 32 times."""
 
+
 class KnowledgeStore(Protocol):
     """What ingest and answers need to know of a store."""
 
@@ -207,23 +208,7 @@ class DomainStore(Construct):
             self._domain.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
         self.endpoint = self._domain.attr_domain_endpoint
         self._statements: list[Mapping[str, Any]] = []
-        mapping = {
-            **_text_fields(deployment.knowledge.analyzer),
-            "embedding": {
-                "type": "knn_vector",
-                "dimension": deployment.knowledge.embedding.dimensions,
-                "space_type": "innerproduct",
-                "engine": "lucene",
-                "mode": "on_disk",
-                "compression_level": "32x",
-            },
-        }
-        self._body = {
-            "settings": {
-                "index": {"knn": True, "number_of_shards": 1, "number_of_replicas": zones - 1}
-            },
-            "mappings": {"dynamic": "strict", "properties": mapping},
-        }
+        self._body = domain_index(deployment, replicas=zones - 1)
         self.index_name = _versioned_name(self._body)
         self._acknowledge(high_availability=zones > 1)
 
@@ -297,6 +282,25 @@ class DomainStore(Construct):
             )
         for rule, reason in reasons.items():
             acknowledge(self._domain, rule, reason)
+
+
+def domain_index(deployment: Deployment, *, replicas: int) -> dict[str, Any]:
+    """Return the body that makes the index on a managed domain, as OpenSearch takes it."""
+    mapping = {
+        **_text_fields(deployment.knowledge.analyzer),
+        "embedding": {
+            "type": "knn_vector",
+            "dimension": deployment.knowledge.embedding.dimensions,
+            "space_type": "innerproduct",
+            "engine": "lucene",
+            "mode": "on_disk",
+            "compression_level": "32x",
+        },
+    }
+    return {
+        "settings": {"index": {"knn": True, "number_of_shards": 1, "number_of_replicas": replicas}},
+        "mappings": {"dynamic": "strict", "properties": mapping},
+    }
 
 
 def _text_fields(analyzer: str) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import boto3
 import pytest
 import urllib3
 
-from local.embedded import PORTS, EmbeddedAws
+from local.embedded import EmbeddedAws, free_ports
 from sustainability.account import Account
 from sustainability.deployment import Deployment
 
@@ -24,20 +23,10 @@ def quiet(_: str) -> None:
     """Show no progress."""
 
 
-def _free_ports() -> dict[str, int]:
-    sockets = {name: socket.socket() for name in PORTS}
-    for probe in sockets.values():
-        probe.bind(("127.0.0.1", 0))
-    ports = {name: probe.getsockname()[1] for name, probe in sockets.items()}
-    for probe in sockets.values():
-        probe.close()
-    return ports
-
-
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
     """Yield a running embedded AWS that this process's boto3 talks to."""
-    embedded = EmbeddedAws(tmp_path_factory.mktemp("embedded"), _free_ports())
+    embedded = EmbeddedAws(tmp_path_factory.mktemp("embedded"), free_ports())
     before = dict(os.environ)
     embedded.start(quiet)
     try:

@@ -1,0 +1,43 @@
+"""Cold import and size of each function."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.measurement import Measurement
+from stacks.components.bundle import bundle
+
+HANDLERS = ("rag.answer_handler", "rag.ingest_handler", "rag.index_handler")
+_TIMED_IMPORT = """
+import sys, time
+sys.path.insert(0, {bundle!r})
+began = time.perf_counter()
+import {handler}
+print(time.perf_counter() - began)
+"""
+
+
+def run() -> list[Measurement]:
+    """Import each handler in fresh interpreters, from the bundle; zip the bundle."""
+    folder = bundle("rag")
+    measurements = [
+        Measurement(f"cold import of {handler}", 1000 * cold_import(folder, handler), "ms", "≤ 350")
+        for handler in HANDLERS
+    ]
+    with tempfile.TemporaryDirectory() as scratch:
+        archive = Path(shutil.make_archive(f"{scratch}/bundle", "zip", folder))
+        size = archive.stat().st_size / 1e6
+    return [*measurements, Measurement("zip of each function", size, "MB", "≤ 6")]
+
+
+def cold_import(folder: Path, handler: str) -> float:
+    """Return the best of seven cold imports, in seconds."""
+    code = _TIMED_IMPORT.format(bundle=str(folder), handler=handler)
+    return min(
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+        for _ in range(7)
+    )
