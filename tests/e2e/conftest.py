@@ -30,7 +30,8 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
     before = dict(os.environ)
     embedded.start(quiet)
     try:
-        os.environ.update(embedded.environment())
+        region = Deployment.load(LOCAL).region
+        os.environ.update(embedded.environment() | {"AWS_DEFAULT_REGION": region})
         yield embedded
     finally:
         os.environ.clear()
