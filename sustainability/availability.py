@@ -1,0 +1,54 @@
+"""What AWS offers in which Region, read from the data that cfn-lint ships and keeps up to date.
+
+A resource type's presence in a Region's CloudFormation is not proof that the service works there.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from sustainability.errors import UserError
+
+INFERENCE_COMPONENT = "AWS::SageMaker::InferenceComponent"
+SEARCH_COLLECTION = "AWS::OpenSearchServerless::Collection"
+
+
+class AvailabilityError(UserError):
+    """cfn-lint's data are not where they are expected."""
+
+
+@cache
+def _read(path: str) -> dict[str, Any] | None:
+    found = find_spec("cfnlint")  # the package itself is not imported: that takes a second
+    if found is None or found.origin is None:
+        raise AvailabilityError("cfn-lint is not installed: run `make setup`")
+    file = Path(found.origin).parent / "data" / "schemas" / path
+    if not file.parent.is_dir():
+        raise AvailabilityError(
+            f"cfn-lint has no {file.parent.name}: run `make setup` for the pinned version"
+        )
+    if not file.is_file():
+        return None
+    data: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return data
+
+
+def hosting_types(region: str) -> frozenset[str]:
+    """Return the SageMaker hosting instance types of ``region``, such as ``ml.inf2.xlarge``."""
+    regions = _read("extensions/aws_sagemaker_hosting/instancetype_enum.json") or {}
+    return frozenset(regions.get(region, {"enum": ()})["enum"])
+
+
+def has_inferentia2(region: str) -> bool:
+    """Say whether SageMaker hosts Inferentia2 in ``region``."""
+    return any(name.startswith("ml.inf2.") for name in hosting_types(region))
+
+
+def has_resource(region: str, resource_type: str) -> bool | None:
+    """Say whether CloudFormation knows ``resource_type`` in ``region``; ``None`` if not known."""
+    known = _read(f"providers/{region}.json")
+    return None if known is None else resource_type in known

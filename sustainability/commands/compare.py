@@ -1,0 +1,51 @@
+"""``compare``: Bedrock or an instance of one's own, by the rate of requests."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = subparsers.add_parser(
+        "compare",
+        help="Bedrock or an instance: energy, carbon and cost by requests per hour",
+        description="Shows from how many requests an hour an instance takes less energy, carbon or "
+        "money than Bedrock, for the deployment's own tokens.",
+    )
+    parser.add_argument("deployment", type=Path, help="deployment file in deployments/")
+    parser.add_argument(
+        "--instance",
+        action="append",
+        default=[],
+        metavar="TYPE=REQUESTS",
+        help="an instance type, and the requests an hour that one carries when it is full, such as "
+        "ml.inf2.xlarge=4000; may be given several times",
+    )
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the comparison."""
+    import json
+
+    from sustainability.curves import curves, meetings
+    from sustainability.deployment import Deployment
+    from sustainability.offers import offers
+    from sustainability.report import compare as report
+    from sustainability.report.page import write
+
+    deployment = Deployment.load(options.deployment)
+    offered = offers(deployment, options.instance)
+    drawn, met = curves(deployment, offered), meetings(deployment, offered)
+    if options.html:
+        write(options.html, report.as_html(deployment, drawn, met))
+    print(
+        json.dumps(report.as_json(drawn, met), indent=2)
+        if options.json
+        else report.as_text(deployment, met)
+    )
+    return 0

@@ -1,0 +1,111 @@
+"""``footprint``: what a deployment takes, idle and under its traffic; what a change to it adds."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = subparsers.add_parser(
+        "footprint",
+        help="estimate energy, carbon and cost before you deploy",
+        description="Estimates energy, carbon and cost of a deployment: idle, under its declared "
+        "traffic and per 1,000 answers, with ranges, assumptions and what matters most. With "
+        "--template, the idle floor of any CloudFormation templates instead.",
+    )
+    parser.add_argument("deployment", type=Path, nargs="?", help="deployment file in deployments/")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts")
+    other = parser.add_mutually_exclusive_group()
+    other.add_argument("--compare", type=Path, metavar="OTHER", help="compare with another file")
+    other.add_argument("--against", metavar="GIT_REF", help="compare with the file at a revision")
+    parser.add_argument(
+        "--fail-if",
+        action="append",
+        default=[],
+        metavar="LIMIT",
+        help="with --compare or --against: exit 1 beyond a limit such as 'carbon>+10%%' or "
+        "'idle.cost>+5%%'; may be given several times",
+    )
+    parser.add_argument(
+        "--template", type=Path, nargs="+", metavar="FILE", help="CloudFormation templates"
+    )
+    parser.add_argument("--region", default="us-east-1", help="Region of the templates")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the estimate."""
+    from sustainability.errors import UserError
+
+    if (options.deployment is None) == (options.template is None):
+        raise UserError("give either a deployment file or --template FILE ...")
+    if options.template:
+        if options.compare or options.against or options.fail_if or options.html:
+            raise UserError("--template goes with --region and --json only")
+        return _templates(options)
+    if options.compare or options.against:
+        return _compare(options)
+    if options.fail_if:
+        raise UserError("--fail-if needs --compare OTHER or --against GIT_REF")
+    return _report(options)
+
+
+def _report(options: argparse.Namespace) -> int:
+    import json
+
+    from sustainability.deployment import Deployment
+    from sustainability.footprint import footprint, influences
+    from sustainability.report.footprint import as_html, as_json, as_text
+    from sustainability.serving import plan_serving
+
+    deployment = Deployment.load(options.deployment)
+    plan = plan_serving(deployment)
+    result, found = footprint(deployment, plan), influences(deployment, plan)
+    if options.html:
+        from sustainability.levels import service_levels
+        from sustainability.report.page import write
+
+        write(options.html, as_html(result, found, service_levels(deployment)))
+    print(json.dumps(as_json(result, found), indent=2) if options.json else as_text(result, found))
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    import json
+    from dataclasses import asdict
+
+    from sustainability.comparison import Limit, compare, load_revision
+    from sustainability.deployment import Deployment
+    from sustainability.footprint import footprint
+    from sustainability.report.comparison import as_markdown
+    from sustainability.serving import plan_serving
+
+    limits = [Limit.parse(text) for text in options.fail_if]
+    deployment = Deployment.load(options.deployment)
+    if options.against:
+        name, other = options.against, load_revision(options.deployment, options.against)
+    else:
+        name, other = str(options.compare), Deployment.load(options.compare)
+    before = footprint(other, plan_serving(other))
+    after = footprint(deployment, plan_serving(deployment))
+    changes = compare(before, after)
+    broken = [(limit, change) for limit in limits if (change := limit.broken_by(changes))]
+    if options.json:
+        print(json.dumps([{**asdict(change), "share": change.share} for change in changes]))
+    else:
+        print(as_markdown((name, str(options.deployment)), before, after, changes, broken))
+    return 1 if broken else 0
+
+
+def _templates(options: argparse.Namespace) -> int:
+    import json
+
+    from sustainability.idle_floor import idle_floor
+    from sustainability.report.template import as_json, as_text
+
+    floor = idle_floor(options.template, options.region)
+    print(json.dumps(as_json(floor), indent=2) if options.json else as_text(floor))
+    return 0

@@ -1,0 +1,62 @@
+"""``regions``: every Region by carbon, with what is on offer there and what moving would save."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = subparsers.add_parser(
+        "regions",
+        help="rank Regions by carbon, with what is on offer there",
+        description="Ranks every Region by the carbon of a kilowatt-hour of computing, with what "
+        "is on offer there. With a deployment: what moving it would save, how far its users are, "
+        "and what stands against it.",
+    )
+    parser.add_argument("deployment", type=Path, nargs="?", help="deployment file in deployments/")
+    parser.add_argument("--possible", action="store_true", help="only Regions it could move to")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with a chart")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the ranking."""
+    import json
+
+    from sustainability.errors import UserError
+    from sustainability.regions import fit_regions, rank_regions
+    from sustainability.report import regions as report
+
+    if options.deployment is None:
+        if options.html or options.possible:
+            raise UserError("--html and --possible need a deployment file")
+        ranked = rank_regions()
+        print(
+            json.dumps([report.region_as_json(region) for region in ranked], indent=2)
+            if options.json
+            else report.regions_as_text(ranked)
+        )
+        return 0
+
+    from sustainability.deployment import Deployment
+    from sustainability.report.page import write
+    from sustainability.serving import plan_serving
+
+    deployment = Deployment.load(options.deployment)
+    fits = fit_regions(deployment, plan_serving(deployment))
+    if options.html:
+        write(options.html, report.as_html(deployment, fits))
+    shown = [
+        fit
+        for fit in fits
+        if not options.possible or not fit.obstacles or fit.region.name == deployment.region
+    ]
+    print(
+        json.dumps([report.fit_as_json(fit) for fit in shown], indent=2)
+        if options.json
+        else report.fits_as_text(deployment, shown)
+    )
+    return 0

@@ -1,0 +1,63 @@
+"""``window``: when to run work that can wait."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = subparsers.add_parser(
+        "window",
+        help="find the cleanest hours for work that can wait",
+        description="Finds the stretch of hours with the least carbon per kilowatt-hour that still "
+        "ends in time. Uses Electricity Maps (ELECTRICITY_MAPS_TOKEN) or WattTime "
+        "(WATTTIME_USERNAME, WATTTIME_PASSWORD) when the environment has a key, else the grid's "
+        "usual day; and says which.",
+    )
+    parser.add_argument("deployment", type=Path, help="deployment file in deployments/")
+    parser.add_argument(
+        "--length", default="2h", metavar="DURATION", help="how long the work takes (default 2h)"
+    )
+    parser.add_argument(
+        "--within",
+        metavar="DURATION",
+        help="when it must be done, from now (default: the deployment's deadline, else 24h)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the window."""
+    import os
+    from datetime import UTC, datetime
+    from zoneinfo import ZoneInfo
+
+    from sustainability.deployment import Deployment
+    from sustainability.errors import UserError
+    from sustainability.signals import choose_signal
+    from sustainability.units import parse_duration
+    from sustainability.windows import choose_window
+
+    deployment = Deployment.load(options.deployment)
+    now = datetime.now(UTC)
+    try:
+        length = parse_duration(options.length)
+        declared = deployment.service_level.deadline or parse_duration("24h")
+        within = parse_duration(options.within) if options.within else declared
+        window = choose_window(
+            choose_signal(deployment.region, os.environ),
+            earliest=now,
+            deadline=now + within,
+            length=length,
+        )
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    zone = ZoneInfo(deployment.traffic.timezone)
+    print(
+        f"{window.start.astimezone(zone):%a %H:%M} to {window.end.astimezone(zone):%a %H:%M} "
+        f"({deployment.traffic.timezone}): {window.gco2e_per_kwh:.0f} gCO2e/kWh, "
+        f"{window.saving:.0%} less than at once.\n{window.source}"
+    )
+    return 0

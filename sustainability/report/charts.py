@@ -1,0 +1,150 @@
+"""Charts as inline SVG: no script, no font, no file beside the page.
+
+Everything is drawn for a width of 360 units, a phone's, so that text stays readable there. Colours
+are the page's CSS variables and follow its light or dark scheme.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import count
+
+from sustainability.estimate import Estimate
+from sustainability.report.text import amount
+
+_WIDTH = 360
+_ROW = 40
+_LABEL = 30
+"""Longest label, in characters, that leaves room for the value on a phone."""
+_numbers = count(1)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One row: a value with its range."""
+
+    label: str
+    value: Estimate
+
+
+@dataclass(frozen=True)
+class Line:
+    """One series: points of x and y."""
+
+    label: str
+    points: Sequence[tuple[float, float]]
+
+
+def bars(title: str, rows: Sequence[Bar], unit: str) -> str:
+    """Draw horizontal bars at their mids, the range as a whisker across the bar's end."""
+    longest = max((row.value.high for row in rows), default=0) or 1
+    parts = []
+    for index, row in enumerate(rows):
+        top = index * _ROW
+        end, low, high = (
+            _WIDTH * value / longest for value in (row.value.mid, row.value.low, row.value.high)
+        )
+        middle = top + 26
+        parts.append(
+            f'<text x="0" y="{top + 14}">{escape(_short(row.label))}</text>'
+            f'<text x="{_WIDTH}" y="{top + 14}" class="value">{amount(row.value.mid)} '
+            f"{escape(unit)}</text>"
+            f'<rect x="0" y="{top + 20}" width="{end:.1f}" height="12" rx="2" class="bar"/>'
+        )
+        if row.value.low < row.value.high:
+            parts.append(
+                f'<path d="M{low:.1f} {middle}H{high:.1f}M{low:.1f} {middle - 4}v8'
+                f'M{high:.1f} {middle - 4}v8" class="range"/>'
+            )
+    described = "; ".join(f"{row.label}: {amount(row.value.mid)} {unit}" for row in rows)
+    return _svg(title, described, len(rows) * _ROW, "".join(parts))
+
+
+def tornado(title: str, rows: Sequence[Bar], unit: str) -> str:
+    """Draw how far each row moves a result, from its low to its high, about the common mid."""
+    if not rows:
+        return ""
+    first = min(row.value.low for row in rows)
+    span = max(row.value.high for row in rows) - first or 1
+    centre = _WIDTH * (rows[0].value.mid - first) / span
+    parts = []
+    for index, row in enumerate(rows):
+        top = index * _ROW
+        start, end = (_WIDTH * (value - first) / span for value in (row.value.low, row.value.high))
+        parts.append(
+            f'<text x="0" y="{top + 14}">{escape(_short(row.label))}</text>'
+            f'<text x="{_WIDTH}" y="{top + 14}" class="value">{amount(row.value.low)} to '
+            f"{amount(row.value.high)}</text>"
+            f'<rect x="{start:.1f}" y="{top + 20}" width="{end - start:.1f}" height="12" rx="2" '
+            f'class="bar"/><path d="M{centre:.1f} {top + 18}v16" class="centre"/>'
+        )
+    height = len(rows) * _ROW
+    described = "; ".join(
+        f"{row.label}: {amount(row.value.low)} to {amount(row.value.high)} {unit}" for row in rows
+    )
+    return _svg(title, described, height, "".join(parts))
+
+
+def lines(title: str, series: Sequence[Line], x_label: str, y_label: str) -> str:
+    """Draw series on two logarithmic axes, each told apart by colour and by dashes."""
+    left, right, bottom, height = 56, _WIDTH - 26, 210, 250
+    xs = [x for line in series for x, _ in line.points]
+    ys = [y for line in series for _, y in line.points if y > 0]
+    x_at = _log_scale(min(xs), max(xs), left, right)
+    y_at = _log_scale(min(ys), max(ys), bottom, 10)
+    parts = []
+    for x in _decades(min(xs), max(xs)):
+        parts.append(
+            f'<path d="M{x_at(x):.1f} 10V{bottom}" class="grid"/>'
+            f'<text x="{x_at(x):.1f}" y="{bottom + 15}" class="tick">{x:,.0f}</text>'
+        )
+    for y in _decades(min(ys), max(ys)):
+        parts.append(
+            f'<path d="M{left} {y_at(y):.1f}H{right}" class="grid"/>'
+            f'<text x="{left - 5}" y="{y_at(y) + 4:.1f}" class="value">{y:,.10g}</text>'
+        )
+    for index, line in enumerate(series):
+        path = "L".join(f"{x_at(x):.1f} {y_at(y):.1f}" for x, y in line.points if y > 0)
+        parts.append(f'<path d="M{path}" class="line s{index}"/>')
+    parts.append(
+        f'<text x="{(left + right) / 2:.0f}" y="{height - 4}" class="tick">{escape(x_label)}</text>'
+        f'<text x="0" y="2" class="small">{escape(y_label)}</text>'
+    )
+    described = f"{y_label} against {x_label}: " + ", ".join(line.label for line in series)
+    legend = "".join(
+        f'<li><svg viewBox="0 0 30 8" aria-hidden="true"><path d="M0 4H30" class="line s{index}"/>'
+        f"</svg>{escape(line.label)}</li>"
+        for index, line in enumerate(series)
+    )
+    return _svg(title, described, height, "".join(parts)) + f'<ul class="legend">{legend}</ul>'
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= _LABEL else f"{label[: _LABEL - 1]}…"
+
+
+def _log_scale(first: float, last: float, start: float, end: float) -> Callable[[float], float]:
+    low, high = math.log10(first), math.log10(last)
+    span = high - low or 1
+    return lambda value: start + (math.log10(value) - low) / span * (end - start)
+
+
+def _decades(first: float, last: float) -> list[float]:
+    return [
+        10.0**power
+        for power in range(math.ceil(math.log10(first)), math.floor(math.log10(last)) + 1)
+    ]
+
+
+def _svg(title: str, described: str, height: float, body: str) -> str:
+    number = next(_numbers)
+    return (
+        f'<svg viewBox="0 -10 {_WIDTH} {height + 10}" role="img" '
+        f'aria-labelledby="t{number} d{number}">'
+        f'<title id="t{number}">{escape(title)}</title>'
+        f'<desc id="d{number}">{escape(described)}</desc>'
+        f"{body}</svg>"
+    )

