@@ -60,7 +60,7 @@ status: setup ## Say what runs here.
 clean: ## Stop everything and forget everything, downloads included.
 	@if [ -x $(python) ]; then $(python) -m local clean; fi
 	@rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/sustainable-genai"
-	@rm -rf $(VENV) node_modules .local .build cdk.out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) node_modules .local .build cdk.out .model-choice .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 test: lint ## Run every gate: style, types, unit, infrastructure, end to end.
 	@$(python) -m pytest tests

@@ -88,20 +88,24 @@ class Account:
 
     def function_environment(self, handler: str) -> dict[str, str]:
         """Return the environment of the RAG stack's function that has this handler."""
+        stack = f"{self._deployment.name}-rag"
+        if not self.outputs:
+            raise AccountError(f"stack {stack} is not complete; deploy it again")
         cloudformation, functions = map(self._session.client, ("cloudformation", "lambda"))
-        resources = cloudformation.get_paginator("list_stack_resources")
         try:
-            for page in resources.paginate(StackName=f"{self._deployment.name}-rag"):
-                for resource in page["StackResourceSummaries"]:
-                    if resource["ResourceType"] != "AWS::Lambda::Function":
-                        continue
-                    name = resource["PhysicalResourceId"]
-                    found = functions.get_function_configuration(FunctionName=name)
-                    if found.get("Handler") == handler:
+            resources = cloudformation.get_paginator("list_stack_resources").paginate(
+                StackName=stack
+            )
+            for resource in resources.search("StackResourceSummaries[]"):
+                if resource["ResourceType"] == "AWS::Lambda::Function":
+                    found = functions.get_function_configuration(
+                        FunctionName=resource["PhysicalResourceId"]
+                    )
+                    if found["Handler"] == handler:
                         return dict(found["Environment"]["Variables"])
         except botocore.exceptions.ClientError as error:
             raise AccountError(f"AWS refused to tell about the functions: {error}") from error
-        raise AccountError(f"the stack has no function {handler}; deploy this version first")
+        raise AccountError(f"stack {stack} has no function {handler}; deploy this version first")
 
     def add(self, files: Mapping[str, Path]) -> dict[str, str]:
         """Upload those files whose content is not there yet.

@@ -1,0 +1,145 @@
+"""``choose-model``: the smallest model that answers a golden set well enough."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+_PROMPT = Path(__file__).resolve().parents[2] / "prompts" / "answer.yaml"
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = subparsers.add_parser(
+        "choose-model",
+        help="find the smallest model that is good enough",
+        description="Asks a golden set of questions through the answer path of a deployed stack, "
+        "with one candidate after the other, the smallest first, until one meets the bar. Several "
+        "prompts, temperatures or token limits make several candidates of each model. Answers are "
+        "kept as files: after an interruption, the same command goes on where it was. Exits with 1 "
+        "if no candidate meets the bar.",
+    )
+    parser.add_argument("deployment", type=Path, help="deployment file")
+    parser.add_argument(
+        "--questions",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="golden set in the format of samples/questions.yaml",
+    )
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        metavar="ID",
+        help="Bedrock models or inference profiles, or extractive, which quotes and generates "
+        "nothing (default: extractive and the deployed generator)",
+    )
+    parser.add_argument(
+        "--bar",
+        action="append",
+        default=[],
+        metavar="SCORE=LEAST",
+        help="least correctness, abstention (F1) or groundedness, 0 to 1; may be given several "
+        "times (default: 0.7, 0.8 and 0.8)",
+    )
+    parser.add_argument(
+        "--split", choices=("tune", "report", "all"), default="all", help="questions to ask"
+    )
+    parser.add_argument(
+        "--limit", type=_positive, metavar="N", help="ask only so many, of both sorts"
+    )
+    parser.add_argument(
+        "--prompt",
+        type=Path,
+        action="append",
+        metavar="FILE",
+        help="prompt file; may be given several times (default: prompts/answer.yaml)",
+    )
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        action="append",
+        metavar="T",
+        help="may be given several times (default: as deployed)",
+    )
+    parser.add_argument(
+        "--max-tokens",
+        type=_positive,
+        action="append",
+        metavar="N",
+        help="may be given several times (default: as deployed)",
+    )
+    parser.add_argument(
+        "--all", action="store_true", help="ask every candidate, to compare those beyond the choice"
+    )
+    parser.add_argument(
+        "--history",
+        type=Path,
+        default=Path(".model-choice"),
+        metavar="DIR",
+        help="folder of the answers (default: .model-choice)",
+    )
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Ask, judge, print."""
+    import json
+    import os
+
+    from sustainability.account import Account
+    from sustainability.console import status_line
+    from sustainability.deployment import Deployment
+    from sustainability.model_choice import golden, report
+    from sustainability.model_choice.asking import AnswerPath, documents_digest
+    from sustainability.model_choice.candidates import EXTRACTIVE, Prompt, candidates
+    from sustainability.model_choice.choice import Bar, choose
+
+    deployment, bar = Deployment.load(options.deployment), Bar.parse(options.bar)
+    questions = golden.read(
+        options.questions,
+        split=None if options.split == "all" else options.split,
+        limit=options.limit,
+    )
+    prompts = [Prompt.read(path) for path in options.prompt or [_PROMPT]]
+    account = Account(deployment)
+    environment = account.function_environment("rag.answer_handler.handler")
+    deployed = json.loads(environment["ANSWER_SETTINGS"])
+    found = candidates(
+        deployment,
+        models=options.models or [EXTRACTIVE, environment["GENERATOR_MODEL"]],
+        prompts=prompts,
+        temperatures=options.temperature or [deployed["temperature"]],
+        max_tokens=options.max_tokens or [deployed["max_tokens"]],
+    )
+    with status_line() as progress:
+        path = AnswerPath(
+            environment=environment,
+            region=deployment.region,
+            documents=documents_digest(account.documents(), deployment.knowledge),
+            history=options.history,
+            progress=progress,
+        )
+        choice = choose(
+            found,
+            questions,
+            deployment=deployment,
+            bar=bar,
+            answers=path.answers,
+            ask_all=options.all,
+        )
+    embedded = "AWS_ENDPOINT_URL" in os.environ
+    print(
+        json.dumps(report.as_json(choice, bar, embedded=embedded), indent=2)
+        if options.json
+        else report.as_text(choice, bar, embedded=embedded)
+    )
+    return 0 if choice.chosen else 1
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return value

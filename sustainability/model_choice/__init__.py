@@ -1,0 +1,1 @@
+"""The smallest model that is good enough, by a golden set of questions."""

@@ -1,0 +1,461 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sustainability.account import DocumentState
+from sustainability.deployment import Knowledge
+from sustainability.errors import UserError
+from sustainability.facts import FactError
+from sustainability.model_choice import asking, golden, report
+from sustainability.model_choice.asking import AnswerPath, documents_digest
+from sustainability.model_choice.candidates import EXTRACTIVE, Candidate, Prompt, candidates
+from sustainability.model_choice.choice import Bar, Choice, choose
+from sustainability.model_choice.golden import Question
+from sustainability.model_choice.scoring import (
+    Outcome,
+    Scores,
+    content,
+    groundedness,
+    is_correct,
+    wilson,
+)
+from tests.unit.sustainability.deployments import a_deployment
+
+SAMPLES = Path(__file__).parents[3] / "samples" / "questions.yaml"
+SMALL = "mistral.ministral-3-3b-instruct"
+LARGE = "mistral.ministral-3-8b-instruct"
+PROMPT = Prompt("answer 1", {"template": "", "metadata": {"version": "1", "system": ""}})
+KNOWN = Question(id="k", question="How high is it?", answerable=True, answer_contains=("40",))
+UNKNOWN = Question(id="u", question="Who made it?", answerable=False)
+
+
+def an_outcome(question: Question = KNOWN, text: str = "", **fields: Any) -> Outcome:
+    """An answer with this text, or an abstention without."""
+    return Outcome(
+        **{
+            "question": question,
+            "answered": bool(text),
+            "text": text or "The documents do not answer this question.",
+            "evidence": ("It is 40 metres high.",),
+            "input_tokens": 500,
+            "output_tokens": 100,
+            "generated": True,
+            **fields,
+        }
+    )
+
+
+def some(models: Sequence[str], **options: Any) -> list[Candidate]:
+    defaults: dict[str, Any] = {
+        "prompts": [PROMPT],
+        "temperatures": [0.1],
+        "max_tokens": [160],
+    }
+    return candidates(a_deployment(), models=models, **{**defaults, **options})
+
+
+# The scorer, by hand.
+
+
+@pytest.mark.parametrize(
+    ("answer", "alternatives", "expected"),
+    [
+        ("It is 40 % smaller.", ["40"], True),
+        ("It is 40.", ["40"], True),
+        ("(40)", ["40"], True),
+        ("It is 140.", ["40"], False),
+        ("It is 40.5.", ["40"], False),
+        ("It is 1,040.", ["40"], False),
+        ("It is 40,000.", ["40"], False),
+        ("ISO/IEC 21031:2024", ["21031"], True),
+        ("After TEN\u00a0minutes", ["ten minutes"], True),
+        ("After ten\nminutes", ["ten minutes"], True),
+        ("Set SM_ON_BATCH_SIZE", ["SM_ON_BATCH_SIZE"], True),
+        ("Set MY_SM_ON_BATCH_SIZE", ["SM_ON_BATCH_SIZE"], False),
+        ("It is known.", ["no", "now"], False),
+        ("Four of them.", ["4", "four"], True),
+        ("", ["4"], False),
+    ],
+)
+def test_an_answer_is_correct_with_an_alternative_as_whole_words(
+    answer: str, alternatives: list[str], expected: bool
+) -> None:
+    assert is_correct(answer, alternatives) is expected
+
+
+def test_groundedness_by_hand() -> None:
+    question = "How is the Kestrel station powered?"
+    evidence = ["The Kestrel station is powered by two wind turbines, 10,000 W in all."]
+    answer = "The Kestrel station is powered by 3 wind turbines and solar panels [1]."
+    # Its own: 3, wind, turbines, solar, panels. In the passage: wind, turbines.
+    assert groundedness(answer, question, evidence) == pytest.approx(2 / 5)
+    assert groundedness("A turbine of 10000.0 W [1, 2].", question, evidence) == 1.0
+    assert groundedness("Turbines of 10,001 W.", question, evidence) == pytest.approx(1 / 2)
+    assert groundedness("The station is powered.", question, []) == 1.0
+    assert groundedness("By wind. By wind. By coal.", question, evidence) == pytest.approx(1 / 2)
+
+
+def test_content_leaves_out_what_claims_nothing_and_brings_forms_together() -> None:
+    assert content("The scale, which scales: scaling, scaled") == {"scal"}
+    assert content("a use, its uses") == {"use"}
+    assert content("1,226 and 0.50 on inf2.xlarge x") == {"1226.0", "0.5", "inf2", "xlarg"}
+
+
+@given(st.text(), st.text(), st.lists(st.text()))
+def test_a_groundedness_is_a_share_and_a_quotation_is_grounded(
+    answer: str, question: str, evidence: list[str]
+) -> None:
+    assert 0 <= groundedness(answer, question, evidence) <= 1
+    assert groundedness(answer, question, [*evidence, answer]) == 1
+
+
+def test_scores_by_hand() -> None:
+    outcomes = (
+        *[an_outcome(KNOWN, "It is 40 metres high.")] * 3,
+        an_outcome(KNOWN, "It is 50 metres high."),
+        *[an_outcome(KNOWN)] * 2,
+        an_outcome(UNKNOWN, "Rome made marble."),
+        *[an_outcome(UNKNOWN)] * 3,
+    )
+    scores = Scores(outcomes)
+    assert scores.correctness == 3 / 6
+    assert scores.abstention_precision == 3 / 5
+    assert scores.abstention_recall == 3 / 4
+    assert scores.abstention == pytest.approx(2 / (5 / 3 + 4 / 3))
+    # Own words: 40 and metres, thrice all there; 50 and metres, half; Rome, marble: none.
+    assert scores.groundedness == pytest.approx((3 + 0.5 + 0) / 5)
+
+
+def test_scores_without_anything_to_judge_by_are_none_and_never_zero() -> None:
+    only_known = Scores((an_outcome(KNOWN, "40"),))
+    assert only_known.abstention is None
+    assert only_known.abstention_recall is None
+    assert only_known.abstention_precision is None
+    assert Scores((an_outcome(UNKNOWN),)).correctness is None
+    assert Scores((an_outcome(UNKNOWN),)).groundedness is None
+    assert Scores((an_outcome(KNOWN, "40"), an_outcome(UNKNOWN, "40"))).abstention == 0
+
+
+def test_wilsons_interval_by_hand() -> None:
+    assert wilson(8, 10) == pytest.approx((0.4902, 0.9433), abs=5e-5)
+    assert wilson(0, 10) == pytest.approx((0, 0.2775), abs=5e-5)
+    assert wilson(10, 10) == pytest.approx((0.7225, 1), abs=5e-5)
+
+
+# The golden set.
+
+
+def test_the_samples_are_a_golden_set_and_a_limit_keeps_both_sorts() -> None:
+    everything = golden.read(SAMPLES)
+    tune = golden.read(SAMPLES, split="tune")
+    assert len(tune) + len(golden.read(SAMPLES, split="report")) == len(everything)
+    few = golden.read(SAMPLES, limit=6)
+    assert [question.answerable for question in few].count(True) == 4
+    assert len(few) == 6
+    assert len(golden.read(SAMPLES, limit=10_000)) == len(everything)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("questions: []", "list of questions"),
+        ("- {id: a, question: b}", "question a: answerable"),
+        ("- {id: a, question: b, answerable: true}", "question a: answer_contains"),
+        (
+            "- {id: a, question: b, answerable: false, answer_contains: [c]}",
+            "question a: answer_contains",
+        ),
+        ("- 7", "question 1"),
+        ("- {id: a, question: b, answerable: false}\n" * 2, "question a: the id stands twice"),
+        ("[]", "no question"),
+        ("{", "expected"),
+    ],
+)
+def test_a_faulty_golden_set_is_refused_with_its_place(
+    tmp_path: Path, text: str, fault: str
+) -> None:
+    path = tmp_path / "golden.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=fault):
+        golden.read(path)
+
+
+# Candidates and the choice.
+
+
+def test_candidates_come_by_energy_then_by_cost_then_as_given() -> None:
+    found = some([LARGE, SMALL, EXTRACTIVE], temperatures=[0.3, 0.0], max_tokens=[160, 80])
+    assert [(c.model, c.temperature, c.max_tokens) for c in found] == [
+        (EXTRACTIVE, None, 160),
+        (EXTRACTIVE, None, 80),
+        (SMALL, 0.3, 80),
+        (SMALL, 0.0, 80),
+        (SMALL, 0.3, 160),
+        (SMALL, 0.0, 160),
+        (LARGE, 0.3, 80),
+        (LARGE, 0.0, 80),
+        (LARGE, 0.3, 160),
+        (LARGE, 0.0, 160),
+    ]
+    assert some([SMALL, SMALL]) == some([SMALL])
+
+
+def test_what_an_answer_takes_is_the_footprints_own() -> None:
+    (candidate,) = some([SMALL])
+    # docs/footprint.md, by hand: 1,200 tokens in and 160 out are 0.0196 Wh.
+    impact = candidate.impact(a_deployment(), (1200, 160))
+    assert impact.kwh.mid * 1000 == pytest.approx(1000 * 0.0196, rel=0.01)
+    # 0.10 USD per million tokens either way, 1.06 for Stockholm.
+    assert impact.usd.mid == pytest.approx(1360 * 1000 * 0.10e-6 * 1.06)
+    (quoting,) = some([EXTRACTIVE])
+    assert quoting.impact(a_deployment(), (0, 0)).kwh.high == 0
+
+
+def test_a_model_without_facts_and_a_parameter_out_of_range_are_refused_before_any_question() -> (
+    None
+):
+    with pytest.raises(FactError, match=r"acme\.tiny"):
+        some(["acme.tiny"])
+    with pytest.raises(UserError, match="temperature"):
+        some([SMALL], temperatures=[1.5])
+
+
+GOOD = [an_outcome(KNOWN, "It is 40 metres high."), an_outcome(UNKNOWN)]
+BAD = [an_outcome(KNOWN, "It is 50 metres high."), an_outcome(UNKNOWN)]
+
+
+def chosen_from(
+    replies: dict[str, list[Outcome]], *, ask_all: bool = False, bar: Bar | None = None
+) -> tuple[Choice, list[str]]:
+    asked = []
+
+    def answers(candidate: Candidate, questions: Sequence[Question]) -> Iterable[Outcome]:
+        asked.append(candidate.model)
+        return replies[candidate.model]
+
+    choice = choose(
+        some(list(replies)),
+        [KNOWN, UNKNOWN],
+        deployment=a_deployment(),
+        bar=bar or Bar(),
+        answers=answers,
+        ask_all=ask_all,
+    )
+    return choice, asked
+
+
+def test_it_stops_at_the_first_that_is_good_enough() -> None:
+    choice, asked = chosen_from({LARGE: GOOD, SMALL: GOOD, EXTRACTIVE: BAD})
+    assert asked == [EXTRACTIVE, SMALL]
+    assert choice.chosen
+    assert choice.chosen.candidate.model == SMALL
+    assert choice.chosen.tokens == (500, 100)
+    assert [candidate.model for candidate in choice.unasked] == [LARGE]
+    text = report.as_text(choice, Bar(), embedded=False)
+    assert f"Choice: {SMALL}. It meets the bar, and nothing smaller does: {EXTRACTIVE}." in text
+    assert f"Not asked, because larger: {LARGE}." in text
+    assert "0.21 to 1.00 (95 %)" in text
+    assert "Embedded" not in text
+
+
+def test_asking_all_changes_what_is_known_and_not_the_choice() -> None:
+    choice, asked = chosen_from({LARGE: GOOD, SMALL: GOOD}, ask_all=True)
+    assert asked == [SMALL, LARGE]
+    assert choice.chosen
+    assert choice.chosen.candidate.model == SMALL
+    assert not choice.unasked
+
+
+def test_none_is_chosen_when_none_is_good_enough() -> None:
+    choice, _ = chosen_from({SMALL: BAD})
+    assert choice.chosen is None
+    assert f"{SMALL} misses correctness, groundedness." in report.reason(choice)
+    machine = json.loads(json.dumps(report.as_json(choice, Bar(), embedded=True)))
+    assert machine["choice"] is None
+    assert machine["embedded"] is True
+    assert machine["results"][0]["questions"][0]["right"] is False
+
+
+def test_a_score_at_the_bar_meets_it_and_a_bar_of_zero_asks_for_nothing() -> None:
+    half = Scores((*GOOD, *BAD))
+    assert Bar(correctness=0.5, abstention=1, groundedness=0.75).missed_by(half) == []
+    assert Bar(correctness=0.51, groundedness=0).missed_by(half) == ["correctness"]
+    silent = Scores((an_outcome(KNOWN), an_outcome(UNKNOWN)))
+    assert "groundedness" in Bar().missed_by(silent)
+    assert Bar(correctness=0, abstention=0, groundedness=0).missed_by(silent) == []
+
+
+def test_the_bar_is_read_from_words() -> None:
+    assert Bar.parse(["correctness=0.5"]) == Bar(correctness=0.5)
+    for text in ("speed=1", "correctness", "correctness=2", "correctness=high", "abstention=nan"):
+        with pytest.raises(UserError, match="--bar"):
+            Bar.parse([text])
+
+
+def test_questions_that_the_bar_cannot_be_judged_by_are_refused_before_any_is_asked() -> None:
+    Bar(abstention=0).check([KNOWN])
+    with pytest.raises(UserError, match="no unanswerable question to judge abstention by"):
+        Bar().check([KNOWN])
+    with pytest.raises(UserError, match="no answerable question to judge correctness by"):
+        Bar().check([UNKNOWN])
+
+
+def test_a_store_that_holds_nothing_is_told_from_a_bad_model() -> None:
+    empty = [an_outcome(KNOWN, generated=False), an_outcome(UNKNOWN, generated=False)]
+    with pytest.raises(UserError, match="add the documents"):
+        chosen_from({SMALL: empty})
+
+
+# What is asked, and what is not asked again.
+
+
+ENVIRONMENT = {
+    "ANSWER_SETTINGS": json.dumps({"temperature": 0.5, "passages": 4, "deadline_s": 26}),
+    "EMBEDDING_MODEL": "amazon.titan-embed-text-v2:0",
+    "EMBEDDING_DIMENSIONS": "256",
+}
+
+
+def reply(question: str) -> dict[str, Any]:
+    return {
+        "answer": {
+            "answered": True,
+            "answer": f"An answer to {question}",
+            "citations": [{"number": 1, "cited": False}, {"number": 2, "cited": True}],
+            "usage": {"input_tokens": 5, "output_tokens": 6},
+            "model": SMALL,
+        },
+        "passages": ["first", "second"],
+    }
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Questions that reached the answer path; the third is interrupted, once."""
+    questions: list[str] = []
+
+    def ask(question: str) -> dict[str, Any]:
+        questions.append(question)
+        if len(questions) == 3:
+            raise KeyboardInterrupt
+        return reply(question)
+
+    @contextmanager
+    def trial(*_: Any) -> Iterator[Any]:
+        yield ask
+
+    monkeypatch.setattr(asking, "trial", trial)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    return questions
+
+
+def a_path(history: Path, **changes: Any) -> AnswerPath:
+    fields: dict[str, Any] = {
+        "environment": ENVIRONMENT,
+        "region": "eu-north-1",
+        "documents": "digest",
+        "history": history,
+        "progress": lambda _: None,
+    }
+    return AnswerPath(**{**fields, **changes})
+
+
+QUESTIONS = [
+    Question(id=str(number), question=f"Question {number}?", answerable=False)
+    for number in range(4)
+]
+
+
+def test_an_interruption_loses_nothing_and_nothing_is_asked_twice(
+    tmp_path: Path, asked: list[str]
+) -> None:
+    (candidate,) = some([SMALL])
+    with pytest.raises(KeyboardInterrupt):
+        list(a_path(tmp_path).answers(candidate, QUESTIONS))
+    outcomes = list(a_path(tmp_path).answers(candidate, QUESTIONS))
+    texts = [question.question for question in QUESTIONS]
+    assert asked == [*texts[:3], *texts[2:]]
+    assert [outcome.question for outcome in outcomes] == QUESTIONS
+    assert outcomes[0].evidence == ["second"]
+    assert list(a_path(tmp_path).answers(candidate, QUESTIONS)) == outcomes
+    assert len(asked) == 5
+
+
+@pytest.mark.parametrize(
+    ("again", "change"),
+    [
+        (False, {}),
+        (False, {"region": "eu-west-1"}),
+        (False, {"environment": {**ENVIRONMENT, "DEPLOYMENT": "other"}}),
+        (True, {"documents": "another digest"}),
+        (True, {"environment": {**ENVIRONMENT, "ANSWER_SETTINGS": '{"passages": 5}'}}),
+        (True, {"environment": {**ENVIRONMENT, "EMBEDDING_DIMENSIONS": "512"}}),
+    ],
+)
+def test_it_asks_again_exactly_when_an_answer_could_differ(
+    tmp_path: Path, asked: list[str], again: bool, change: dict[str, Any]
+) -> None:
+    (candidate,) = some([SMALL])
+    list(a_path(tmp_path).answers(candidate, QUESTIONS[:1]))
+    list(a_path(tmp_path, **change).answers(candidate, QUESTIONS[:1]))
+    assert (len(asked) == 2) is again
+
+
+def test_the_stand_ins_answers_are_never_taken_for_a_models(
+    tmp_path: Path, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (candidate,) = some([SMALL])
+    list(a_path(tmp_path).answers(candidate, QUESTIONS[:1]))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    list(a_path(tmp_path).answers(candidate, QUESTIONS[:1]))
+    assert len(asked) == 2
+
+
+def test_another_temperature_or_prompt_is_asked_for_itself_and_both_are_kept(
+    tmp_path: Path, asked: list[str]
+) -> None:
+    other = Prompt("answer 1", {**PROMPT.content, "template": "Briefly: "})
+    for candidate in (*some([SMALL]), *some([SMALL], prompts=[other])):
+        list(a_path(tmp_path).answers(candidate, QUESTIONS[:1]))
+    assert len(asked) == 2
+    kept = [json.loads(path.read_text()) for path in tmp_path.glob("*/circumstances.json")]
+    assert len({entry["prompt_fingerprint"] for entry in kept}) == 2
+
+
+def test_a_damaged_file_is_named(tmp_path: Path, asked: list[str]) -> None:
+    (candidate,) = some([SMALL])
+    list(a_path(tmp_path).answers(candidate, QUESTIONS[:1]))
+    for path in tmp_path.glob("*/*.json"):
+        path.write_text("{")
+    with pytest.raises(UserError, match=r"\.json.*delete the file"):
+        list(a_path(tmp_path).answers(candidate, QUESTIONS[:1]))
+
+
+def test_the_digest_of_the_documents_follows_their_content_and_not_their_order() -> None:
+    states = [
+        DocumentState(key=key, status=status, reason="", etag=key * 2, chunks=1, visible_at=0)
+        for key, status in (("a", "indexed"), ("b", "indexed"), ("c", "rejected"))
+    ]
+    digest = documents_digest(states, Knowledge())
+    assert documents_digest(reversed(states[:2]), Knowledge()) == digest
+    assert documents_digest(states[1:], Knowledge()) != digest
+    assert documents_digest(states, Knowledge(chunk_tokens=300)) != digest
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["7", "template: a", "template: '{passages} {oops}'\nmetadata: {version: 1, system: b}", "{"],
+)
+def test_a_file_that_is_no_prompt_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "prompt.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"prompt\.yaml"):
+        Prompt.read(path)
