@@ -100,7 +100,11 @@ def logs(deployment: Deployment, demand: Demand, site: Site) -> Component:
 
 
 def monitoring(site: Site) -> Component:
-    """Return what alarms, dashboards, metrics and keys cost; no source states their energy."""
+    """Return what alarms, dashboards, metrics and keys cost; no source states their energy.
+
+    A custom metric is paid for in the hours that write it: none when nobody asks, and counted as
+    every hour under traffic.
+    """
     facts = site.facts
     priced = {
         "alarms": "cloudwatch/alarm",
@@ -109,9 +113,12 @@ def monitoring(site: Site) -> Component:
         "keys": "kms/key",
     }
     counts = {kind: facts(f"workload/{kind}", kind) for kind in priced}
-    monthly = Impact.total(
-        site.impact(usd=counts[kind] * facts(f"prices/{price}", "USD/month"))
+    monthly = {
+        kind: site.impact(usd=counts[kind] * facts(f"prices/{price}", "USD/month"))
         for kind, price in priced.items()
-    )
+    }
+    idle = Impact.total(impact for kind, impact in monthly.items() if kind != "metrics")
     basis = ", ".join(f"{kind} {count.mid:.0f}" for kind, count in counts.items())
-    return Component("Monitoring and keys", f"{basis}; money only", monthly, monthly)
+    return Component(
+        "Monitoring and keys", f"{basis}; money only", idle, Impact.total(monthly.values())
+    )

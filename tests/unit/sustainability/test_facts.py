@@ -85,7 +85,7 @@ def test_every_row_of_ours_states_where_it_comes_from(table: str) -> None:
 
 
 def test_assumptions_give_a_range_or_count_things() -> None:
-    counted = {"alarms", "dashboards"}
+    counted = {"alarms", "dashboards", "keys"}
     for table in ("grid", "llm", "models", "power", "prices", "throughput", "workload"):
         for fact in load_facts(table).values():
             if fact.confidence is Confidence.ASSUMPTION and fact.unit not in counted:
