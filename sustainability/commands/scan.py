@@ -114,7 +114,7 @@ def _scan(options: argparse.Namespace) -> Report:
     places = [place for argument in options.templates for place in _places(argument)]
     with _progress(len(places)) as show:
         for number, place in enumerate(places, 1):
-            show(f"{number} of {len(places)}: {place}")
+            show(f"{number} of {len(places)}: {place.name}")
             try:
                 sources = _read(place, options.region)
             except NotATemplateError as error:

@@ -31,6 +31,18 @@ C:
 """
 
 
+def _fleet(variant: str) -> str:
+    return f"""
+C:
+  Type: AWS::SageMaker::EndpointConfig
+  Properties: {{ProductionVariants: [{variant}]}}
+E:
+  Type: AWS::SageMaker::Endpoint
+  Properties:
+    EndpointConfigName: !GetAtt C.EndpointConfigName
+"""
+
+
 @rule(
     "EndpointWithoutShadow",
     _CONFIG,
@@ -112,35 +124,14 @@ def _data_capture_sampled(config: Resource, settings: RuleSettings) -> Iterator[
     "first.",
     fix="Set DeploymentConfig.RollingUpdatePolicy with a batch of 5 to 50 percent.",
     evidence="Amazon SageMaker AI Developer Guide, rolling deployments",
-    note="A single instance has no batches.",
+    note="A single instance has no batches. Inference components are updated by themselves.",
     cases=Cases(
-        compliant="""
-            C:
-              Type: AWS::SageMaker::EndpointConfig
-              Properties: {ProductionVariants: [{InitialInstanceCount: 4}]}
-            E:
-              Type: AWS::SageMaker::Endpoint
-              Properties:
-                EndpointConfigName: !GetAtt C.EndpointConfigName
-                DeploymentConfig: {RollingUpdatePolicy: {WaitIntervalInSeconds: 300}}
-            """,
-        non_compliant="""
-            C:
-              Type: AWS::SageMaker::EndpointConfig
-              Properties: {ProductionVariants: [{InitialInstanceCount: 4}]}
-            E:
-              Type: AWS::SageMaker::Endpoint
-              Properties: {EndpointConfigName: !GetAtt C.EndpointConfigName}
-            """,
-        not_applicable="""
-            C:
-              Type: AWS::SageMaker::EndpointConfig
-              Properties: {ProductionVariants: [{InitialInstanceCount: 1}]}
-            E:
-              Type: AWS::SageMaker::Endpoint
-              Properties: {EndpointConfigName: !GetAtt C.EndpointConfigName}
-            """,
+        compliant=_fleet("{ModelName: m, InitialInstanceCount: 4}")
+        + "    DeploymentConfig: {RollingUpdatePolicy: {WaitIntervalInSeconds: 300}}",
+        non_compliant=_fleet("{ModelName: m, InitialInstanceCount: 4}"),
+        not_applicable=_fleet("{ModelName: m, InitialInstanceCount: 1}"),
         edges=(
+            (Outcome.NOT_APPLICABLE, _fleet("{InitialInstanceCount: 4}")),
             (
                 Outcome.UNKNOWN,
                 """
@@ -156,8 +147,8 @@ def _endpoint_updates_roll(endpoint: Resource, _: RuleSettings) -> Iterator[Faul
     config = endpoint.target("EndpointConfigName", _CONFIG)
     if config is None:
         raise Undecidable
-    variants = config.each("ProductionVariants")
-    applies_if(any(variant.number("InitialInstanceCount", 1) > 1 for variant in variants))
+    served = [variant for variant in config.each("ProductionVariants") if variant.has("ModelName")]
+    applies_if(any(variant.number("InitialInstanceCount", 1) > 1 for variant in served))
     if not endpoint.has("DeploymentConfig.RollingUpdatePolicy"):
         yield endpoint.fault("DeploymentConfig.RollingUpdatePolicy", "a batch of 5 to 50 percent")
 

@@ -1,0 +1,109 @@
+"""Sustainability rules: large templates, and what the pack adds to a synthesis."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import aws_cdk as cdk
+import yaml
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+
+from benchmarks.measurement import Measurement, best_seconds
+from sustainability.nag.engine import judge
+from sustainability.nag.pack import SustainabilityChecks
+from sustainability.nag.reader import read
+from sustainability.nag.settings import RuleSettings
+from sustainability.nag.template import Template
+
+_STACKS, _FUNCTIONS = 4, 25
+
+
+def run() -> list[Measurement]:
+    """Scan templates in one process, and synthesize an app with and without the pack."""
+    found = []
+    writers: dict[str, Callable[[object], str]] = {"JSON": json.dumps, "YAML": yaml.safe_dump}
+    for form, write in writers.items():
+        small, large = (_scan_seconds(write(_template(size)).encode()) for size in (1250, 5000))
+        found += [
+            Measurement(f"scan of 5,000 resources in {form}", large, "s", "≤ 2"),
+            Measurement(f"four times 1,250 in {form}", large / small, "times", "≈ 4"),
+        ]
+    plain, checked = _synth_seconds()
+    found.append(Measurement("added to a synth of 300", (checked / plain - 1) * 100, "%", "≤ 15"))
+    return found
+
+
+def _template(resources: int) -> dict[str, Any]:
+    """Return a template with one finding in seven resources, in groups that refer to each other."""
+    found: dict[str, Any] = {}
+    for number in range(resources // 7):
+        found |= {
+            f"Role{number}": {"Type": "AWS::IAM::Role", "Properties": {"Path": "/"}},
+            f"Logs{number}": {"Type": "AWS::Logs::LogGroup", "Properties": {"RetentionInDays": 7}},
+            f"Function{number}": {
+                "Type": "AWS::Lambda::Function",
+                "Properties": {
+                    "Architectures": ["arm64" if number % 7 else "x86_64"],
+                    "MemorySize": 512,
+                    "Role": {"Fn::GetAtt": [f"Role{number}", "Arn"]},
+                    "LoggingConfig": {"LogGroup": {"Ref": f"Logs{number}"}},
+                    "Environment": {"Variables": {"TABLE": {"Ref": f"Table{number}"}}},
+                },
+            },
+            f"Table{number}": {"Type": "AWS::DynamoDB::Table", "Properties": {}},
+            f"Bucket{number}": {"Type": "AWS::S3::Bucket", "Properties": {}},
+        }
+        for kind in ("Read", "Write"):
+            found[f"{kind}{number}"] = {
+                "Type": "AWS::ApplicationAutoScaling::ScalableTarget",
+                "Properties": {
+                    "ResourceId": {"Fn::Sub": f"table/${{Table{number}}}"},
+                    "ScalableDimension": f"dynamodb:table:{kind}CapacityUnits",
+                },
+            }
+    return {"Resources": found}
+
+
+def _scan_seconds(content: bytes) -> float:
+    def scan() -> None:
+        document = read("template", content)
+        judgement = judge((Template(document.body),), settings=RuleSettings())
+        document.positions([finding.location for finding in judgement.findings])
+
+    return best_seconds(scan, runs=5)
+
+
+def _synth_seconds() -> tuple[float, float]:
+    """Return the shortest time without and with the pack."""
+    _synth(with_pack=True)  # loads the libraries, on both sides of jsii
+    times: dict[bool, list[float]] = {False: [], True: []}
+    for with_pack in (False, True) * 9:  # in turn, so that other load on the machine hits both
+        times[with_pack].append(best_seconds(partial(_synth, with_pack=with_pack), runs=1))
+    return min(times[False]), min(times[True])
+
+
+def _synth(*, with_pack: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        app = cdk.App(outdir=folder)
+        for stack_number in range(_STACKS):
+            stack = cdk.Stack(app, f"Stack{stack_number}")
+            for number in range(_FUNCTIONS):
+                lambda_.Function(
+                    stack,
+                    f"Function{number}",
+                    architecture=lambda_.Architecture.ARM_64,
+                    code=lambda_.Code.from_inline("def handler(event, context): pass"),
+                    handler="index.handler",
+                    log_group=logs.LogGroup(
+                        stack, f"Logs{number}", retention=logs.RetentionDays.ONE_WEEK
+                    ),
+                    runtime=lambda_.Runtime.PYTHON_3_13,
+                )
+        if with_pack:
+            cdk.Validations.of(app).add_plugins(SustainabilityChecks(app))
+        app.synth()
