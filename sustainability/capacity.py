@@ -42,7 +42,7 @@ class Capacity:
     output_tokens: Tokens
     max_tokens: float
     limit: float
-    """From calling the endpoint to the last token, for an answer of the 95th percentile's length."""
+    """From calling the endpoint to the last token, for an answer of 95th-percentile length."""
     arrival_variation: float
     """Coefficient of variation of the time between two questions."""
 

@@ -13,7 +13,7 @@ CORES_PER_CHIP = 2
 
 @dataclass(frozen=True, kw_only=True)
 class InferenceModel:
-    """A model compiled for Inferentia2 with static shapes, as ``data/inference_models.csv`` says."""
+    """A model compiled for Inferentia2 with static shapes; see ``data/inference_models.csv``."""
 
     name: str
     slots: int

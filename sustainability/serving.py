@@ -49,7 +49,7 @@ class DemandThreshold:
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduledAction:
-    """New bounds of the number of copies, from a time of the week on, in the traffic's time zone."""
+    """New bounds of the number of copies from a time of the week on, in the traffic's time zone."""
 
     days: tuple[int, ...]
     """0 is Monday."""
@@ -114,7 +114,7 @@ class ServingPlan:
     bedrock_share: float
     """Share of generated answers that Bedrock gives, 0 to 1."""
     expected_attainment: float | None
-    """Share of the endpoint's answers that keep the service level. None when Bedrock gives them all,
+    """Share of the endpoint's answers that keep the service level. None when Bedrock gives all,
     which publishes no latency."""
     model: InferenceModel | None = None
     """What the instances run."""

@@ -1,4 +1,4 @@
-"""How a serving plan comes about: what there is to plan from, and one module for each kind of answer."""
+"""How a serving plan comes about: what it is planned from, and a module for each kind of answer."""
 
 from __future__ import annotations
 

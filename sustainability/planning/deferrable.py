@@ -1,4 +1,4 @@
-"""Plans for answers that may come later: a queue before an endpoint that sleeps, or daily windows."""
+"""Plans for answers that may come later: a queue before a sleeping endpoint, or daily windows."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def plan_deferrable(situation: Situation) -> ServingPlan:
         plans.extend(_batch_plans(situation, capacity, host, seconds))
     if situation.bedrock:
         plans.extend(_bedrock_batch_plans(situation, seconds))
-        plans.append(bedrock_plan(situation, "Of all that meets the deadline, Bedrock takes least."))
+        plans.append(bedrock_plan(situation, "Of what meets the deadline, Bedrock takes least."))
     if not plans:
         raise _too_soon(situation, capacity, seconds)
     return min(plans, key=situation.takes)
@@ -94,7 +94,7 @@ def _async_plan(
             copy_sentence(capacity),
             f"A start and the longest answer take up to {_words(before)}, which leaves "
             f"{_words(deadline - before)} to wait: {_instances_of(int(needed))} can work off every "
-            f"stretch of the week in time, and each up to {working_off:,.0f} questions, the target.",
+            f"stretch of the week in time, each up to {working_off:,.0f} questions, the target.",
             f"It stays awake for {_SCALE_IN_S // 60} minutes after the last question: "
             f"{hours:,.0f} instance-hours a month.",
         ),
@@ -154,7 +154,8 @@ def _bedrock_batch_plans(situation: Situation, deadline: float) -> Iterator[Serv
                 alarms=AlarmThresholds(backlog_age_s=deadline),
                 reasons=(
                     _window_sentence(situation, hours, deadline),
-                    f"A batch job of Bedrock may take {_words(run)}; tokens cost less there than at once.",
+                    f"A batch job of Bedrock may take {_words(run)}; "
+                    "tokens cost less there than at once.",
                 ),
             )
 
@@ -186,7 +187,7 @@ def _instances(situation: Situation, capacity: Capacity, wait: float) -> float:
 
 
 def _share_awake(per_hour: float, cold_start: float) -> float:
-    """Return the share of an hour that an endpoint with an idle timeout is on, for Poisson arrivals.
+    """Return the share of an hour that an endpoint with idle timeout is on, for Poisson arrivals.
 
     A cycle is the time without a question, then the start, then questions until none has come for
     the timeout: on average (exp(rate x timeout) - 1) / rate.
@@ -201,7 +202,8 @@ def _share_awake(per_hour: float, cold_start: float) -> float:
 def _too_soon(situation: Situation, capacity: Capacity, deadline: float) -> ServiceLevelError:
     before = _seconds_until_answered(situation, capacity)
     most = situation.deployment.inference.max_instances
-    text = f"service_level.deadline of {_words(deadline)} cannot be met with {capacity.model.name}: "
+    model = capacity.model.name
+    text = f"service_level.deadline of {_words(deadline)} cannot be met with {model}: "
     if deadline <= before:
         text += f"a start and the longest answer take up to {_words(before)}"
     else:
@@ -228,15 +230,18 @@ def _longest_queue(situation: Situation, gap_h: int) -> float:
 
 
 def _cleanest(situation: Situation, gap_h: int, wait: float, run: float) -> tuple[int, ...] | None:
-    """Return the local hours, ``gap_h`` apart, of the cleanest jobs of ``run`` seconds that start
-    within ``wait`` seconds of every question; the earliest of equals, None if there are none.
+    """Return the local hours, ``gap_h`` apart, of the cleanest jobs of ``run`` seconds.
+
+    They start within ``wait`` seconds of every question; the earliest of equals, None if none do.
     """
     asked = {hour % _DAY_H for hour, rate in enumerate(situation.week) if rate.mean_per_hour}
     candidates = [tuple(range(first, _DAY_H, gap_h)) for first in range(gap_h)]
     in_time = [
         hours
         for hours in candidates
-        if all(min((hour - of - 1) % _DAY_H + 1 for hour in hours) * _HOUR_S <= wait for of in asked)
+        if all(
+            min((hour - of - 1) % _DAY_H + 1 for hour in hours) * _HOUR_S <= wait for of in asked
+        )
     ]
     return min(in_time, key=lambda hours: _carbon(situation, hours, run), default=None)
 
@@ -258,7 +263,8 @@ def _carbon(situation: Situation, hours: tuple[int, ...], run: float) -> float:
 
 
 def _window_sentence(situation: Situation, hours: tuple[int, ...], deadline: float) -> str:
-    course = "the cleanest for the grid" if situation.deployment.region in profiles() else "the earliest"
+    known = situation.deployment.region in profiles()
+    course = "the cleanest for the grid" if known else "the earliest"
     at = ", ".join(f"{hour}:00" for hour in hours)
     return (
         f"Answers may take {_words(deadline)}: jobs start at {at} "
@@ -267,8 +273,10 @@ def _window_sentence(situation: Situation, hours: tuple[int, ...], deadline: flo
 
 
 def _words(seconds: float) -> str:
-    return format_duration(timedelta(seconds=math.ceil(seconds))) if seconds < 60 else (
-        f"{seconds / 60:.0f} min" if seconds < 2 * _HOUR_S else f"{seconds / _HOUR_S:.1f} h"
+    return (
+        format_duration(timedelta(seconds=math.ceil(seconds)))
+        if seconds < 60
+        else (f"{seconds / 60:.0f} min" if seconds < 2 * _HOUR_S else f"{seconds / _HOUR_S:.1f} h")
     )
 
 

@@ -90,7 +90,7 @@ def copy_sentence(capacity: Capacity) -> str:
     model, mean = capacity.model, capacity.mean
     return (
         f"A copy of {model.name} writes {model.slots} answers at a time and reads one prompt at a "
-        f"time: at {mean.reading:.2f} s a prompt and {mean.writing:.2f} s an answer it completes at "
+        f"time: at {mean.reading:.2f} s a prompt, {mean.writing:.2f} s an answer, it completes at "
         f"best {model.slots} / ({mean.writing:.2f} + {model.slots} x {mean.reading:.2f}) = "
         f"{capacity.full_rate:.2f} a second, {capacity.full_rate * 3600:,.0f}/h."
     )
@@ -100,8 +100,8 @@ def latency_sentence(situation: Situation, capacity: Capacity) -> str:
     """Return what the latency leaves for waiting, with the sum to check it by."""
     before, long = situation.seconds("before_generation"), capacity.long
     return (
-        f"Of {capacity.limit + before:g} s, {before:g} s go to the search, and {long.reading:.2f} s "
-        f"+ {long.writing:.2f} s to prompt and answer of the 95th percentile; {capacity.slack:.2f} s "
+        f"Of {capacity.limit + before:g} s, {before:g} s go to the search and {long.reading:.2f} s "
+        f"+ {long.writing:.2f} s to a 95th-percentile prompt and answer; {capacity.slack:.2f} s "
         "are left to wait for a slot and for the prompts of others."
     )
 
@@ -197,7 +197,8 @@ def _unmet(
 ) -> ServiceLevelError:
     asked = capacity.limit + situation.seconds("before_generation")
     low, high = asked, asked * _LONGEST
-    text = f"service_level.latency_p95 of {asked:g}s cannot be met with {capacity.model.name}: {limit}"
+    model = capacity.model.name
+    text = f"service_level.latency_p95 of {asked:g}s cannot be met with {model}: {limit}"
     if not suffices(situation.capacity(high)):
         return ServiceLevelError(f"{text}; no latency helps: {otherwise}")
     while high - low > 0.05:

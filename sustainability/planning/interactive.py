@@ -1,4 +1,4 @@
-"""Plans for answers that somebody waits for: Bedrock, an endpoint that sleeps, one that does not."""
+"""Plans for answers that somebody waits for: Bedrock, and endpoints that sleep or never do."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def plan_interactive(situation: Situation) -> ServingPlan:
     objective = situation.deployment.inference.optimize
     if not point.worth_it:
         reason = (
-            f"An answer of {generator} takes less {objective} than one of a full {host.instance_type}, "
+            f"An answer of {generator} takes less {objective} than of a full {host.instance_type}, "
             f"which completes {host.copies * capacity.full_rate * 3600:,.0f}/h"
         )
         if math.isfinite(point.low):
@@ -91,7 +91,7 @@ def bedrock_plan(situation: Situation, why: str) -> ServingPlan:
         bedrock_share=1.0,
         expected_attainment=None,
         alarms=AlarmThresholds(latency_p95_s=latency.total_seconds() if latency else None),
-        reasons=(why, "Bedrock publishes no latency: an alarm, not this plan, holds it to the limit."),
+        reasons=(why, "Bedrock publishes no latency: an alarm, not this plan, watches it."),
     )
 
 
@@ -169,8 +169,8 @@ def _bridged_plan(
             latency_sentence(situation, capacity),
             f"It wakes at {wake.questions_per_hour:,.0f} questions/h over "
             f"{wake.period_s * wake.datapoints // 60} minutes and sleeps below "
-            f"{sleep.questions_per_hour:,.0f}/h over {sleep.period_s * sleep.datapoints // 60}: a fifth "
-            "above and below the break-even, so that it does not do so all the time.",
+            f"{sleep.questions_per_hour:,.0f}/h over {sleep.period_s * sleep.datapoints // 60}: "
+            "a fifth above and below the break-even, so that it does not do so all the time.",
             f"At most {copies_of(max_copies)}: one more instance is worth it only from "
             f"{carried[max(instances)] + wake.questions_per_hour:,.0f} questions/h on; the busiest "
             f"hour brings {max(rate.mean_per_hour for rate in situation.week):,.0f}."

@@ -1,4 +1,4 @@
-"""A real-time endpoint that never sleeps: copies in advance for what is sure, tracking for the rest."""
+"""A real-time endpoint that never sleeps: copies ahead for what is sure, tracking for the rest."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from sustainability.serving import Mode, ServingPlan
 
 SCHEDULED_SHARE = 0.8
 """Of the declared rates: what has its copies in advance. The rest gets them as it comes, because a
-copy that waits for demand that stays away is pure waste. Chosen with ``benchmarks/simulator.py``."""
+copy that waits for demand that stays away is waste. Chosen with ``benchmarks/simulator.py``."""
 
 
 def realtime_plan(
@@ -81,8 +81,7 @@ def realtime_plan(
         int(overhead / QUARTER_S),
     )
     copies = [
-        max(least, spare.added_to(enough(mean)))
-        for least, mean in zip(floor, means, strict=True)
+        max(least, spare.added_to(enough(mean))) for least, mean in zip(floor, means, strict=True)
     ]
     full = sum(copies) * capacity.full_rate * 3600
     utilization = sum(means) / full
@@ -112,12 +111,12 @@ def realtime_plan(
             latency_sentence(situation, capacity),
             f"At the week's peak of {peak:,.0f} questions/h, {copies_of(needed)} can keep this for "
             f"{1 - capacity.late_share(needed, peak / 3600):.2%} of the answers, "
-            f"{level.attainment:.3g} is asked; each may take {target * 60:.1f} a minute, the target.",
+            f"{level.attainment:.3g} is asked; each may take {target * 60:.1f}/min, the target.",
             spare.sentence(needed),
-            f"In advance there are {_span(min(floor), max(floor))}, for {SCHEDULED_SHARE:.0%} of the "
+            f"In advance stand {_span(min(floor), max(floor))}, for {SCHEDULED_SHARE:.0%} of the "
             f"declared rates, {cold_start / 60:.0f} minutes ahead; tracking adds the others.",
             f"At most {copies_of(max_copies)}: those of the peak, if tokens take the "
-            f"{capacity.model.decode.high * 1000:.0f} ms of the slow end of the estimates instead of "
+            f"{capacity.model.decode.high * 1000:.0f} ms at the slow end of estimates instead of "
             f"{capacity.model.decode.mid * 1000:.0f} ms, and no more than inference.max_instances.",
         ),
         **shared_fields(situation, capacity, target=target),

@@ -84,7 +84,7 @@ class Situation:
         return sum(rate.mean_per_hour for rate in self.week) / len(self.week) * HOURS_PER_MONTH
 
     def capacity(self, limit: timedelta | float) -> Capacity:
-        """Return what copies carry when an answer may take ``limit``, from question to last token."""
+        """Return what copies carry when an answer may take ``limit`` from question to end."""
         traffic = self.deployment.traffic
         seconds = limit.total_seconds() if isinstance(limit, timedelta) else limit
         return Capacity(
@@ -126,7 +126,7 @@ class Situation:
         others = [region for region in places() if wanted & hosting_types(region)]
         raise DeploymentError(
             f"region {self.deployment.region}: SageMaker hosts no instance type there that is in "
-            f"inference.instance_types and holds {self.model.name}, and inference.bedrock is never; "
+            f"inference.instance_types and holds {self.model.name}; inference.bedrock is never; "
             f"Regions with such types: {', '.join(others) or 'none'}"
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
@@ -73,8 +72,6 @@ def instance_hours(instances: Sequence[int], *, overhead_s: float) -> float:
     ``overhead_s`` is what each start takes beyond serving: the cold start, and the time that an
     instance stays when it is no longer needed.
     """
-    starts = sum(
-        max(0, count - instances[number - 1]) for number, count in enumerate(instances)
-    )
+    starts = sum(max(0, count - instances[number - 1]) for number, count in enumerate(instances))
     week = sum(instances) / PER_HOUR + starts * overhead_s / 3600
     return week * _WEEKS_PER_MONTH
