@@ -405,7 +405,9 @@ class Deployment(_Section):
         path = Path(path)
         try:
             source = YamlSource.read(path)
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise DeploymentError(f"{path}: {error.strerror}") from error
+        except ValueError as error:
             raise DeploymentError(f"{path}: {error}") from error
         try:
             return cls.model_validate(source.data)
