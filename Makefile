@@ -78,6 +78,7 @@ synth: setup ## Write the CloudFormation templates of DEPLOYMENT to cdk.out.
 	@node_modules/.bin/cdk synth --quiet --no-notices --context deployment=$(DEPLOYMENT)
 
 deploy: setup ## Deploy DEPLOYMENT to your account, after showing what changes.
+	@$(python) -m sustainability preflight $(file)
 	@$(python) -m sustainability deploy $(file)
 
 destroy: setup ## Take DEPLOYMENT away again.

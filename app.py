@@ -10,13 +10,16 @@ import aws_cdk as cdk
 import cdk_nag
 
 from stacks.components.bundle import BundleError
+from stacks.inference import InferenceStack
+from stacks.models import ModelsStack
 from stacks.rag import RagStack
-from sustainability.deployment import Deployment
+from sustainability.deployment import BedrockUse, Deployment, DeploymentError
 from sustainability.errors import UserError
 from sustainability.footprint import footprint, synth_line
+from sustainability.gates import check_offers
 from sustainability.nag.pack import SustainabilityChecks
 from sustainability.regions import check_region
-from sustainability.serving import ServingPlan, plan_serving
+from sustainability.serving import Mode, ServingPlan, plan_serving
 
 
 def build(app: cdk.App, deployment: Deployment) -> ServingPlan:
@@ -29,8 +32,22 @@ def build(app: cdk.App, deployment: Deployment) -> ServingPlan:
     """
     check_region(deployment)
     plan = plan_serving(deployment)
+    check_offers(deployment, plan)
+    if plan.mode in (Mode.ASYNC, Mode.BATCH) and deployment.inference.bedrock is BedrockUse.NEVER:
+        raise DeploymentError(
+            "inference.bedrock: never, with a service_level.deadline: the API answers at once, and "
+            "without Bedrock nobody would; state service_level.latency_p95, or allow Bedrock"
+        )
     env = cdk.Environment(region=deployment.region)
-    RagStack(app, f"{deployment.name}-rag", deployment=deployment, env=env)
+    rag = RagStack(app, f"{deployment.name}-rag", deployment=deployment, env=env)
+    if plan.mode is not Mode.BEDROCK:
+        inference = InferenceStack(
+            app, f"{deployment.name}-inference", deployment=deployment, plan=plan, env=env
+        )
+        inference.grant_invoke(rag.answer)
+        if plan.model is not None:  # whose artifacts must be there before the endpoint
+            models = ModelsStack(app, f"{deployment.name}-models", deployment=deployment, env=env)
+            inference.add_stack_dependency(models)
     for key, value in {"deployment": deployment.name, **deployment.tags}.items():
         cdk.Tags.of(app).add(key, value)
     cdk.Validations.of(app).add_plugins(

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from rag.answering import GENERATION_SHARE, Answering, Trace
 from rag.answers import Answers
 from rag.clients import client
 from rag.embedding import Embedder
+from rag.endpoint import Breaker, BridgedGenerator, Copies, EndpointGenerator
 from rag.errors import (
     DeadlineExceeded,
     InvalidRequest,
@@ -29,10 +30,12 @@ from rag.knowledge import Knowledge
 from rag.opensearch import OpenSearch
 from rag.prompt import Prompt
 from rag.question import parse
-from rag.settings import AnswerSettings
+from rag.settings import AnswerSettings, EndpointSettings
 from rag.telemetry import emit, logger
 
 _PROMPT = Path(__file__).parents[1] / "prompts" / "answer.json"
+_LOOK_S = 1
+"""Of the generator's time, what looking for an endpoint's copies may take."""
 _ERRORS: dict[type[Exception], tuple[int, str]] = {
     InvalidRequest: (400, "invalid_request"),
     NotFound: (404, "not_found"),
@@ -138,22 +141,61 @@ def compose(settings: AnswerSettings, prompt: Prompt) -> Answering:
             OpenSearch(knowledge.endpoint, knowledge.service, timeout_s=step_s), knowledge.index
         ),
         generator=_generator(settings),
-        generator_name=settings.generator_model,
+        generator_name=_name(settings),
         prompt=prompt,
         limits=limits,
         footprint=settings.footprint,
     )
 
 
+def _name(settings: AnswerSettings) -> str:
+    """Return whose answers may be used again: those of other models may not."""
+    endpoint = settings.endpoint
+    return f"{settings.generator_model} {endpoint.model}" if endpoint else settings.generator_model
+
+
 def _generator(settings: AnswerSettings) -> Generator:
     if settings.generator_model == EXTRACTIVE:
         return ExtractiveGenerator()
+    budget_s = settings.limits.deadline_s * GENERATION_SHARE
+    if settings.endpoint is None:
+        return _bedrock(settings, budget_s)
+    return _bridged(settings, settings.endpoint, budget_s - _LOOK_S)
+
+
+def _bridged(
+    settings: AnswerSettings, endpoint: EndpointSettings, budget_s: float
+) -> BridgedGenerator:
+    longest_s = budget_s / 2 if settings.bedrock_may_answer else budget_s
+    timeout_s = min(endpoint.timeout_s or longest_s, longest_s)
+    limits = settings.limits
+    return BridgedGenerator(
+        endpoint=EndpointGenerator(
+            client=client("sagemaker-runtime", read_timeout_s=timeout_s, attempts=1),
+            endpoint=endpoint.endpoint,
+            component=endpoint.component,
+            model=endpoint.model,
+            temperature=limits.temperature,
+            top_p=limits.top_p,
+            top_k=limits.top_k,
+        ),
+        fallback=_bedrock(settings, budget_s - timeout_s) if settings.bedrock_may_answer else None,
+        is_awake=_is_awake(endpoint.component),
+        breaker=Breaker(),
+    )
+
+
+def _is_awake(component: str | None) -> Callable[[], bool]:
+    if component is None:
+        return lambda: True  # an endpoint without components never sleeps
+    return Copies(client("sagemaker", read_timeout_s=_LOOK_S, attempts=1), component).awake
+
+
+def _bedrock(settings: AnswerSettings, timeout_s: float) -> BedrockGenerator:
     limits = settings.limits
     # No second try: the caller can tell better than we can whether an answer is still worth it.
     return BedrockGenerator(
-        client=client(
-            "bedrock-runtime", read_timeout_s=limits.deadline_s * GENERATION_SHARE, attempts=1
-        ),
+        client=client("bedrock-runtime", read_timeout_s=timeout_s, attempts=1),
         model=settings.generator_model,
         temperature=limits.temperature,
         top_p=limits.top_p,

@@ -11,6 +11,7 @@ from typing import Any
 from rag import retrieval
 from rag.answers import Answer, Answers
 from rag.embedding import Embedder
+from rag.endpoint import ENDPOINT
 from rag.errors import DeadlineExceeded, NotFound, Unavailable
 from rag.footprint import Footprint, Range, Usage
 from rag.generation import Generation, Generator
@@ -141,12 +142,15 @@ class Answering:
             input_tokens=generation.input_tokens if generation else 0,
             output_tokens=generation.output_tokens if generation else 0,
             embedding_tokens=embedding_tokens,
+            by_endpoint=bool(generation and generation.served_by == ENDPOINT),
         )
         trace.metrics |= {
             "InputTokens": usage.input_tokens,
             "OutputTokens": usage.output_tokens,
             "Abstentions": int(not answered),
             "OutputTruncated": int(bool(generation and generation.truncated)),
+            "EndpointAnswers": int(usage.by_endpoint),
+            "BedrockAnswers": int(bool(generation and generation.served_by == "bedrock")),
         }
         return {
             "id": id_,

@@ -41,6 +41,7 @@ class Usage:
     input_tokens: int = 0
     output_tokens: int = 0
     embedding_tokens: int = 0
+    by_endpoint: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ class Footprint:
 
     generator_input: Range
     generator_output: Range
+    endpoint_input: Range
+    endpoint_output: Range
     embedding_input: Range
     request: Range
     grid: Range
@@ -57,9 +60,13 @@ class Footprint:
     def parse(cls, factors: Mapping[str, Any]) -> Footprint:
         """Read the `FOOTPRINT` object. Raises KeyError, TypeError or ValueError."""
         generator, embedding = factors["generator"], factors["embedding"]
+        # Factors of an endpoint of one's own are optional: per token they depend on how busy it is.
+        endpoint = factors.get("endpoint", generator)
         return cls(
             generator_input=_range(generator, "wh_per_1k_input_tokens"),
             generator_output=_range(generator, "wh_per_1k_output_tokens"),
+            endpoint_input=_range(endpoint, "wh_per_1k_input_tokens"),
+            endpoint_output=_range(endpoint, "wh_per_1k_output_tokens"),
             embedding_input=_range(embedding, "wh_per_1k_input_tokens"),
             request=_range(factors, "wh_per_request"),
             grid=_range(factors, "gco2e_per_kwh"),
@@ -67,10 +74,15 @@ class Footprint:
 
     def energy_wh(self, usage: Usage, *, requests: int = 1) -> Range:
         """Watt-hours of the tokens and of the requests that carried them."""
+        read, written = (
+            (self.endpoint_input, self.endpoint_output)
+            if usage.by_endpoint
+            else (self.generator_input, self.generator_output)
+        )
         return (
             self.request.times(requests)
-            + self.generator_input.times(usage.input_tokens / 1000)
-            + self.generator_output.times(usage.output_tokens / 1000)
+            + read.times(usage.input_tokens / 1000)
+            + written.times(usage.output_tokens / 1000)
             + self.embedding_input.times(usage.embedding_tokens / 1000)
         )
 

@@ -1,7 +1,8 @@
 """The functions' settings, read once from the environment.
 
 Everything is required: the stack states every value, and a missing one is an error here rather
-than a silent default somewhere else.
+than a silent default somewhere else. Two are set only where a deployment has an inference stack:
+`GENERATOR_ENDPOINT`, and `GENERATOR_FALLBACK`, which is `bedrock` unless it is `never`.
 """
 
 from __future__ import annotations
@@ -56,6 +57,21 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class EndpointSettings:
+    """An endpoint that answers at once (`GENERATOR_ENDPOINT`).
+
+    `component` is null where the endpoint hosts one model alone, `timeout_s` where nobody else
+    may answer.
+    """
+
+    mode: str
+    endpoint: str
+    component: str | None
+    model: str
+    timeout_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class IngestLimits:
     """How documents are cut and embedded (`INGEST_SETTINGS`)."""
 
@@ -72,6 +88,8 @@ class AnswerSettings:
     knowledge: KnowledgeSettings
     embedding: EmbeddingSettings
     generator_model: str
+    endpoint: EndpointSettings | None
+    bedrock_may_answer: bool
     answers_table: str
     documents_table: str
     limits: Limits
@@ -81,10 +99,20 @@ class AnswerSettings:
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> AnswerSettings:
         """Read the settings. Raises `SettingsError` naming the variable at fault."""
+        endpoint = _endpoint(environ)
+        fallback = environ.get("GENERATOR_FALLBACK", "bedrock")
+        if fallback not in ("bedrock", "never"):
+            raise SettingsError(f"GENERATOR_FALLBACK: must be bedrock or never, is {fallback!r}")
+        if fallback == "never" and endpoint is None:
+            raise SettingsError(
+                "GENERATOR_FALLBACK: never needs a GENERATOR_ENDPOINT of mode bridged or realtime"
+            )
         return cls(
             knowledge=_knowledge(environ),
             embedding=_embedding(environ),
             generator_model=_text(environ, "GENERATOR_MODEL"),
+            endpoint=endpoint,
+            bedrock_may_answer=fallback == "bedrock",
             answers_table=_text(environ, "ANSWERS_TABLE"),
             documents_table=_text(environ, "DOCUMENTS_TABLE"),
             limits=_record(environ, "ANSWER_SETTINGS", Limits),
@@ -142,6 +170,24 @@ def _embedding(environ: Mapping[str, str]) -> EmbeddingSettings:
     return EmbeddingSettings(_text(environ, "EMBEDDING_MODEL"), int(dimensions))
 
 
+def _endpoint(environ: Mapping[str, str]) -> EndpointSettings | None:
+    name = "GENERATOR_ENDPOINT"
+    if name not in environ:
+        return None
+    values = _json(environ, name)
+    # What answers later, by a queue or a job, is no generator; its endpoint may even be null.
+    if isinstance(values, dict) and values.get("mode") in ("async", "batch"):
+        return None
+    settings = _record(environ, name, EndpointSettings)
+    if settings.mode not in ("bridged", "realtime"):
+        raise SettingsError(
+            f"{name}: mode: must be bridged, realtime, async or batch, is {settings.mode!r}"
+        )
+    if settings.timeout_s is not None and not settings.timeout_s > 0:
+        raise SettingsError(f"{name}: timeout_s: must be above 0, is {settings.timeout_s}")
+    return settings
+
+
 def _footprint(environ: Mapping[str, str]) -> Footprint:
     try:
         return Footprint.parse(_json(environ, "FOOTPRINT"))
@@ -175,6 +221,7 @@ def _record(environ: Mapping[str, str], name: str, kind: type[T]) -> T:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not (
             (is_number and (float in allowed or (int in allowed and isinstance(value, int))))
+            or (str in allowed and isinstance(value, str) and value.strip())
             or (value is None and type(None) in allowed)
         ):
             raise SettingsError(f"{name}: {key}: must be {hint}, is {value!r}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +13,13 @@ from cfnlint.api import ManualArgs, lint
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
-from sustainability.deployment import Availability, Deployment
+from sustainability.deployment import (
+    Availability,
+    BedrockUse,
+    Deployment,
+    DeploymentError,
+    ServiceLevel,
+)
 
 Templates = dict[str, dict[str, Any]]
 Synthesize = Callable[[Deployment], Templates]
@@ -161,3 +168,32 @@ def test_the_answer_function_may_call_its_model_and_no_other(
     ]
     assert any(resource in text for text in allowed)
     assert all("foundation-model/*" not in text for text in allowed)
+
+
+def endpoint_that_never_sleeps() -> Deployment:
+    """Return a deployment whose answers must not leave for Bedrock."""
+    deployment = Deployment.load("deployments/dev.yaml")
+    inference = deployment.inference.model_copy(update={"bedrock": BedrockUse.NEVER})
+    return deployment.model_copy(update={"inference": inference})
+
+
+def test_answers_that_may_not_leave_for_bedrock_come_from_an_endpoint(
+    synthesize: Synthesize,
+) -> None:
+    templates = synthesize(endpoint_that_never_sleeps())
+    assert set(templates) == {"dev-rag", "dev-inference", "dev-models"}
+    (answer,) = (
+        function["Environment"]["Variables"]
+        for function in resources(templates, "AWS::Lambda::Function")
+        if function["Handler"] == "rag.answer_handler.handler"
+    )
+    told = json.loads(answer["GENERATOR_ENDPOINT"])
+    assert (told["mode"], answer["GENERATOR_FALLBACK"]) == ("realtime", "never")
+    assert told["timeout_s"] > 0
+
+
+def test_a_deadline_without_bedrock_is_refused_with_the_cure(synthesize: Synthesize) -> None:
+    deployment = endpoint_that_never_sleeps()
+    level = ServiceLevel(deadline=timedelta(minutes=20))
+    with pytest.raises(DeploymentError, match=r"state service_level\.latency_p95"):
+        synthesize(deployment.model_copy(update={"service_level": level}))

@@ -1,0 +1,193 @@
+"""The generator on an endpoint of one's own, and the bridge to Bedrock while it sleeps or ails."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from rag.clients import translated
+from rag.errors import DeadlineExceeded, Unavailable
+from rag.generation import Generation, Generator
+from rag.telemetry import logger
+
+ENDPOINT = "endpoint"
+"""Who served an answer, where Bedrock's answers say `bedrock`."""
+
+_LOOK_AGAIN_S = 30
+_FIRST_WINDOW_S = 30
+_LONGEST_WINDOW_S = 300
+_RETRY_AFTER_S = 60
+"""A copy takes minutes to wake."""
+
+_TROUBLE = (Unavailable, DeadlineExceeded)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointGenerator:
+    """A SageMaker endpoint that speaks OpenAI's chat completions, or one of its components.
+
+    `model` is the name that answers carry; parameters that are None are not sent.
+    """
+
+    client: Any
+    endpoint: str
+    component: str | None
+    model: str
+    temperature: float | None
+    top_p: float | None
+    top_k: int | None
+
+    def generate(self, system: str, user: str, *, max_tokens: int) -> Generation:
+        """Answer the prompt.
+
+        Raises `Throttled`, `Unavailable` or `DeadlineExceeded`.
+        """
+        request = {
+            "messages": [
+                {"role": "system", "content": system},
+                {"role": "user", "content": user},
+            ],
+            "max_tokens": max_tokens,
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "top_k": self.top_k,
+        }
+        target = {"InferenceComponentName": self.component} if self.component else {}
+        with _any_trouble():
+            response = self.client.invoke_endpoint(
+                EndpointName=self.endpoint,
+                ContentType="application/json",
+                Body=json.dumps({k: v for k, v in request.items() if v is not None}),
+                **target,
+            )
+            answer = json.loads(response["Body"].read())
+            choice, usage = answer["choices"][0], answer["usage"]
+            return Generation(
+                text=(choice["message"]["content"] or "").strip(),
+                model=self.model,
+                served_by=ENDPOINT,
+                input_tokens=int(usage["prompt_tokens"]),
+                output_tokens=int(usage["completion_tokens"]),
+                truncated=choice["finish_reason"] == "length",
+            )
+
+
+@contextmanager
+def _any_trouble() -> Iterator[None]:
+    """Turn whatever goes wrong into the errors of the domain.
+
+    SageMaker says ValidationError to a call that finds no copy or no endpoint, and ModelError to
+    one that fails in the container: nothing here tells a wrong request from bad weather.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        with translated(ENDPOINT):
+            yield
+    except ClientError as error:
+        raise Unavailable(f"{ENDPOINT}: {error.response['Error']['Code']}") from error
+    except (BotoCoreError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise Unavailable(f"{ENDPOINT}: unreadable answer, {type(error).__name__}") from error
+
+
+@dataclass(slots=True)
+class Copies:
+    """Whether an inference component has a copy in service, looked up once in half a minute.
+
+    It is asked of the control plane, because a call that finds no copy counts among
+    `NoCapacityInvocationFailures`, which is a wish to be woken.
+    """
+
+    client: Any
+    component: str
+    clock: Callable[[], float] = time.monotonic
+    _awake: bool = field(default=False, init=False)
+    _look_at: float = field(default=float("-inf"), init=False)
+
+    def awake(self) -> bool:
+        """Return what the last look found; one that fails changes nothing."""
+        if self.clock() >= self._look_at:
+            try:
+                with _any_trouble():
+                    found = self.client.describe_inference_component(
+                        InferenceComponentName=self.component
+                    )
+                    self._awake = found["RuntimeConfig"]["CurrentCopyCount"] > 0
+            except _TROUBLE as error:
+                logger.warning("copies not known", error=str(error))
+            self._look_at = self.clock() + _LOOK_AGAIN_S
+        return self._awake
+
+
+@dataclass(slots=True)
+class Breaker:
+    """Lets one request in a window try what failed; each failure doubles the window, to 5 min."""
+
+    clock: Callable[[], float] = time.monotonic
+    _window_s: float = field(default=0, init=False)
+    _open_until: float = field(default=float("-inf"), init=False)
+
+    def allows(self) -> bool:
+        """Return whether to try."""
+        return self.clock() >= self._open_until
+
+    def succeeded(self) -> None:
+        """Forget all failures."""
+        self._window_s, self._open_until = 0, float("-inf")
+
+    def failed(self) -> None:
+        """Open; a failure while it is open does not make the window longer."""
+        if self.allows():
+            self._window_s = min(2 * self._window_s or _FIRST_WINDOW_S, _LONGEST_WINDOW_S)
+            self._open_until = self.clock() + self._window_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BridgedGenerator:
+    """The endpoint while it is awake and well; otherwise the fallback, if there may be one.
+
+    The breaker and the last look at the copies live as long as this object: one execution
+    environment of the function.
+    """
+
+    endpoint: Generator
+    fallback: Generator | None
+    is_awake: Callable[[], bool]
+    breaker: Breaker
+
+    def generate(self, system: str, user: str, *, max_tokens: int) -> Generation:
+        """Answer the prompt with at most one call to each of the two.
+
+        The breaker holds back only while the fallback answers: without an answer from there, an
+        endpoint that may be well again is better than none.
+
+        Raises `Throttled`, `Unavailable` or `DeadlineExceeded`.
+        """
+        tried = False
+        if self.fallback is not None:
+            if tried := self.breaker.allows() and self.is_awake():
+                try:
+                    return self._from_endpoint(system, user, max_tokens)
+                except _TROUBLE as error:
+                    logger.warning("endpoint failed", error=str(error))
+            try:
+                return self.fallback.generate(system, user, max_tokens=max_tokens)
+            except _TROUBLE:
+                if tried or not self.is_awake():
+                    raise
+        elif not self.is_awake():
+            raise Unavailable(f"{ENDPOINT}: asleep", retry_after_s=_RETRY_AFTER_S)
+        return self._from_endpoint(system, user, max_tokens)
+
+    def _from_endpoint(self, system: str, user: str, max_tokens: int) -> Generation:
+        try:
+            generation = self.endpoint.generate(system, user, max_tokens=max_tokens)
+        except _TROUBLE:
+            self.breaker.failed()
+            raise
+        self.breaker.succeeded()
+        return generation

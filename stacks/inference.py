@@ -1,0 +1,144 @@
+"""The inference stack: an endpoint on Inferentia2, exactly as the serving plan says."""
+
+from __future__ import annotations
+
+import json
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from stacks.components.async_queue import AsyncQueue
+from stacks.components.batch_window import BatchWindow
+from stacks.components.endpoint import CopiesEndpoint, InstancesEndpoint
+from stacks.components.endpoint_scaling import EndpointScaling
+from stacks.components.mailbox import Mailbox
+from stacks.components.serving_image import ServingImage
+from sustainability.deployment import BedrockUse, Deployment
+from sustainability.serving import Mode, ServingPlan
+
+
+class InferenceStack(cdk.Stack):
+    """What the plan's mode needs: an endpoint that sleeps or one that does not, a queue, a job.
+
+    Of any plan but one whose mode is Bedrock, which needs no stack.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        deployment: Deployment,
+        plan: ServingPlan,
+        env: cdk.Environment,
+    ) -> None:
+        super().__init__(
+            scope,
+            id_,
+            env=env,
+            description=f"Generates answers on Inferentia2, {plan.mode} ({deployment.name})",
+        )
+        self._deployment, self._plan = deployment, plan
+        self.endpoint: CopiesEndpoint | InstancesEndpoint | None = None
+        self.mailbox: Mailbox | None = None
+        if plan.mode is Mode.BATCH:
+            self.mailbox = Mailbox(self, "Mailbox", deployment=deployment)
+            BatchWindow(self, "Batch", deployment=deployment, plan=plan, mailbox=self.mailbox)
+        elif plan.mode is Mode.ASYNC:
+            self.mailbox = Mailbox(self, "Mailbox", deployment=deployment)
+            self._build_queue(self.mailbox)
+        else:
+            self._build_endpoint()
+        if self.endpoint is not None:
+            cdk.CfnOutput(self, "EndpointName", value=self.endpoint.name)
+
+    def _build_endpoint(self) -> None:
+        kind = CopiesEndpoint if self._plan.inference_components else InstancesEndpoint
+        self.endpoint = kind(
+            self,
+            self._id(kind.KIND),
+            deployment=self._deployment,
+            plan=self._plan,
+            image=ServingImage.of(self, self._deployment),
+        )
+        scaling = self._scaling(self.endpoint)
+        scaling.track_load()
+        if self._plan.wake is not None:
+            scaling.wake_on_demand(self._plan.wake)
+        if self._plan.sleep is not None:
+            scaling.sleep_on_low_demand(self._plan.sleep)
+
+    def _build_queue(self, mailbox: Mailbox) -> None:
+        assert self._plan.model is not None
+        self.endpoint = InstancesEndpoint(
+            self,
+            self._id(AsyncQueue.KIND),
+            deployment=self._deployment,
+            plan=self._plan,
+            image=ServingImage.of(self, self._deployment),
+            queue=AsyncQueue(self, "Queue", mailbox=mailbox, slots=self._plan.model.slots),
+        )
+        scaling = self._scaling(self.endpoint)
+        scaling.track_backlog()
+        scaling.wake_on_backlog()
+
+    def _scaling(self, endpoint: CopiesEndpoint | InstancesEndpoint) -> EndpointScaling:
+        return EndpointScaling(
+            endpoint, "Scaling", deployment=self._deployment, plan=self._plan, endpoint=endpoint
+        )
+
+    def _id(self, kind: str) -> str:
+        # In the logical ids, so that another kind or type is made beside the old one, then swapped.
+        return f"{kind}-{self._plan.instance_type}".title()
+
+    def grant_invoke(self, function: lambda_.Function) -> None:
+        """Let a function ask what this stack runs, and tell it how, in ``GENERATOR_ENDPOINT``."""
+        function.add_environment(
+            "GENERATOR_ENDPOINT",
+            json.dumps(
+                {
+                    "mode": self._plan.mode,
+                    "endpoint": self.endpoint.name if self.endpoint else None,
+                    "component": self.endpoint.component_name if self.endpoint else None,
+                    "model": self._plan.model.name if self._plan.model else None,
+                    # A call says nothing until the whole answer is written.
+                    "timeout_s": self._plan.alarms.endpoint_latency_p95_s,
+                }
+            ),
+        )
+        if self._deployment.inference.bedrock is BedrockUse.NEVER:
+            function.add_environment("GENERATOR_FALLBACK", "never")
+        if self.mailbox is not None:
+            self.mailbox.grant_ask(function)
+        if self.endpoint is None:
+            return
+        endpoint = self._arn("endpoint", self.endpoint.name)
+        if self.mailbox is not None:
+            function.add_to_role_policy(
+                iam.PolicyStatement(actions=["sagemaker:InvokeEndpointAsync"], resources=[endpoint])
+            )
+            return
+        resources = [endpoint]
+        if self.endpoint.component_name is not None:
+            component = self._arn("inference-component", self.endpoint.component_name)
+            resources.append(component)
+            # Whether a copy is awake can be asked. A call would count as a wish to be woken.
+            function.add_to_role_policy(
+                iam.PolicyStatement(
+                    actions=["sagemaker:DescribeInferenceComponent"], resources=[component]
+                )
+            )
+        function.add_to_role_policy(
+            iam.PolicyStatement(
+                actions=[
+                    "sagemaker:InvokeEndpoint",
+                    "sagemaker:InvokeEndpointWithResponseStream",
+                ],
+                resources=resources,
+            )
+        )
+
+    def _arn(self, resource: str, name: str) -> str:
+        return self.format_arn(service="sagemaker", resource=resource, resource_name=name)

@@ -1,0 +1,36 @@
+"""``preflight``: what the account lacks before a deployment, without changing anything."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = subparsers.add_parser(
+        "preflight",
+        help="look whether the account has what a deployment needs",
+        description="Looks up quotas, access to Bedrock models, the serving image and the compiled "
+        "model, in the account of your credentials. Changes nothing.",
+    )
+    parser.add_argument("deployment", type=Path, help="deployment file in deployments/")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print every need; return 1 if something is missing."""
+    import boto3
+
+    from sustainability.deployment import Deployment
+    from sustainability.gates import check_offers
+    from sustainability.preflight import Status, preflight
+    from sustainability.serving import plan_serving
+
+    deployment = Deployment.load(options.deployment)
+    plan = plan_serving(deployment)
+    check_offers(deployment, plan)
+    findings = preflight(deployment, plan, boto3.Session(region_name=deployment.region))
+    for finding in findings:
+        print(f"{finding.status:<7}  {finding.need}: {finding.text}")
+    return int(any(finding.status is Status.MISSING for finding in findings))

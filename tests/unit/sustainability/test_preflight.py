@@ -1,0 +1,228 @@
+"""The pre-flight: what it finds in an account, in the words and shapes of the real APIs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any, cast
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from sustainability.artifacts import artifacts_prefix
+from sustainability.catalogue import InferenceModel
+from sustainability.errors import UserError
+from sustainability.facts import Facts
+from sustainability.preflight import Finding, Status, preflight
+from sustainability.serving import Mode
+from tests.unit.sustainability.deployments import a_deployment, a_plan
+
+MODEL = InferenceModel.named("qwen3-1.7b", Facts())
+PREFIX = artifacts_prefix(MODEL)
+REALTIME = {
+    "mode": Mode.REALTIME,
+    "instance_type": "ml.inf2.xlarge",
+    "model": MODEL,
+    "max_instances": 3,
+    "batch": None,
+    "bedrock_share": 0.0,
+}
+IMAGE = "123456789012.dkr.ecr.eu-north-1.amazonaws.com/qwen:7"
+EMBEDDING = "Bedrock model amazon.titan-embed-text-v2:0"
+QUOTA = "quota ml.inf2.xlarge for endpoint usage"
+COMPILED = "compiled qwen3-1.7b"
+
+
+class StubbedAccount:
+    """A session whose clients answer what is expected of them, and nothing else."""
+
+    def __init__(self) -> None:
+        self._session = boto3.Session("id", "secret", region_name="eu-north-1")
+        self._stack = ExitStack()
+        self._clients: dict[str, Any] = {}
+        self.stubs: dict[str, Stubber] = {}
+
+    def client(self, name: str) -> Any:
+        if name not in self._clients:
+            self._clients[name] = self._session.client(name)
+            self.stubs[name] = self._stack.enter_context(Stubber(self._clients[name]))
+        return self._clients[name]
+
+    def expect(self, service: str, operation: str, response: dict[str, Any]) -> None:
+        self.client(service)
+        self.stubs[service].add_response(operation, response)
+
+    def refuse(self, service: str, operation: str, code: str) -> None:
+        self.client(service)
+        self.stubs[service].add_client_error(operation, code)
+
+    def close(self) -> None:
+        self._stack.close()
+
+
+@pytest.fixture
+def account() -> Iterator[StubbedAccount]:
+    account = StubbedAccount()
+    yield account
+    account.close()
+
+
+def look(account: StubbedAccount, plan: dict[str, Any], **sections: Any) -> dict[str, Finding]:
+    session = cast("boto3.Session", account)
+    findings = preflight(a_deployment(**sections), a_plan(**plan), session)
+    for stub in account.stubs.values():
+        stub.assert_no_pending_responses()
+    return {finding.need: finding for finding in findings}
+
+
+def access(account: StubbedAccount, **refused: str) -> None:
+    granted = {
+        "modelId": "any",
+        "agreementAvailability": {"status": refused.pop("agreement", "AVAILABLE")},
+        "authorizationStatus": "AUTHORIZED",
+        "entitlementAvailability": "AVAILABLE",
+        "regionAvailability": "AVAILABLE",
+    }
+    account.expect("bedrock", "get_foundation_model_availability", {**granted, **refused})
+
+
+def quotas(account: StubbedAccount, operation: str, **values: float) -> None:
+    found = [
+        {"QuotaName": f"{name.replace('_', '.')} for endpoint usage", "QuotaCode": "L-1"}
+        | {"Value": value}
+        for name, value in values.items()
+    ]
+    account.expect("service-quotas", operation, {"Quotas": found})
+
+
+def stored(account: StubbedAccount, *names: str) -> None:
+    account.expect("sts", "get_caller_identity", {"Account": "123456789012"})
+    contents = [{"Key": PREFIX + name} for name in names]
+    account.expect("s3", "list_objects_v2", {"Contents": contents})
+
+
+def test_an_account_with_everything_is_ready(account: StubbedAccount) -> None:
+    access(account)
+    quotas(account, "list_service_quotas", ml_inf2_8xlarge=0, ml_inf2_xlarge=3)
+    stored(account, "neuron_config.json", "model.pt", "checkpoint/weights/tp0.safetensors")
+    findings = look(account, REALTIME)
+    assert {need: finding.status for need, finding in findings.items()} == {
+        EMBEDDING: Status.READY,
+        QUOTA: Status.READY,
+        COMPILED: Status.READY,
+    }
+
+
+def test_bedrock_alone_needs_its_models_alone(account: StubbedAccount) -> None:
+    access(account)
+    access(account)
+    account.expect(
+        "bedrock",
+        "get_inference_profile",
+        {
+            "inferenceProfileName": "Nova Lite",
+            "inferenceProfileArn": "arn:aws:bedrock:eu-north-1:123456789012:inference-profile/a",
+            "models": [{}],
+            "inferenceProfileId": "eu.amazon.nova-lite-v1:0",
+            "status": "ACTIVE",
+            "type": "SYSTEM_DEFINED",
+        },
+    )
+    generator = "eu.amazon.nova-lite-v1:0"
+    findings = look(account, {}, answers={"generator": generator})
+    assert set(findings) == {EMBEDDING, f"Bedrock model {generator}"}
+    assert all(finding.status is Status.READY for finding in findings.values())
+
+
+@pytest.mark.parametrize(
+    ("refused", "named"),
+    [
+        ({"authorizationStatus": "NOT_AUTHORIZED"}, "authorizationStatus"),
+        ({"agreement": "PENDING"}, "agreementAvailability"),
+    ],
+)
+def test_a_model_without_access_says_how_to_get_it(
+    account: StubbedAccount, refused: dict[str, str], named: str
+) -> None:
+    access(account, **refused)
+    finding = look(account, {"bedrock_share": 0.0})[EMBEDDING]
+    assert finding.status is Status.MISSING
+    assert named in finding.text
+    assert "Model access" in finding.text
+
+
+def test_a_quota_that_was_never_raised_is_the_default(account: StubbedAccount) -> None:
+    access(account)
+    quotas(account, "list_service_quotas")
+    quotas(account, "list_aws_default_service_quotas", ml_inf2_xlarge=0)
+    stored(account)
+    finding = look(account, REALTIME)[QUOTA]
+    assert finding.status is Status.MISSING
+    assert "0 granted, 3 needed" in finding.text
+    assert "--quota-code L-1 --desired-value 3" in finding.text
+
+
+def test_a_server_that_would_compile_is_foreseen(account: StubbedAccount) -> None:
+    access(account)
+    quotas(account, "list_service_quotas", ml_inf2_xlarge=9)
+    stored(account, "neuron_config.json")
+    finding = look(account, REALTIME)[COMPILED]
+    assert finding.status is Status.MISSING
+    assert (
+        f"model.pt, *.safetensors missing in s3://test-models-123456789012-eu-north-1/{PREFIX}"
+        in (finding.text)
+    )
+
+
+def test_before_the_first_deployment_there_is_no_bucket(account: StubbedAccount) -> None:
+    access(account)
+    quotas(account, "list_service_quotas", ml_inf2_xlarge=9)
+    account.expect("sts", "get_caller_identity", {"Account": "123456789012"})
+    account.refuse("s3", "list_objects_v2", "NoSuchBucket")
+    finding = look(account, REALTIME)[COMPILED]
+    assert finding.status is Status.MISSING
+    assert "deploy the stack test-models first" in finding.text
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [(None, Status.READY), ("ImageNotFoundException", Status.MISSING)],
+)
+def test_an_image_of_ones_own_is_looked_for(
+    account: StubbedAccount, code: str | None, status: Status
+) -> None:
+    access(account)
+    quotas(account, "list_service_quotas", ml_inf2_xlarge=9)
+    stored(account, "neuron_config.json", "model.pt", "a.safetensors")
+    if code is None:
+        expected = {
+            "registryId": "123456789012",
+            "repositoryName": "qwen",
+            "imageIds": [{"imageTag": "7"}],
+        }
+        account.client("ecr")
+        account.stubs["ecr"].add_response("describe_images", {"imageDetails": []}, expected)
+    else:
+        account.refuse("ecr", "describe_images", code)
+    finding = look(account, REALTIME, inference={"image": IMAGE})[f"image {IMAGE}"]
+    assert finding.status is status
+
+
+def test_what_may_not_be_looked_up_is_unknown_and_neither_ready_nor_missing(
+    account: StubbedAccount,
+) -> None:
+    account.refuse("bedrock", "get_foundation_model_availability", "AccessDeniedException")
+    finding = look(account, {"bedrock_share": 0.0})[EMBEDDING]
+    assert finding.status is Status.UNKNOWN
+    assert "AccessDeniedException" in finding.text
+
+
+def test_without_credentials_there_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, "/nonexistent")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(UserError, match="aws sso login"):
+        preflight(a_deployment(), a_plan(), boto3.Session(region_name="eu-north-1"))
