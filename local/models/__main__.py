@@ -35,23 +35,25 @@ def main() -> int:
         "--state", type=Path, help="every server of the embedded AWS gets one; this one needs none"
     )
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # There is nothing to put away, and an exception can get lost in a model's native code.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os._exit(0))
     try:
         with Server(options.port) as server:
             began = time.monotonic()
-            application = Application(_generator(), _embedder())
+            server.open(Application(_generator(), _embedder()))
             _say(f"ready at {server.url} after {time.monotonic() - began:.1f} s")
-            server.serve(application)
+            server.serve_forever()
     except UserError as error:
         print(error, file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 0
     return 0
 
 
 def _generator() -> Generator:
     if url := os.environ.get("MODEL_URL"):
+        if not url.startswith(("http://", "https://")):
+            raise UserError(f"MODEL_URL={url}: must begin with http:// or https://")
         generator = OpenAiServer(
             url=url.rstrip("/"),
             model=os.environ.get("MODEL_NAME"),

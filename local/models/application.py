@@ -50,11 +50,8 @@ class Application:
             response = error_response(error)
         except Exception:
             traceback.print_exc(file=sys.stderr)
-            response = error_response(
-                ServiceError(
-                    "InternalServerException", "a fault of the local stand-in; see its log"
-                )
-            )
+            message = "a fault of the local stand-in; see its log"
+            response = error_response(ServiceError("InternalServerException", message))
         stand_ins = f"{self._generator.name}, {self._embedder.name}"
         return Response(
             response.status, response.body, {"x-local-stand-in": stand_ins, **response.headers}
@@ -114,10 +111,11 @@ class Application:
         began = time.perf_counter()
         embeddings = self._embedder.embed(request.inputs)
         latency_s = time.perf_counter() - began
+        response = request.response(embeddings)
         self._ledger.embedded("InvokeModel", model, embeddings)
         return Response(
             200,
-            request.response(embeddings),
+            response,
             {
                 "x-local-stand-in": self._embedder.name,
                 "x-amzn-bedrock-input-token-count": str(sum(e.tokens for e in embeddings)),

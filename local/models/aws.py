@@ -7,10 +7,10 @@ from functools import cache
 from typing import Any
 
 import botocore.session
-from botocore.model import OperationModel, ServiceModel, Shape
+from botocore.model import ServiceModel, Shape
 from botocore.validate import ParamValidator
 
-SERVICES = ("bedrock-runtime", "sagemaker-runtime")
+_SERVICES = ("bedrock-runtime", "sagemaker-runtime")
 
 
 class ServiceError(Exception):
@@ -37,7 +37,7 @@ def invalid(message: str) -> ServiceError:
 def error_statuses() -> dict[str, int]:
     """HTTP status by error, of all that the two services model."""
     statuses = {"UnknownOperationException": 404}
-    for service in SERVICES:
+    for service in _SERVICES:
         for shape in _service(service).error_shapes:
             if "error" in shape.metadata:  # the others occur inside of streams only
                 statuses[shape.name] = shape.metadata["error"]["httpStatusCode"]
@@ -52,7 +52,7 @@ def check_converse(request: dict[str, Any]) -> None:
     ServiceError
         ValidationException that names each member at fault.
     """
-    shape = _operation("bedrock-runtime", "Converse").input_shape
+    shape = _service("bedrock-runtime").operation_model("Converse").input_shape
     report = ParamValidator().validate(request, shape)
     if report.has_errors():
         raise invalid(report.generate_report())
@@ -85,8 +85,3 @@ def _beyond_limits(value: Any, shape: Shape, path: str) -> Iterator[str]:
 @cache
 def _service(name: str) -> ServiceModel:
     return botocore.session.get_session().get_service_model(name)
-
-
-@cache
-def _operation(service: str, operation: str) -> OperationModel:
-    return _service(service).operation_model(operation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import urllib.error
 from dataclasses import dataclass
 from typing import Any
@@ -63,7 +64,7 @@ class OpenAiServer:
             raise _translated(error) from error
         except TimeoutError as error:
             raise ServiceError("ModelTimeoutException", f"{self.name} took too long") from error
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             raise ServiceError(
                 "ServiceUnavailableException", f"{self.url} (MODEL_URL) does not answer: {error}"
             ) from error

@@ -69,10 +69,11 @@ class Chat(Body):
 
 def container_error(error: ServiceError) -> ServiceError:
     """Return how SageMaker reports an error that came out of the container."""
+    side = "server" if error.status >= 500 else "client"
     original = json.dumps({"error": {"message": error.message, "code": error.status}})
     return ServiceError(
         "ModelError",
-        f"Received client error ({error.status}) from primary with message: {original}",
+        f"Received {side} error ({error.status}) from primary with message: {original}",
         OriginalStatusCode=error.status,
         OriginalMessage=original,
     )

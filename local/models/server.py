@@ -17,7 +17,7 @@ _MAX_BODY = 25 * 2**20
 
 
 class Server(ThreadingHTTPServer):
-    """Reserves its port when it is made, and takes connections from `serve` on.
+    """Reserves its port when it is made, and takes connections from `open` on.
 
     Between the two the models are loaded, so that a taken port is known before the long work and
     nobody connects before it is done.
@@ -42,12 +42,11 @@ class Server(ThreadingHTTPServer):
         """Base URL."""
         return f"http://{_HOST}:{self.server_port}"
 
-    def serve(self, application: Application) -> None:
-        """Answer requests until `shutdown` or an exception in this thread."""
+    def open(self, application: Application) -> None:
+        """Take connections; `serve_forever` answers them. Raises `UserError`."""
         self.application = application
         with self._claiming(self.server_port):
             self.server_activate()
-        self.serve_forever()
 
     @contextlib.contextmanager
     def _claiming(self, port: int) -> Iterator[None]:

@@ -1,8 +1,8 @@
 """The local generator: SmolLM2-135M-Instruct (Apache-2.0) on llama.cpp.
 
-A model this small gets about two in five answers right from the sample documents, with the right
-passages before it. It stands in for the cloud's models where it matters that something real reads
-and writes, not what it says.
+A model this small answers about a third of the questions on the sample documents rightly (6 to 8
+of 20, from the one to three best passages). It stands in for the cloud's models where it matters
+that something real reads and writes, not what it says.
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ from local.models.packages import package, package_file
 _CONTEXT_TOKENS = 8192
 """What the model was trained for."""
 
-_ENDS = ("\n\n", "<passage", "</")
+_END = "\n\n"
 """Where an answer is over: beyond its first paragraph the model repeats itself or the prompt."""
+
+_MARKUP = ("<", "</", " <", " </")
+"""Tokens that the model never writes: with them it copies the prompt's tags, and no answer."""
 
 _CONTROL = re.compile(r"<\|\w+\|>")
 _STOPPED_BY: dict[str, StoppedBy] = {"eos": "model", "word": "model", "limit": "max_tokens"}
@@ -71,7 +74,8 @@ class SmolLM2:
             "temperature": prompt.temperature or 0,
             "top_p": prompt.top_p,
             "top_k": prompt.top_k,
-            "stop": [*prompt.stop, *_ENDS],
+            "stop": [*prompt.stop, _END],
+            "logit_bias": [[token, False] for token in _MARKUP],
             "seed": 0,
             # What an earlier request left in the cache changes roundings, and with them answers.
             "cache_prompt": False,
@@ -92,7 +96,7 @@ class SmolLM2:
                 ) from error
             raise
         word = answer["stopping_word"]
-        is_asked = word in prompt.stop
+        is_asked = bool(word) and word in prompt.stop
         return Completion(
             text=answer["content"],
             stopped_by="stop_sequence" if is_asked else _STOPPED_BY[answer["stop_type"]],
