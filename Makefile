@@ -63,7 +63,7 @@ clean: ## Stop everything and forget everything, downloads included.
 	@rm -rf $(VENV) node_modules .local .build cdk.out .model-choice .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 test: lint ## Run every gate: style, types, unit, infrastructure, end to end.
-	@$(python) -m pytest tests
+	@$(python) -m pytest tests/unit tests/infrastructure tests/e2e
 
 test-fast: setup ## Run unit and infrastructure tests, without the embedded AWS.
 	@$(python) -m pytest tests/unit tests/infrastructure

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from sustainability.catalogue import InferenceModel
 from sustainability.deployment import Deployment, DeploymentError
+from sustainability.facts import Facts
 
 DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 
@@ -156,7 +157,7 @@ class ServingPlan:
         return math.ceil(self.max_copies / self.copies_per_instance) if self.max_copies else 0
 
 
-def plan_serving(deployment: Deployment) -> ServingPlan:
+def plan_serving(deployment: Deployment, facts: Facts | None = None) -> ServingPlan:
     """Return how ``deployment`` is served with the least of what it says to optimize.
 
     Deterministic: it rests on the deployment and on ``sustainability/data`` alone.
@@ -172,4 +173,4 @@ def plan_serving(deployment: Deployment) -> ServingPlan:
     """
     from sustainability.planning import plan  # builds on the types above
 
-    return plan(deployment)
+    return plan(deployment, facts)

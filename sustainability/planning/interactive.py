@@ -91,7 +91,20 @@ def bedrock_plan(situation: Situation, why: str) -> ServingPlan:
         bedrock_share=1.0,
         expected_attainment=None,
         alarms=AlarmThresholds(latency_p95_s=latency.total_seconds() if latency else None),
-        reasons=(why, "Bedrock publishes no latency: an alarm, not this plan, watches it."),
+        reasons=(why, _bedrock_latency(situation)),
+    )
+
+
+def _bedrock_latency(situation: Situation) -> str:
+    tokens = min(
+        situation.deployment.traffic.output_tokens.p95, situation.deployment.answers.max_tokens
+    )
+    before, first = situation.seconds("before_generation"), situation.seconds("bedrock/first_token")
+    each = situation.facts("serving/bedrock/token", "s/token").mid
+    return (
+        f"Bedrock publishes no latency. With {before:g} s of search, an assumed {first:g} s to the "
+        f"first token and {each * 1000:g} ms for each, an answer of {tokens:,.0f} tokens takes "
+        f"{before + first + each * tokens:.1f} s; an alarm watches the real one."
     )
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from functools import cache
 
 from sustainability.capacity import Capacity
 from sustainability.deployment import Availability
+from sustainability.planning.advance import InAdvance
 from sustainability.planning.endpoint import (
     SCALE_IN_S,
     alarm_thresholds,
@@ -17,20 +17,8 @@ from sustainability.planning.endpoint import (
     shared_fields,
 )
 from sustainability.planning.situation import Host, Situation
-from sustainability.planning.week import (
-    PER_HOUR,
-    QUARTER_S,
-    instance_hours,
-    quarters,
-    scheduled_actions,
-    started_ahead,
-    without_dips,
-)
+from sustainability.planning.week import instance_hours, scheduled_actions
 from sustainability.serving import Mode, ServingPlan
-
-SCHEDULED_SHARE = 0.8
-"""Of the declared rates: what has its copies in advance. The rest gets them as it comes, because a
-copy that waits for demand that stays away is waste. Chosen with ``benchmarks/simulator.py``."""
 
 
 def realtime_plan(
@@ -55,40 +43,15 @@ def realtime_plan(
         max_instances=math.inf if situation.bedrock else max_instances,
     )
     needed = min(needed, most)
-    target = capacity.rate_of(needed, level.attainment) / spare.added_to(needed)
+    total = spare.added_to(needed)
+    target = capacity.rate_of(needed, level.attainment) / total
     slow = capacity.model.decode.high / capacity.model.decode.mid
     max_copies = min(most, spare.added_to(math.ceil(needed * slow)))
-
-    @cache
-    def enough(per_hour: float) -> int:
-        return capacity.copies_for(per_hour / 3600, level.attainment, needed) or needed
-
-    def sure(mean: float, peak: float) -> int:
-        keeping_up = math.ceil(SCHEDULED_SHARE * peak / 3600 / capacity.full_rate)
-        return spare.added_to(max(enough(SCHEDULED_SHARE * mean), keeping_up))
-
-    means = quarters([rate.mean_per_hour for rate in situation.week])
     cold_start, release = situation.seconds("cold_start"), situation.seconds("release")
     overhead = cold_start + SCALE_IN_S + release
-    floor = without_dips(
-        started_ahead(
-            [
-                sure(mean, situation.week[number // PER_HOUR].peak_per_hour)
-                for number, mean in enumerate(means)
-            ],
-            math.ceil(cold_start / QUARTER_S),
-        ),
-        int(overhead / QUARTER_S),
-    )
-    copies = [
-        max(least, spare.added_to(enough(mean))) for least, mean in zip(floor, means, strict=True)
-    ]
-    full = sum(copies) * capacity.full_rate * 3600
-    utilization = sum(means) / full
-    on_time = sum(
-        mean * (1 - capacity.late_share(count, mean / 3600))
-        for mean, count in zip(means, copies, strict=True)
-    )
+    week = InAdvance(capacity, situation.week, cold_start=cold_start, overhead=overhead)
+    floor = [spare.added_to(copies) for copies in week.copies(level.attainment, needed)]
+    utilization = week.questions / (sum(floor) * capacity.full_rate * 3600)
     return ServingPlan(
         mode=Mode.REALTIME,
         instance_type=host.instance_type,
@@ -99,10 +62,10 @@ def realtime_plan(
         max_copies=max_copies,
         schedule=scheduled_actions(floor, max_copies),
         expected_instance_hours=instance_hours(
-            [math.ceil(count / host.copies) for count in copies], overhead_s=overhead
+            [math.ceil(copies / host.copies) for copies in floor], overhead_s=overhead
         ),
         expected_utilization=utilization,
-        expected_attainment=on_time / sum(means) if sum(means) else 1.0,
+        expected_attainment=week.attained(floor),
         bedrock_share=0.0,
         alarms=alarm_thresholds(situation, capacity, utilization=utilization),
         reasons=(
@@ -110,11 +73,15 @@ def realtime_plan(
             copy_sentence(capacity),
             latency_sentence(situation, capacity),
             f"At the week's peak of {peak:,.0f} questions/h, {copies_of(needed)} can keep this for "
-            f"{1 - capacity.late_share(needed, peak / 3600):.2%} of the answers, "
-            f"{level.attainment:.3g} is asked; each may take {target * 60:.1f}/min, the target.",
+            f"{1 - capacity.late_share(needed, peak / 3600):.2%} of the answers; "
+            f"{level.attainment:.3g} is asked.",
             spare.sentence(needed),
-            f"In advance stand {_span(min(floor), max(floor))}, for {SCHEDULED_SHARE:.0%} of the "
-            f"declared rates, {cold_start / 60:.0f} minutes ahead; tracking adds the others.",
+            f"In advance there are {_span(min(floor), max(floor))}, started "
+            f"{cold_start / 60:.0f} minutes ahead: as few as keep {level.attainment:.3g} of the "
+            "week's answers in time when each hour has a quarter of an hour at its peak.",
+            f"Tracking adds copies when each is asked more than {target * 60:.1f} questions a "
+            f"minute: {copies_of(needed)} keep {level.attainment:.3g} in time up to "
+            f"{target * total * 3600:,.0f}/h, which {copies_of(total)} share.",
             f"At most {copies_of(max_copies)}: those of the peak, if tokens take the "
             f"{capacity.model.decode.high * 1000:.0f} ms at the slow end of estimates instead of "
             f"{capacity.model.decode.mid * 1000:.0f} ms, and no more than inference.max_instances.",

@@ -44,7 +44,7 @@ class Situation:
     """Whether questions may be answered by Bedrock."""
 
     @classmethod
-    def of(cls, deployment: Deployment) -> Situation:
+    def of(cls, deployment: Deployment, facts: Facts | None = None) -> Situation:
         """Return the situation of ``deployment``.
 
         Raises
@@ -52,7 +52,7 @@ class Situation:
         DeploymentError
             If its model is not in the catalogue, or prompt and answer are too long for it.
         """
-        facts = Facts()
+        facts = facts or Facts()
         model = InferenceModel.named(deployment.inference.model, facts)
         longest = deployment.traffic.input_tokens.p95 + deployment.answers.max_tokens
         if longest > model.sequence_length:
@@ -144,27 +144,47 @@ class Situation:
             facts=self.facts,
         )
 
-    def takes(self, plan: ServingPlan) -> float:
-        """Return what a month of generating by ``plan`` takes of what is to be optimized."""
+    def impact(
+        self,
+        instance_type: str | None,
+        *,
+        hours: float,
+        utilization: float,
+        bedrock_tokens_in: float,
+        bedrock_tokens_out: float,
+    ) -> Impact:
+        """Return what instance-hours and tokens on Bedrock take."""
         accounting, region = self.deployment.footprint.accounting, self.deployment.region
-        impact = Impact()
-        if plan.instance_type is not None:
-            hour = instance_hour(
-                plan.instance_type,
-                utilization=plan.expected_utilization,
-                site=Site.of_region(region, accounting, self.facts),
-            )
-            impact += hour * plan.expected_instance_hours
-        answers, traffic = self.answers_per_month * plan.bedrock_share, self.deployment.traffic
-        if answers:
-            generator = self.deployment.answers.generator
-            impact += bedrock_tokens(
+        generator = self.deployment.answers.generator
+        found = Impact()
+        if instance_type is not None:
+            site = Site.of_region(region, accounting, self.facts)
+            found += instance_hour(instance_type, utilization=utilization, site=site) * hours
+        if bedrock_tokens_in or bedrock_tokens_out:
+            found += bedrock_tokens(
                 generator,
-                input_tokens=answers * traffic.input_tokens.mean,
-                output_tokens=answers * traffic.output_tokens.mean,
+                input_tokens=bedrock_tokens_in,
+                output_tokens=bedrock_tokens_out,
                 site=Site.of_model(generator, region, accounting, self.facts),
             )
+        return found
+
+    def quantity(self, impact: Impact) -> float:
+        """Return the middle estimate of what the deployment optimizes."""
         objective = self.deployment.inference.optimize
         if objective is Objective.ENERGY:
             return impact.kwh.mid
         return impact.carbon_g.mid if objective is Objective.CARBON else impact.usd.mid
+
+    def takes(self, plan: ServingPlan) -> float:
+        """Return what a month of generating by ``plan`` takes of it."""
+        elsewhere, traffic = self.answers_per_month * plan.bedrock_share, self.deployment.traffic
+        return self.quantity(
+            self.impact(
+                plan.instance_type,
+                hours=plan.expected_instance_hours,
+                utilization=plan.expected_utilization,
+                bedrock_tokens_in=elsewhere * traffic.input_tokens.mean,
+                bedrock_tokens_out=elsewhere * traffic.output_tokens.mean,
+            )
+        )

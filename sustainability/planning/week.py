@@ -15,14 +15,16 @@ _PER_DAY = 24 * PER_HOUR
 _WEEKS_PER_MONTH = 730 / 168
 
 
+def steady(hourly: Sequence[float], hour: float) -> float:
+    """Return the rate at ``hour`` when it changes steadily between the middles of the hours."""
+    number, share = divmod(hour - 0.5, 1)
+    before, after = (hourly[(int(number) + step) % len(hourly)] for step in (0, 1))
+    return before + (after - before) * share
+
+
 def quarters(hourly: Sequence[float]) -> list[float]:
-    """Return the rate of each quarter on the straight lines between the middles of the hours."""
-    found = []
-    for number in range(len(hourly) * PER_HOUR):
-        hour, share = divmod((number + 0.5) / PER_HOUR - 0.5, 1)
-        before, after = hourly[int(hour)], hourly[(int(hour) + 1) % len(hourly)]
-        found.append(before + (after - before) * share)
-    return found
+    """Return the :func:`steady` rate of each quarter."""
+    return [steady(hourly, (number + 0.5) / PER_HOUR) for number in range(len(hourly) * PER_HOUR)]
 
 
 def started_ahead(levels: Sequence[int], lead: int) -> list[int]:

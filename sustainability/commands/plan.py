@@ -1,0 +1,46 @@
+"""``plan``: how a deployment is served, why, and what other promises would cost."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = subparsers.add_parser(
+        "plan",
+        help="explain how a deployment is served, and what other service levels would cost",
+        description="Derives from the service level and the traffic how answers are served, how "
+        "far that scales and when it sleeps, with the reason for each.",
+    )
+    parser.add_argument("deployment", type=Path, help="deployment file")
+    parser.add_argument("--json", action="store_true", help="print the plan as JSON")
+    parser.add_argument(
+        "--what-if",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="also plan with another latency, deadline, availability, attainment, bedrock, model, "
+        "such as latency=5s; may be given several times",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the plan."""
+    import json
+
+    from sustainability.deployment import Deployment
+    from sustainability.report import plan as report
+    from sustainability.serving import plan_serving
+    from sustainability.what_if import alternatives
+
+    deployment = Deployment.load(options.deployment)
+    plan = plan_serving(deployment)
+    others = alternatives(deployment, options.what_if)
+    if options.json:
+        print(json.dumps(report.as_json(deployment, plan, others), indent=2))
+    else:
+        print(report.as_text(deployment, plan, others))
+    return 0

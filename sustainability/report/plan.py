@@ -1,0 +1,129 @@
+"""A serving plan as text and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sustainability.deployment import Deployment
+from sustainability.report.text import amount, table
+from sustainability.serving import DemandThreshold, ServingPlan
+from sustainability.what_if import Alternative
+
+
+def as_text(deployment: Deployment, plan: ServingPlan, alternatives: Sequence[Alternative]) -> str:
+    """Return the plan, its reasons, and a table of what each alternative takes in a month."""
+    blocks = [
+        f"{deployment.name}: {plan.mode}",
+        table(("", "plan"), _rows(deployment, plan)),
+        "Why\n"
+        + "\n".join(f"  {number}. {reason}" for number, reason in enumerate(plan.reasons, 1)),
+    ]
+    if plan.schedule:
+        blocks.append(
+            "Schedule\n"
+            + table(
+                ("", "copies at least"),
+                [(action.schedule, str(action.min_copies)) for action in plan.schedule],
+            )
+        )
+    if len(alternatives) > 1:
+        blocks.append(_comparison(alternatives))
+    return "\n\n".join(blocks)
+
+
+def as_json(
+    deployment: Deployment, plan: ServingPlan, alternatives: Sequence[Alternative]
+) -> dict[str, Any]:
+    """Return the same as plain data."""
+    return {
+        "deployment": deployment.name,
+        "plan": asdict(plan),
+        "schedule": [action.schedule for action in plan.schedule],
+        "what_if": [
+            {
+                "changes": other.changes,
+                "obstacle": other.obstacle,
+                "plan": asdict(other.plan) if other.plan else None,
+                "month": _month(other),
+            }
+            for other in alternatives[1:]
+        ],
+    }
+
+
+def _rows(deployment: Deployment, plan: ServingPlan) -> list[tuple[str, str]]:
+    rows = [("share answered by Bedrock", f"{plan.bedrock_share:.0%}")]
+    if plan.instance_type is not None:
+        assert plan.model is not None
+        rows += [
+            ("model", plan.model.name),
+            ("instance type", plan.instance_type),
+            ("copies per instance", str(plan.copies_per_instance)),
+            ("instance-hours a month", amount(plan.expected_instance_hours)),
+            ("utilization", f"{plan.expected_utilization:.0%}"),
+        ]
+    if plan.max_copies:
+        rows.append(("copies", f"{plan.min_copies} to {plan.max_copies}"))
+    if plan.expected_attainment is not None:
+        rows.append(("answers in time", f"{plan.expected_attainment:.2%}"))
+    targets = (
+        ("questions a minute per copy", plan.target_invocations_per_minute),
+        ("concurrency per copy", plan.target_concurrency),
+        ("queued questions per copy", plan.target_backlog),
+        ("seconds until Bedrock is asked", plan.patience_s),
+    )
+    rows += [(name, amount(value)) for name, value in targets if value is not None]
+    rows += [
+        (name, _threshold(threshold))
+        for name, threshold in (("wakes from", plan.wake), ("sleeps below", plan.sleep))
+        if threshold
+    ]
+    if plan.batch:
+        hours = ", ".join(f"{hour}:00" for hour in plan.batch.hours)
+        rows.append((f"jobs ({deployment.traffic.timezone})", hours))
+    return rows
+
+
+def _threshold(threshold: DemandThreshold) -> str:
+    minutes = threshold.period_s * threshold.datapoints // 60
+    return f"{amount(threshold.questions_per_hour)} questions/h over {minutes} min"
+
+
+def _comparison(alternatives: Sequence[Alternative]) -> str:
+    rows, obstacles = [], []
+    for other in alternatives:
+        if other.plan is None or other.footprint is None:
+            rows.append((other.changes, "not possible", *[""] * 6))
+            obstacles.append(f"{other.changes}: {other.obstacle}")
+            continue
+        month = other.footprint.traffic
+        rows.append(
+            (
+                other.changes,
+                other.plan.mode,
+                f"{other.plan.min_instances} to {other.plan.max_instances}",
+                amount(other.plan.expected_instance_hours),
+                amount(month.kwh.mid),
+                amount(month.carbon_g.mid),
+                amount(month.usd.mid),
+                ""
+                if other.plan.expected_attainment is None
+                else f"{other.plan.expected_attainment:.2%}",
+            )
+        )
+    header = ("a month", "mode", "instances", "hours", "kWh", "gCO2e", "USD", "in time")
+    notes = ["Estimates at their middle, for the whole deployment.", *obstacles]
+    return "\n".join(["What if", table(header, rows, left=2), "", *notes])
+
+
+def _month(other: Alternative) -> dict[str, list[float]] | None:
+    if other.footprint is None:
+        return None
+    month = other.footprint.traffic
+    return {
+        "kwh": month.kwh.as_list(),
+        "gco2e": month.carbon_g.as_list(),
+        "usd": month.usd.as_list(),
+    }

@@ -1,0 +1,98 @@
+"""The serving plan: what must hold of it, whatever the deployment says."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from sustainability.deployment import BedrockUse, Deployment, ServiceLevel, Traffic
+from sustainability.serving import Mode, ServiceLevelError, ServingPlan, plan_serving
+
+PROD = Deployment.load("deployments/prod.yaml")
+FEW = settings(max_examples=8)
+"""A plan of an endpoint replays the declared week: each example takes a quarter of a second."""
+
+
+def deployment(
+    *,
+    per_hour: float = 1000,
+    latency: float = 15,
+    bedrock: BedrockUse = BedrockUse.NEVER,
+    **changes: Any,
+) -> Deployment:
+    """Return a deployment with one rate all week, and instances enough."""
+    traffic = Traffic.model_validate(
+        {
+            **PROD.traffic.model_dump(exclude={"periods", "otherwise"}),
+            "otherwise": {"mean_per_hour": per_hour, "peak_per_hour": 2 * per_hour},
+        }
+    )
+    inference = PROD.inference.model_copy(update={"bedrock": bedrock, "max_instances": 20})
+    level = ServiceLevel(latency_p95=timedelta(seconds=latency))
+    return PROD.model_copy(
+        update={"traffic": traffic, "inference": inference, "service_level": level, **changes}
+    )
+
+
+def plan_of(**options: Any) -> ServingPlan | None:
+    try:
+        return plan_serving(deployment(**options))
+    except ServiceLevelError:
+        return None
+
+
+@FEW
+@given(per_hour=st.floats(1, 4_000), factor=st.floats(1, 3))
+def test_less_traffic_never_takes_more(per_hour: float, factor: float) -> None:
+    less, more = plan_of(per_hour=per_hour), plan_of(per_hour=per_hour * factor)
+    assume(less is not None and more is not None)
+    assert less is not None
+    assert more is not None
+    assume(less.instance_type == more.instance_type)
+    assert less.max_copies <= more.max_copies
+    assert less.min_copies <= more.min_copies
+
+
+@FEW
+@given(latency=st.floats(8, 60), slack=st.floats(1, 60))
+def test_a_stricter_service_level_never_takes_fewer_copies(latency: float, slack: float) -> None:
+    strict, lax = plan_of(latency=latency), plan_of(latency=latency + slack)
+    assume(strict is not None)
+    assert strict is not None
+    assert lax is not None, "what a strict level can be met with meets a lax one"
+    assume(strict.instance_type == lax.instance_type)
+    assert strict.max_copies >= lax.max_copies
+
+
+@FEW
+@given(per_hour=st.floats(0, 4_000), bedrock=st.sampled_from(BedrockUse))
+def test_a_plan_is_within_its_bounds_says_why_and_comes_out_the_same_again(
+    per_hour: float, bedrock: BedrockUse
+) -> None:
+    plan = plan_of(per_hour=per_hour, bedrock=bedrock)
+    assume(plan is not None)
+    assert plan is not None
+    assert plan == plan_of(per_hour=per_hour, bedrock=bedrock)
+    assert plan.reasons
+    assert 0 <= plan.expected_utilization <= 1
+    assert 0 <= plan.bedrock_share <= 1
+    assert 0 <= plan.min_copies <= plan.max_copies
+    assert plan.max_instances <= 20
+    assert (plan.bedrock_share == 0) == (plan.mode in (Mode.REALTIME, Mode.ASYNC))
+
+
+def test_a_level_that_cannot_be_met_names_the_limit_and_the_nearest_that_can() -> None:
+    with pytest.raises(ServiceLevelError, match=r"cannot be met.*nearest that can be met is"):
+        plan_serving(deployment(latency=2))
+
+
+def test_bedrock_is_left_out_where_it_may_not_be_used() -> None:
+    plan = plan_of(per_hour=5, bedrock=BedrockUse.NEVER)
+    assert plan is not None
+    assert plan.mode is Mode.REALTIME
+    assert plan.bedrock_share == 0
+    assert plan.min_instances >= 1
