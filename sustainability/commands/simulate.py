@@ -1,0 +1,118 @@
+"""``simulate``: replay traffic against a deployment's plan, beside other policies."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sustainability.deployment import Deployment
+    from sustainability.traffic import Traffic
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = subparsers.add_parser(
+        "simulate",
+        help="replay traffic against a deployment's plan",
+        description="Replays traffic against the plan, with the metric periods, alarms, cold "
+        "starts and queues of the real thing, beside other policies and an oracle that knows the "
+        "traffic. Without a trace it replays the declared week.",
+    )
+    parser.add_argument("deployment", type=Path, help="deployment file")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "--trace",
+        type=Path,
+        metavar="FILE",
+        help="CSV, also gzipped: TIMESTAMP,ContextTokens,GeneratedTokens; or "
+        "t_s,in_tokens,out_tokens; or a rate curve t_s,requests_per_min. Weeks begin on Monday",
+    )
+    source.add_argument(
+        "--synthetic",
+        metavar="KIND",
+        choices=("diurnal", "bursty", "flash", "quiet"),
+        help="a made-up week: diurnal, bursty, flash or quiet",
+    )
+    parser.add_argument(
+        "--peak",
+        type=float,
+        metavar="PER_HOUR",
+        help="scale a rate curve or a synthetic week to this peak of questions that reach a "
+        "model; default: the declared one",
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of all that is random; default: 1")
+    parser.add_argument(
+        "--variation",
+        type=float,
+        default=4.0,
+        help="of bursty weeks: coefficient of variation of the time between questions; default: 4",
+    )
+    parser.add_argument(
+        "--plan-from-trace",
+        action="store_true",
+        help="plan for the rates of the trace instead of the declared ones",
+    )
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw the plan's replay")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print what became of the traffic."""
+    import json
+
+    from sustainability.console import status_line
+    from sustainability.deployment import Deployment
+    from sustainability.planning.situation import Situation
+    from sustainability.report import simulation as report
+    from sustainability.serving import plan_serving
+    from sustainability.simulation.comparison import compare
+    from sustainability.simulation.plot import svg
+    from sustainability.traces import declaring, rates_of
+
+    deployment = Deployment.load(options.deployment)
+    traffic = _traffic(options, deployment)
+    if options.plan_from_trace:
+        uncached = 1 - deployment.traffic.cache_hit_share
+        deployment = declaring(deployment, rates_of(traffic).scaled(1 / uncached))
+    plan, situation = plan_serving(deployment), Situation.of(deployment)
+    with status_line() as progress:
+        results = compare(situation, plan, traffic, progress=progress)
+    if options.plot:
+        source = options.trace or options.synthetic or "declared week"
+        picture = svg(f"{deployment.name}, {plan.mode}: {source}", results[0].outcome.timeline)
+        options.plot.write_text(picture, encoding="utf-8")
+    if options.json:
+        print(json.dumps(report.as_json(situation, results), indent=2))
+    else:
+        print(report.as_text(situation, results))
+    return 0
+
+
+def _traffic(options: argparse.Namespace, deployment: Deployment) -> Traffic:
+    """Return the questions that reach a model: those that the answer cache does not answer."""
+    from sustainability.planning.situation import Situation
+    from sustainability.traces import is_rate_curve, read_rates, recorded
+    from sustainability.traffic import TokenCounts, declared_rates, of_rates, synthetic_week
+
+    if options.trace and not is_rate_curve(options.trace):
+        return recorded(options.trace)
+    week = Situation.of(deployment).week
+    peak = options.peak or max(rate.peak_per_hour for rate in week)
+    if options.trace:
+        rates = read_rates(options.trace).scaled_to_peak(peak)
+    elif options.synthetic:
+        rates = synthetic_week(options.synthetic, seed=options.seed, peak_per_hour=peak)
+    else:
+        rates = declared_rates(week, seed=options.seed)
+    declared = deployment.traffic
+    return of_rates(
+        rates,
+        TokenCounts(
+            declared.input_tokens, declared.output_tokens, float(deployment.answers.max_tokens)
+        ),
+        seed=options.seed,
+        variation=options.variation if options.synthetic == "bursty" else 1.0,
+    )

@@ -1,0 +1,1 @@
+"""Replaying traffic against serving plans, with the semantics of the real thing."""

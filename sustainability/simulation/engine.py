@@ -1,0 +1,312 @@
+"""The event loop: questions arrive, wait for a decode slot, are generated; copies come and go.
+
+A copy of the model works as the serving container does with a static batch. It has ``slots``
+questions under way; each gains a token at every step, however many there are. Reading a new prompt
+is not batched with generating: while it lasts, nothing else on that copy advances. The router sends
+each question to the copy with the fewest outstanding.
+
+Every ``TICK`` the scaler sees what CloudWatch would know and says how many copies there shall be.
+A started copy serves after its cold start; a stopped one first answers what it has.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+from sustainability.simulation.outcome import Outcome, Sample
+from sustainability.traffic import Request
+
+TICK = 10.0
+"""Seconds between high-resolution metrics, and so between decisions."""
+
+
+class Observation(NamedTuple):
+    """What CloudWatch knows at the end of a tick."""
+
+    time: float
+    questions: int
+    """Questions of the last ``TICK`` seconds, whoever answered them."""
+    outstanding: float
+    """Mean number of questions in the endpoint over the last ``TICK`` seconds, queued included."""
+    live: int
+    """Copies that serve."""
+
+
+Scaler = Callable[[Observation], int]
+"""Says how many copies there shall be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bedrock:
+    """Who answers when the endpoint does not. Times in seconds."""
+
+    first_token: float
+    per_token: float
+    patience: float
+    """How long a question waits for a slot of the endpoint before Bedrock is asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """What serves, and what starting and stopping it takes. Times in seconds."""
+
+    slots: int
+    prefill_per_token: float
+    decode_per_token: float
+    cold_start: float
+    """From the decision to start a copy until it serves."""
+    release: float = 0.0
+    """From the end of a copy until its instance is no longer billed."""
+    copies_per_instance: int = 1
+    initial_copies: int = 0
+    limit: float
+    """Within which an answer is in time. A longer one than ``long_answer`` has more, in
+    proportion."""
+    long_answer: float
+    """Seconds on an idle copy of the longest answer that the limit is meant for."""
+    bedrock: Bedrock | None = None
+    shared_queue: bool = False
+    """One queue before all copies (asynchronous inference) instead of one inside each."""
+
+    def starting_with(self, copies: int) -> Endpoint:
+        """Return the same endpoint with so many copies when traffic begins."""
+        return replace(self, initial_copies=copies)
+
+
+def replay(
+    requests: Iterable[Request],
+    endpoint: Endpoint,
+    scaler: Scaler,
+    *,
+    duration: float = 0.0,
+    sample_every: float = 600.0,
+) -> Outcome:
+    """Replay ``requests``, which come in order of time, and return what became of them.
+
+    The replay lasts ``duration`` seconds at least, and until all is answered. A point of the
+    timeline is kept every ``sample_every`` seconds.
+    """
+    fleet = _Fleet(endpoint)
+    outcome, ends = fleet.outcome, fleet.ends
+    stream = iter(requests)
+    request = next(stream, None)
+    now = 0.0
+    asked = 0
+    while request or now < duration or fleet.in_system:
+        now += TICK
+        while True:
+            end = min(ends, default=math.inf)
+            if request and request.time <= end:
+                if request.time > now:
+                    break
+                fleet.arrive(request)
+                request = next(stream, None)
+            elif end <= now:
+                fleet.complete(ends.index(end), end)
+            else:
+                break
+        observation = Observation(
+            now, outcome.questions - asked, fleet.mean_outstanding(now), len(ends)
+        )
+        asked = outcome.questions
+        fleet.tick(scaler(observation), now)
+        if now % sample_every < TICK:
+            fleet.sample(now)
+    return outcome
+
+
+_Waiting = tuple[float, float, float, Request]
+"""Arrival, seconds of reading, seconds of generating, the question."""
+
+
+class _Copy:
+    """A copy of the model. Its work is measured on a clock that stops while a prompt is read."""
+
+    __slots__ = ("clock", "resumes", "running", "waiting")
+
+    def __init__(self, waiting: deque[_Waiting]) -> None:
+        self.clock = 0.0  # seconds of generating done
+        self.resumes = 0.0  # when generating goes on; past while no prompt is being read
+        self.running: list[tuple[float, float, float]] = []  # heap: clock at end, arrival, own work
+        self.waiting = waiting
+
+    def admit(self, now: float, arrival: float, prefill: float, decode: float) -> None:
+        if now > self.resumes:
+            self.clock += now - self.resumes
+            self.resumes = now
+        self.resumes += prefill
+        heappush(self.running, (self.clock + decode, arrival, prefill + decode))
+
+    def next_end(self) -> float:
+        return self.resumes + self.running[0][0] - self.clock if self.running else math.inf
+
+
+class _Fleet:
+    """All copies, what they cost, and what became of the questions."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.outcome = Outcome()
+        self.copies: list[_Copy] = []
+        self.ends: list[float] = []  # of each copy: when its next answer ends
+        self.counts: list[int] = []  # of each copy: questions under way and in its own queue
+        self.starting: list[float] = []  # when each will serve
+        self.releasing: list[float] = []  # when each is no longer billed
+        self.backlog: deque[_Waiting] = deque()  # the queue that copies share, if they do
+        self.in_system = 0
+        self.in_system_seconds = 0.0  # since the last tick, all but in_system * now
+        self.ticked_at = 0.0
+        self.sampled = (0.0, 0, 0)
+        for _ in range(endpoint.initial_copies):
+            self._serve(0.0)
+
+    def arrive(self, request: Request) -> None:
+        """Give the question to a copy, to a queue, or to Bedrock."""
+        self.outcome.questions += 1
+        endpoint, now, counts = self.endpoint, request.time, self.counts
+        if not counts and not endpoint.shared_queue:
+            self._answer_elsewhere(request, waited=0.0)
+            return
+        self.in_system += 1
+        self.in_system_seconds -= now
+        waiting = (
+            now,
+            request.input_tokens * endpoint.prefill_per_token,
+            request.output_tokens * endpoint.decode_per_token,
+            request,
+        )
+        fewest = min(counts, default=endpoint.slots)
+        if fewest >= endpoint.slots and endpoint.shared_queue:
+            self.backlog.append(waiting)
+            return
+        index = counts.index(fewest)
+        counts[index] += 1
+        if fewest < endpoint.slots:
+            self._admit(index, now, waiting)
+        else:
+            self.copies[index].waiting.append(waiting)
+
+    def complete(self, index: int, now: float) -> None:
+        """End the answer that is next on this copy, and fill its slot."""
+        copy = self.copies[index]
+        copy.clock, arrival, work = heappop(copy.running)
+        copy.resumes = now
+        self.counts[index] -= 1
+        self.in_system -= 1
+        self.in_system_seconds += now
+        self._record(now - arrival, work)
+        self._fill(index, now)
+
+    def mean_outstanding(self, now: float) -> float:
+        """Return the mean number of questions in the endpoint since the last tick."""
+        return (self.in_system_seconds + self.in_system * now) / (now - self.ticked_at)
+
+    def billed_instances(self, now: float) -> int:
+        """Return the instances that are paid for: starting, serving and being released."""
+        self.releasing = [end for end in self.releasing if end > now]
+        copies = len(self.copies) + len(self.starting) + len(self.releasing)
+        return math.ceil(copies / self.endpoint.copies_per_instance)
+
+    def tick(self, desired: int, now: float) -> None:
+        """Bill the tick that ends, let started copies serve, start and stop copies."""
+        outcome, endpoint = self.outcome, self.endpoint
+        outcome.instance_seconds += self.billed_instances(now) * TICK
+        while self.starting and self.starting[0] <= now:
+            self.starting.pop(0)
+            self._serve(now)
+        while len(self.copies) > desired:
+            self._stop(now)
+        for _ in range(desired - len(self.copies) - len(self.starting)):
+            self.starting.append(now + endpoint.cold_start)
+            outcome.launches += 1
+        self.in_system_seconds = -self.in_system * now
+        self.ticked_at = now
+
+    def sample(self, now: float) -> None:
+        """Keep one point of the timeline."""
+        outcome = self.outcome
+        since, questions, by_bedrock = self.sampled
+        asked = outcome.questions - questions
+        outcome.timeline.append(
+            Sample(
+                time=now,
+                questions_per_hour=asked / (now - since) * 3600,
+                live=len(self.copies),
+                billed=self.billed_instances(now),
+                bedrock_share=(outcome.bedrock_questions - by_bedrock) / asked if asked else 0.0,
+            )
+        )
+        self.sampled = (now, outcome.questions, outcome.bedrock_questions)
+
+    def _serve(self, now: float) -> None:
+        self.copies.append(_Copy(self.backlog if self.endpoint.shared_queue else deque()))
+        self.ends.append(math.inf)
+        self.counts.append(0)
+        for _ in range(min(self.endpoint.slots, len(self.backlog))):
+            self._fill(len(self.copies) - 1, now)
+
+    def _stop(self, now: float) -> None:
+        """Take the copy with the fewest questions out; it answers them and is let go."""
+        index = self.counts.index(min(self.counts))
+        copy = self.copies[index]
+        if self.endpoint.shared_queue:
+            copy.waiting = deque()
+        measured = self.in_system_seconds + self.counts[index] * now
+        end = now
+        while copy.running:
+            end = copy.next_end()
+            self.complete(index, end)
+        self.in_system_seconds = measured  # what it still does is no longer in the metric
+        for of_copies in (self.copies, self.ends, self.counts):
+            del of_copies[index]
+        self.releasing.append(end + self.endpoint.release)
+
+    def _admit(self, index: int, now: float, waiting: _Waiting) -> None:
+        arrival, prefill, decode, _ = waiting
+        copy = self.copies[index]
+        copy.admit(now, arrival, prefill, decode)
+        self.ends[index] = copy.next_end()
+        self.outcome.work_seconds += prefill + decode / self.endpoint.slots
+
+    def _fill(self, index: int, now: float) -> None:
+        """Admit the next waiting question; those out of patience have gone to Bedrock."""
+        copy, bedrock = self.copies[index], self.endpoint.bedrock
+        while copy.waiting:
+            waiting = copy.waiting.popleft()
+            if bedrock and now - waiting[0] > bedrock.patience:
+                self.counts[index] -= 1
+                self.in_system -= 1
+                self.in_system_seconds += now
+                self._answer_elsewhere(waiting[3], waited=bedrock.patience)
+                continue
+            if self.endpoint.shared_queue:
+                self.counts[index] += 1
+            self._admit(index, now, waiting)
+            return
+        self.ends[index] = copy.next_end()
+
+    def _answer_elsewhere(self, request: Request, *, waited: float) -> None:
+        outcome, bedrock = self.outcome, self.endpoint.bedrock
+        if bedrock is None:
+            outcome.failed += 1
+            return
+        outcome.bedrock_questions += 1
+        outcome.bedrock_input_tokens += request.input_tokens
+        outcome.bedrock_output_tokens += request.output_tokens
+        endpoint = self.endpoint
+        self._record(
+            waited + bedrock.first_token + bedrock.per_token * request.output_tokens,
+            request.input_tokens * endpoint.prefill_per_token
+            + request.output_tokens * endpoint.decode_per_token,
+        )
+
+    def _record(self, latency: float, work: float) -> None:
+        self.outcome.record(latency)
+        endpoint = self.endpoint
+        if latency <= endpoint.limit or latency * endpoint.long_answer <= work * endpoint.limit:
+            self.outcome.on_time += 1

@@ -1,0 +1,171 @@
+"""A plan as a policy to replay, and the policies that it is compared with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sustainability.capacity import Capacity
+from sustainability.planning.situation import Situation
+from sustainability.planning.week import (
+    QUARTER_S,
+    quarters,
+    started_ahead,
+)
+from sustainability.serving import DemandThreshold, Mode, ScheduledAction, ServingPlan
+from sustainability.simulation.autoscaling import (
+    Autoscaler,
+    Bounds,
+    DemandAlarm,
+    Metric,
+    QueueScaler,
+    TargetTracking,
+    WindowScaler,
+)
+from sustainability.simulation.engine import Bedrock, Endpoint, Scaler
+
+AWS_ADVICE = 0.7
+"""Share of what a copy can carry that target tracking is told to keep by default."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A way to scale an endpoint. ``scaler`` makes a fresh one for each replay."""
+
+    name: str
+    scaler: Callable[[], Scaler]
+    initial_copies: int = 0
+
+
+def endpoint_of(situation: Situation, plan: ServingPlan, capacity: Capacity) -> Endpoint:
+    """Return what serves by ``plan``."""
+    bedrock = None
+    if plan.bedrock_share or plan.patience_s is not None:
+        bedrock = Bedrock(
+            first_token=situation.seconds("bedrock/first_token"),
+            per_token=situation.facts("serving/bedrock/token", "s/token").mid,
+            patience=plan.patience_s or 0.0,
+        )
+    return Endpoint(
+        slots=situation.model.slots,
+        prefill_per_token=situation.model.prefill.mid,
+        decode_per_token=situation.model.decode.mid,
+        cold_start=situation.seconds("cold_start"),
+        release=situation.seconds("release") if plan.inference_components else 0.0,
+        copies_per_instance=max(1, plan.copies_per_instance),
+        limit=capacity.limit,
+        long_answer=capacity.long.total,
+        bedrock=bedrock,
+        shared_queue=plan.mode in (Mode.ASYNC, Mode.BATCH),
+    )
+
+
+def planned(plan: ServingPlan) -> Policy:
+    """Return the plan as it is deployed."""
+    bounds = _bounds(plan)
+    initial = bounds[0].minimum
+
+    def scaler() -> Scaler:
+        if plan.batch:
+            copies = plan.batch.instances * plan.copies_per_instance
+            return WindowScaler([hour * 3600.0 for hour in plan.batch.hours], copies)
+        if plan.target_backlog is not None:
+            return QueueScaler(plan.target_backlog, plan.max_copies)
+        tracking = []
+        if plan.target_invocations_per_minute is not None:
+            tracking.append(TargetTracking(Metric.INVOCATIONS, plan.target_invocations_per_minute))
+        if plan.target_concurrency is not None:
+            tracking.append(TargetTracking(Metric.CONCURRENT_REQUESTS, plan.target_concurrency))
+        return Autoscaler(
+            bounds,
+            initial,
+            tracking,
+            wake=_alarm(plan.wake, above=True),
+            sleep=_alarm(plan.sleep, above=False),
+            in_cooldown=plan.scale_in_cooldown_s,
+        )
+
+    return Policy(f"plan ({plan.mode})", scaler, initial)
+
+
+def static(copies: int) -> Policy:
+    """Return the policy of as many copies as the peak needs, all the time."""
+    return Policy("static peak", lambda: lambda _: copies, copies)
+
+
+def bedrock_alone() -> Policy:
+    """Return the policy of no copies at all."""
+    return Policy("Bedrock alone", lambda: lambda _: 0)
+
+
+def tracking(
+    name: str, metric: Metric, target: float, *, least: int, most: int, initial: int
+) -> Policy:
+    """Return the policy of target tracking alone."""
+    return Policy(
+        name,
+        lambda: Autoscaler([Bounds(0.0, least, most)], initial, [TargetTracking(metric, target)]),
+        initial,
+    )
+
+
+def scheduled(copies: Sequence[int], cold_start: float) -> Policy:
+    """Return the policy of a schedule alone: so many ``copies`` in each quarter of an hour."""
+    ahead = started_ahead(copies, math.ceil(cold_start / QUARTER_S))
+    bounds = [Bounds(number * QUARTER_S, count, count) for number, count in enumerate(ahead)]
+    return Policy("schedule alone", lambda: Autoscaler(bounds, ahead[0]), ahead[0])
+
+
+def baselines(situation: Situation, capacity: Capacity, most: int) -> list[Policy]:
+    """Return what a plan of a real-time endpoint is compared with, up to ``most`` copies each."""
+    attainment = situation.deployment.service_level.attainment
+
+    def needed(per_hour: float) -> int:
+        return capacity.copies_for(per_hour / 3600, attainment, most) or most
+
+    peak = needed(max(rate.peak_per_hour for rate in situation.week))
+    means = quarters([rate.mean_per_hour for rate in situation.week])
+    copies = [needed(mean) for mean in means]
+    alone = capacity.rate_of(1, attainment)
+    busy = alone * capacity.mean.total * capacity.slowdown(1, alone)
+    reactive = {"least": 1, "most": most, "initial": copies[0]}
+    return [
+        static(peak),
+        tracking(
+            "AWS default: invocations, 60 s, 70 %",
+            Metric.INVOCATIONS,
+            AWS_ADVICE * alone * 60,
+            **reactive,
+        ),
+        tracking(
+            "target tracking alone: concurrency, 10 s",
+            Metric.CONCURRENT_REQUESTS,
+            busy,
+            **reactive,
+        ),
+        scheduled(copies, situation.seconds("cold_start")),
+    ]
+
+
+def _alarm(threshold: DemandThreshold | None, *, above: bool) -> DemandAlarm | None:
+    if threshold is None:
+        return None
+    return DemandAlarm(
+        threshold.questions_per_period, threshold.period_s, threshold.datapoints, above
+    )
+
+
+def _bounds(plan: ServingPlan) -> list[Bounds]:
+    """Return the course of the bounds over a week; at its start those of its end still hold."""
+    changes = sorted(
+        Bounds(_second_of_week(day, action), action.min_copies, action.max_copies)
+        for action in plan.schedule
+        for day in action.days
+    )
+    before = changes[-1] if changes else Bounds(0.0, plan.min_copies, plan.max_copies)
+    return [before._replace(time=0.0), *changes]
+
+
+def _second_of_week(day: int, action: ScheduledAction) -> float:
+    return ((day * 24 + action.hour) * 60 + action.minute) * 60.0

@@ -1,0 +1,152 @@
+"""Traffic to replay: questions that follow a rate, and synthetic weeks that a seed makes again."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sustainability.deployment import Rate, Tokens
+from sustainability.queueing import lognormal_sigma
+
+WEEK_SECONDS = 7 * 24 * 3600.0
+KINDS = ("diurnal", "bursty", "flash", "quiet")
+"""Synthetic weeks; see :func:`synthetic_week`."""
+_BIN_SECONDS = 600
+_BINS_PER_DAY = 86400 // _BIN_SECONDS
+_WORKING_DAYS = 5
+_CROWD = (2.0, 3.0, 3.0, 1.8)
+"""How many times the usual come in each ten minutes of a flash crowd."""
+_QUARTER_SECONDS = 900
+_QUARTERS_PER_HOUR = 4
+
+
+class Request(NamedTuple):
+    """One question."""
+
+    time: float
+    """Seconds since the traffic began."""
+    input_tokens: float
+    output_tokens: float
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Questions that can be replayed as often as one likes."""
+
+    requests: Callable[[], Iterable[Request]]
+    """Begins anew with every call."""
+    duration: float
+    """Seconds."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """How many questions come, interval by interval."""
+
+    interval: float
+    """Seconds that each rate lasts."""
+    per_hour: tuple[float, ...]
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the first interval's start to the last one's end."""
+        return self.interval * len(self.per_hour)
+
+    def scaled(self, factor: float) -> Rates:
+        """Return the same curve, so many times as high."""
+        return Rates(self.interval, tuple(rate * factor for rate in self.per_hour))
+
+    def scaled_to_peak(self, per_hour: float) -> Rates:
+        """Return the same curve with its highest rate at ``per_hour``."""
+        return self.scaled(per_hour / max(self.per_hour))
+
+
+@dataclass(frozen=True)
+class TokenCounts:
+    """Lengths of prompts and answers: lognormal, about as heavy-tailed as real ones."""
+
+    input: Tokens
+    output: Tokens
+    output_limit: float = math.inf
+
+    def sampler(self, random_: random.Random) -> Callable[[], tuple[float, float]]:
+        """Return a function that draws the tokens of a prompt and of its answer."""
+        sigma_in, sigma_out = (
+            lognormal_sigma(tokens.mean, tokens.p95) for tokens in (self.input, self.output)
+        )
+        mu_in = math.log(self.input.mean) - sigma_in**2 / 2
+        mu_out = math.log(self.output.mean) - sigma_out**2 / 2
+        draw, limit = random_.lognormvariate, self.output_limit
+        return lambda: (
+            max(1.0, draw(mu_in, sigma_in)),
+            min(limit, max(1.0, draw(mu_out, sigma_out))),
+        )
+
+
+def arrivals(
+    rates: Rates, tokens: TokenCounts, *, seed: int, variation: float = 1.0
+) -> Iterator[Request]:
+    """Yield questions that follow ``rates``, always the same for the same ``seed``.
+
+    ``variation`` is the coefficient of variation of the time between two questions: 1 is Poisson,
+    more comes in bursts.
+    """
+    random_ = random.Random(seed)
+    draw_tokens = tokens.sampler(random_)
+    shape = 1 / variation**2
+    ahead = random_.gammavariate(shape, 1 / shape)  # questions' worth of time until the next one
+    for number, per_hour in enumerate(rates.per_hour):
+        time, end = number * rates.interval, (number + 1) * rates.interval
+        per_second = per_hour / 3600
+        while ahead <= (end - time) * per_second:
+            time += ahead / per_second
+            yield Request(time, *draw_tokens())
+            ahead = random_.gammavariate(shape, 1 / shape)
+        ahead -= (end - time) * per_second
+
+
+def of_rates(rates: Rates, tokens: TokenCounts, *, seed: int, variation: float = 1.0) -> Traffic:
+    """Return questions that follow ``rates``; see :func:`arrivals`."""
+    return Traffic(lambda: arrivals(rates, tokens, seed=seed, variation=variation), rates.duration)
+
+
+def declared_rates(week: Sequence[Rate], *, seed: int) -> Rates:
+    """Return a declared week: one quarter of each hour at the peak, the others below the mean."""
+    random_ = random.Random(seed)
+    per_hour: list[float] = []
+    for rate in week:
+        peak = min(rate.peak_per_hour, _QUARTERS_PER_HOUR * rate.mean_per_hour)
+        rest = (_QUARTERS_PER_HOUR * rate.mean_per_hour - peak) / (_QUARTERS_PER_HOUR - 1)
+        busy = random_.randrange(_QUARTERS_PER_HOUR)
+        per_hour += [peak if quarter == busy else rest for quarter in range(_QUARTERS_PER_HOUR)]
+    return Rates(_QUARTER_SECONDS, tuple(per_hour))
+
+
+def synthetic_week(kind: str, *, seed: int, peak_per_hour: float) -> Rates:
+    """Return a made-up week, from Monday 0:00, whose highest rate is ``peak_per_hour``.
+
+    ``diurnal``: working days with a hump in the morning and one in the afternoon, calm nights and
+    weekends. ``bursty``: the same, for arrivals of high variation. ``flash``: the same, with three
+    crowds that come within minutes and stay for half an hour. ``quiet``: the same at any time.
+    """
+    random_ = random.Random(f"{kind} {seed}")
+    drift = 0.0
+    per_hour = []
+    for number in range(int(WEEK_SECONDS) // _BIN_SECONDS):
+        drift = 0.9 * drift + random_.gauss(0, 0.03)  # slow, standard deviation 7 %
+        usual = 1.0 if kind == "quiet" else _working_week(number)
+        per_hour.append(usual * math.exp(drift))
+    if kind == "flash":
+        for start in random_.sample(range(len(per_hour) - len(_CROWD)), 3):
+            for offset, factor in enumerate(_CROWD):
+                per_hour[start + offset] *= factor
+    return Rates(_BIN_SECONDS, tuple(per_hour)).scaled_to_peak(peak_per_hour)
+
+
+def _working_week(number: int) -> float:
+    day, hour = number // _BINS_PER_DAY, number % _BINS_PER_DAY * 24 / _BINS_PER_DAY
+    humps = math.exp(-(((hour - 10.5) / 2.2) ** 2)) + 0.9 * math.exp(-(((hour - 15.5) / 2.5) ** 2))
+    return 0.08 + (0.92 if day < _WORKING_DAYS else 0.25) * humps
