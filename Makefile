@@ -15,6 +15,8 @@ export Q FILE DEPLOYMENT
 python := $(VENV)/bin/python
 # For the embedded AWS, a command runs against its endpoint; for any other, with your credentials.
 against := $(if $(filter local,$(DEPLOYMENT)),$(python) -m local exec --)
+# A file's tests share what its fixtures have synthesized, so they stay in one process.
+fast = $(python) -m pytest tests/unit tests/infrastructure --numprocesses auto --dist loadfile
 file = deployments/$(DEPLOYMENT).yaml
 
 .PHONY: help setup up ask add documents down status clean test test-fast lint bench synth deploy destroy lock
@@ -63,10 +65,10 @@ clean: ## Stop everything and forget everything, downloads included.
 	@rm -rf $(VENV) node_modules .local .build cdk.out .model-choice .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 test: lint ## Run every gate: style, types, unit, infrastructure, end to end.
-	@$(python) -m pytest tests/unit tests/infrastructure tests/e2e
+	@$(fast) && $(python) -m pytest tests/e2e
 
 test-fast: setup ## Run unit and infrastructure tests, without the embedded AWS.
-	@$(python) -m pytest tests/unit tests/infrastructure
+	@$(fast)
 
 lint: setup ## Check style and types.
 	@ruff check . && ruff format --check . && mypy

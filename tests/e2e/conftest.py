@@ -57,10 +57,10 @@ def left_of(embedded: EmbeddedAws, stack: str) -> set[str]:
 
 
 @pytest.fixture(scope="session")
-def client() -> Callable[[str], Any]:
-    """Return a function from a service's name to its boto3 client."""
-    region = Deployment.load(LOCAL).region
-    return lambda service: boto3.client(service, region_name=region)
+def client(embedded: EmbeddedAws) -> Callable[[str], Any]:
+    """Return a function from a service's name to its client in the embedded AWS."""
+    # A session of its own: boto3's default one keeps the credentials of whoever used it first.
+    return boto3.Session(region_name=Deployment.load(LOCAL).region).client
 
 
 class Models:

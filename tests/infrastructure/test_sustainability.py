@@ -14,7 +14,7 @@ from sustainability.nag.engine import judge
 from sustainability.nag.template import Template, link
 
 Templates = dict[str, dict[str, Any]]
-ABSENT = object()
+ABSENT = "(absent)"
 SETTINGS: list[tuple[str, str, object, str]] = [
     ("AWS::ApiGatewayV2::Stage", "DefaultRouteSettings", ABSENT, "ApiThrottles"),
     ("AWS::DynamoDB::Table", "BillingMode", "PROVISIONED", "TableScales"),
@@ -84,7 +84,7 @@ def test_undoing_a_setting_is_found(
                 settings = holder(mutated[stack]["Resources"][logical_id], path)
                 assert settings is not None
                 last = path.rpartition(".")[2]
-                if wasteful is ABSENT:
+                if wasteful == ABSENT:
                     del settings[last]
                 else:
                     settings[last] = wasteful
@@ -95,7 +95,7 @@ def test_every_setting_is_undone_somewhere(request: pytest.FixtureRequest) -> No
     templates_of: Callable[[str], Templates] = request.getfixturevalue("_templates_of")
     deployed = [
         resource
-        for file in Path("deployments").glob("*.yaml")
+        for file in Path("deployments").rglob("*.yaml")
         for body in templates_of(file.stem).values()
         for resource in body["Resources"].values()
     ]
