@@ -74,7 +74,12 @@ def _practices() -> Iterator[tuple[str, str, str]]:
         names = [
             f"[{rule.name}](#{rule.id.lower()})" for rule in ALL if identifier in rule.practices
         ]
-        yield identifier, practice.title, ", ".join(names) or f"No rule. {practice.without_rule}"
+        enforced = ", ".join(names) or f"No rule. {practice.without_rule}"
+        yield _link(identifier), practice.title, enforced
+
+
+def _link(identifier: str) -> str:
+    return f"[{identifier}]({load_practices()[identifier].url})"
 
 
 def _section(rule: Rule) -> str:
@@ -84,7 +89,7 @@ def _section(rule: Rule) -> str:
         f"- **Why**: {rule.why}",
         f"- **Fix**: {rule.fix}",
         f"- **Note**: {rule.note}",
-        f"- **Practices**: {', '.join(rule.practices)}",
+        f"- **Practices**: {', '.join(map(_link, rule.practices))}",
         f"- **Evidence**: {rule.evidence}",
     ]
     if rule.saving:

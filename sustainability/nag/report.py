@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from sustainability.nag.finding import Finding, Judgement
+from sustainability.nag.practices import load_practices
 from sustainability.nag.reader import Document, Position, TemplateError
 from sustainability.nag.rule import Demand, Rule, Severity
 from sustainability.nag.template import Template
@@ -245,12 +246,14 @@ def _subject(finding: Finding) -> str:
 
 def _sarif_rule(demand: Demand) -> dict[str, Any]:
     evidence = f" Source: {demand.evidence}." if isinstance(demand, Rule) else ""
+    page = {"helpUri": load_practices()[demand.practices[0]].url} if demand.practices else {}
     return {
         "id": demand.id,
         "name": demand.name,
         "shortDescription": {"text": demand.what},
         "fullDescription": {"text": f"{demand.what} {demand.why}"},
         "help": {"text": f"{demand.fix}{evidence}"},
+        **page,
         "defaultConfiguration": {"level": demand.severity.value},
         "properties": {"tags": ["sustainability", *demand.practices]},
     }

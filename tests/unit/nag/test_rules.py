@@ -105,3 +105,17 @@ def _alternatives(document: dict[str, Any], nodes: list[dict[str, Any]]) -> list
         for key in ("oneOf", "anyOf", "allOf"):
             waiting += node.get(key, [])
     return found
+
+
+@pytest.mark.parametrize(
+    ("practice", "page"),
+    [
+        ("GENSUS01-BP01", "generative-ai-lens/gensus01-bp01"),
+        ("MLSUS05-BP03", "machine-learning-lens/mlsus05-bp03"),
+        ("AGENTSUS02-BP03", "agentic-ai-lens/agentsus02-bp03"),
+        ("SUS02-BP04", "sustainability-pillar/sus_sus_user_a5"),
+        ("SUS06-BP05", "sustainability-pillar/sus_sus_dev_a5"),
+    ],
+)
+def test_a_practice_links_to_the_page_that_explains_it(practice: str, page: str) -> None:
+    assert load_practices()[practice].url.endswith(f"/latest/{page}.html")
