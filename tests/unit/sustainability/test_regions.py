@@ -134,7 +134,7 @@ def test_a_region_above_the_ceiling_is_refused_with_cleaner_ones() -> None:
         check_region(a_deployment(region="eu-west-1", footprint=limits))
 
 
-@pytest.mark.parametrize("file", sorted(Path("deployments").glob("*.yaml")), ids=str)
+@pytest.mark.parametrize("file", sorted(Path("deployments").rglob("*.yaml")), ids=str)
 def test_our_own_deployments_keep_their_limits_and_have_a_footprint(file: Path) -> None:
     deployment = Deployment.load(file)
 
