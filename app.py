@@ -9,11 +9,13 @@ from pathlib import Path
 import aws_cdk as cdk
 import cdk_nag
 
+from stacks.budget import BudgetStack
 from stacks.components.bundle import BundleError
 from stacks.inference import InferenceStack
 from stacks.models import ModelsStack
+from stacks.monitoring import MonitoringStack
 from stacks.rag import RagStack
-from sustainability.deployment import BedrockUse, Deployment, DeploymentError
+from sustainability.deployment import Deployment
 from sustainability.errors import UserError
 from sustainability.footprint import footprint, synth_line
 from sustainability.gates import check_offers
@@ -33,13 +35,9 @@ def build(app: cdk.App, deployment: Deployment) -> ServingPlan:
     check_region(deployment)
     plan = plan_serving(deployment)
     check_offers(deployment, plan)
-    if plan.mode in (Mode.ASYNC, Mode.BATCH) and deployment.inference.bedrock is BedrockUse.NEVER:
-        raise DeploymentError(
-            "inference.bedrock: never, with a service_level.deadline: the API answers at once, and "
-            "without Bedrock nobody would; state service_level.latency_p95, or allow Bedrock"
-        )
     env = cdk.Environment(region=deployment.region)
-    rag = RagStack(app, f"{deployment.name}-rag", deployment=deployment, env=env)
+    rag = RagStack(app, f"{deployment.name}-rag", deployment=deployment, plan=plan, env=env)
+    inference = None
     if plan.mode is not Mode.BEDROCK:
         inference = InferenceStack(
             app, f"{deployment.name}-inference", deployment=deployment, plan=plan, env=env
@@ -48,6 +46,17 @@ def build(app: cdk.App, deployment: Deployment) -> ServingPlan:
         if plan.model is not None:  # whose artifacts must be there before the endpoint
             models = ModelsStack(app, f"{deployment.name}-models", deployment=deployment, env=env)
             inference.add_stack_dependency(models)
+    MonitoringStack(
+        app,
+        f"{deployment.name}-monitoring",
+        deployment=deployment,
+        plan=plan,
+        rag=rag,
+        inference=inference,
+        env=env,
+    )
+    if deployment.monitoring.monthly_budget_usd is not None:
+        BudgetStack(app, f"{deployment.name}-budget", deployment=deployment)
     for key, value in {"deployment": deployment.name, **deployment.tags}.items():
         cdk.Tags.of(app).add(key, value)
     cdk.Validations.of(app).add_plugins(

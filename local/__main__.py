@@ -14,9 +14,10 @@ from pathlib import Path
 from local.embedded import PORTS, EmbeddedAws, Progress, stopping_on_failure
 from sustainability.console import status_line
 from sustainability.errors import UserError
+from sustainability.units import parse_duration
 
 ROOT = Path(__file__).resolve().parents[1]
-DEPLOYMENT = ROOT / "deployments" / "local.yaml"
+DEPLOYMENTS = ROOT / "deployments"
 SAMPLES = ROOT / "samples" / "documents"
 QUESTION = "How many NeuronCores does ml.inf2.xlarge have?"
 
@@ -25,13 +26,19 @@ def main() -> int:
     """Run one command; return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="<command>")
-    for function in (up, serve, down, status, clean):
+    for function in (serve, down, status, clean):
         described = commands.add_parser(function.__name__, help=function.__doc__)
         described.set_defaults(run=function)
+    everything = commands.add_parser("up", help=up.__doc__)
+    everything.add_argument("--deployment", default="local", help="such as examples/nap")
+    everything.set_defaults(run=lambda embedded: up(embedded, options.deployment))
+    forward = commands.add_parser("wait", help=wait.__doc__)
+    forward.add_argument("duration", help="such as 90s, 10m or 8h")
+    forward.set_defaults(run=lambda embedded: wait(embedded, options.duration))
     within = commands.add_parser("exec", help="run a command against the embedded AWS")
     within.add_argument("command", nargs=argparse.REMAINDER)
     within.set_defaults(run=None)
-    options = parser.parse_args()
+    options: argparse.Namespace = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         embedded = EmbeddedAws(ROOT / ".local", _ports())
@@ -48,29 +55,33 @@ def main() -> int:
     return 0
 
 
-def up(embedded: EmbeddedAws) -> None:
+def up(embedded: EmbeddedAws, name: str) -> None:
     """Start everything, deploy, add the sample documents and ask a question."""
+    file = DEPLOYMENTS / f"{name}.yaml"
     with _step("servers") as progress:
         fresh = embedded.start(progress)
     with stopping_on_failure(embedded.state, fresh):
         os.environ.update(embedded.environment())
         with _step("deployment") as progress:
-            embedded.deploy(DEPLOYMENT, progress)
+            embedded.deploy(file, progress)
         from sustainability.account import Account, collect
         from sustainability.commands.ask import describe
         from sustainability.deployment import Deployment
 
-        account, files = Account(Deployment.load(DEPLOYMENT)), collect([SAMPLES])
+        account, files = Account(Deployment.load(file)), collect([SAMPLES])
         with _step("documents") as progress:
             uploaded = account.add(files)
             account.wait_until_settled(uploaded, seconds=300, progress=progress)
         with _step("question") as progress:
             answer = account.ask(QUESTION, progress=progress)
+    chosen = "" if name == "local" else f" DEPLOYMENT={name}"
+    later = f"The answer comes later: make ask{chosen} ID={answer['id']}"
     print(
         f"\n{len(files)} documents are in, {len(uploaded)} of them new or changed.\n\n"
-        f"Question: {QUESTION}\n\n{describe(answer)}\n\n"
-        'Try next:\n  make ask Q="How much does LoRA shrink the number of trained parameters?"\n'
-        "  make add FILE=path/to/your-document.md\n  make down"
+        f"Question: {QUESTION}\n\n{later if 'status' in answer else describe(answer)}\n\n"
+        f"Try next:\n  make ask{chosen} "
+        'Q="How much does LoRA shrink the number of trained parameters?"\n'
+        f"  make add{chosen} FILE=path/to/your-document.md\n  make status\n  make down"
     )
 
 
@@ -87,11 +98,25 @@ def down(embedded: EmbeddedAws) -> None:
 
 
 def status(embedded: EmbeddedAws) -> None:
-    """Say what runs."""
+    """Say what runs, and how many copies of a model are awake."""
     running = embedded.running()
     for name in embedded.ports:
         server = running.get(name)
         print(f"{name:10} {f'{server.url}  (process {server.pid})' if server else 'stopped'}")
+    for endpoint in embedded.endpoints() if "emulator" in running else ():
+        waiting = f", {endpoint.waiting} questions wait" if endpoint.waiting else ""
+        copies = f"{endpoint.current} of {endpoint.desired} copies awake{waiting}"
+        print(f"{'endpoint':10} {endpoint.name}: {copies}")
+
+
+def wait(embedded: EmbeddedAws, duration: str) -> None:
+    """Let time pass in the embedded AWS, at once: alarms, cold starts and schedules go on."""
+    try:
+        seconds = parse_duration(duration).total_seconds()
+    except ValueError as error:
+        raise UserError(f"{duration}: {error}") from error
+    embedded.let_pass(seconds)
+    status(embedded)
 
 
 def clean(embedded: EmbeddedAws) -> None:

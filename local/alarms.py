@@ -10,12 +10,10 @@ than the evaluation periods when data is missing; here it does not.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import operator
 import re
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -32,7 +30,7 @@ from local.cloudformation import Behaviour, Properties
 from local.metric_math import Series, Value, evaluate
 
 _LOGGER = logging.getLogger(__name__)
-_TICK_SECONDS = 1.0
+_PERCENTILE_RANK = re.compile(r"PR\(([\d.]*):([\d.]*)\)")
 _BREACHES: dict[str, Callable[[float, float], bool]] = {
     "GreaterThanOrEqualToThreshold": operator.ge,
     "GreaterThanThreshold": operator.gt,
@@ -62,16 +60,8 @@ def state(
     return "ALARM" if len(seen) - seen.index(True) >= datapoints_to_alarm else current
 
 
-async def watch(on_tick: Callable[[], None]) -> None:
-    """Call `on_tick`, then evaluate every alarm, once a second until cancelled."""
-    while True:
-        await asyncio.sleep(_TICK_SECONDS)
-        on_tick()
-        evaluate_all(time.time())
-
-
 def replace_evaluation() -> None:
-    """Leave the evaluation to `watch`, and let templates declare alarms on metric math."""
+    """Leave the evaluation to `evaluate_all`, and let templates declare alarms on metric math."""
     cloudwatch._evaluate_alarm = lambda alarm: None
     record = provisioners._cw_metric_alarm_record
 
@@ -131,7 +121,7 @@ def _evaluate(alarm: Mapping[str, Any], now: float) -> None:
     breaches = _BREACHES.get(alarm["ComparisonOperator"])
     if breaches is None:
         raise ValueError(f"the comparison {alarm['ComparisonOperator']}")
-    values = _values(alarm, now)
+    values = current_values(alarm, now)
     periods = int(alarm["EvaluationPeriods"])
     new = state(
         [None if value is None else breaches(value, alarm["Threshold"]) for value in values],
@@ -147,17 +137,18 @@ def _evaluate(alarm: Mapping[str, Any], now: float) -> None:
     cloudwatch._set_alarm_state({}, change | {"StateReasonData": json.dumps(data)}, False, True)
 
 
-def _values(alarm: Mapping[str, Any], now: float) -> Series:
+def current_values(alarm: Mapping[str, Any], now: float) -> Series:
+    """Return what an alarm looks at: a value per evaluation period, the latest last."""
     periods = int(alarm["EvaluationPeriods"])
     if not alarm.get("Metrics"):
         statistic = alarm.get("ExtendedStatistic") or alarm["Statistic"]
-        return _series(alarm, statistic, int(alarm["Period"]), periods, now)
+        return series(alarm, statistic, int(alarm["Period"]), periods, now)
     queries = {query["Id"]: query for query in alarm["Metrics"]}
 
     def series_of(query: Mapping[str, Any]) -> Series:
         if metric := query.get("MetricStat"):
             period = int(metric["Period"])
-            return _series(metric["Metric"], metric["Stat"], period, periods, now)
+            return series(metric["Metric"], metric["Stat"], period, periods, now)
         names = queries.keys() & set(re.findall(r"\w+", query["Expression"]))
         used = {name: series_of(queries[name]) for name in names}
         return evaluate(query["Expression"], used, periods)
@@ -165,7 +156,7 @@ def _values(alarm: Mapping[str, Any], now: float) -> Series:
     return series_of(next(query for query in queries.values() if query.get("ReturnData", True)))
 
 
-def _series(
+def series(
     metric: Mapping[str, Any], statistic: str, period: int, periods: int, now: float
 ) -> Series:
     """Return the metric's statistic in each period, the one that ends now last."""
@@ -182,5 +173,20 @@ def _series(
 def _statistic(points: list[Any], statistic: str) -> Value:
     if not points:
         return None
+    if rank := _PERCENTILE_RANK.fullmatch(statistic):
+        return _share_between(points, *(float(bound) if bound else None for bound in rank.groups()))
     value: Value = cloudwatch._stat_value(cloudwatch._calc_stats(points), statistic, points)
     return value
+
+
+def _share_between(points: list[Any], low: Value, high: Value) -> Value:
+    """Return the percentage of values above `low` and up to `high`, which the emulator lacks."""
+    samples = cloudwatch._percentile_samples(points)
+    if not samples:
+        return None
+    within = sum(
+        count
+        for value, count in samples
+        if (low is None or value > low) and (high is None or value <= high)
+    )
+    return float(100 * within / sum(count for _, count in samples))

@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import urllib3
 
 from local import processes
 from local.processes import Server
@@ -27,6 +30,19 @@ _READY = {
 
 
 @dataclass(frozen=True)
+class Endpoint:
+    """A SageMaker endpoint, or the inference component that it hosts."""
+
+    name: str
+    current: int
+    """Copies that serve."""
+    desired: int
+    """Copies that there shall be."""
+    waiting: int
+    """Requests in its queue."""
+
+
+@dataclass(frozen=True)
 class EmbeddedAws:
     """OpenSearch, the models and the emulator, all on the loopback interface.
 
@@ -36,10 +52,13 @@ class EmbeddedAws:
         Folder for what they keep, and for their logs.
     ports
         A port for each of the three.
+    cold_start_s
+        How long a copy of a SageMaker model takes to start, by the emulator's clock.
     """
 
     state: Path
     ports: Mapping[str, int]
+    cold_start_s: float = 10
 
     def start(self, progress: Progress) -> list[Server]:
         """Start those servers that do not run yet, wait until they are ready, return them.
@@ -89,9 +108,7 @@ class EmbeddedAws:
         UserError
             If it does not run.
         """
-        emulator = self.running().get("emulator")
-        if emulator is None:
-            raise UserError("the embedded AWS does not run; start it with `make up`")
+        emulator = self._emulator()
         binaries = Path(sys.executable).parent
         return {
             **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
@@ -106,6 +123,26 @@ class EmbeddedAws:
             "AWS_EC2_METADATA_DISABLED": "true",
             "NO_PROXY": "127.0.0.1,localhost",
         }
+
+    def endpoints(self) -> list[Endpoint]:
+        """Return the SageMaker endpoints that are deployed.
+
+        Raises
+        ------
+        UserError
+            If it does not run.
+        """
+        return [Endpoint(**each) for each in self._ask_emulator("GET", "/_local/endpoints")]
+
+    def let_pass(self, seconds: float) -> None:
+        """Move its clock forward, with all that happens on the way.
+
+        Raises
+        ------
+        UserError
+            If it does not run.
+        """
+        self._ask_emulator("POST", f"/_local/clock?forward_s={seconds}")
 
     def deploy(self, deployment: Path, progress: Progress) -> None:
         """Deploy with the real CDK CLI, as ``make deploy`` does to an account.
@@ -129,13 +166,23 @@ class EmbeddedAws:
             progress=progress,
         )
 
+    def _ask_emulator(self, method: str, path: str) -> Any:
+        url = self._emulator().url + path
+        return urllib3.request(method, url, timeout=600, retries=False).json()
+
+    def _emulator(self) -> Server:
+        emulator = self.running().get("emulator")
+        if emulator is None:
+            raise UserError("the embedded AWS does not run; start it with `make up`")
+        return emulator
+
     def _commands(self) -> dict[str, list[str]]:
         urls = {name: f"http://127.0.0.1:{port}" for name, port in self.ports.items()}
         places = ["--opensearch", urls["opensearch"], "--models", urls["models"]]
         return {
             "opensearch": ["local.opensearch", "serve"],
             "models": ["local.models"],
-            "emulator": ["local.emulator", *places],
+            "emulator": ["local.emulator", *places, "--cold-start", str(self.cold_start_s)],
         }
 
 

@@ -16,6 +16,8 @@ from typing import Any
 
 from ministack.services import cloudwatch, cloudwatch_logs
 
+from local import clock
+
 _LOGGER = logging.getLogger(__name__)
 _MOST_METRICS = 100
 _MOST_VALUES = 100
@@ -145,7 +147,7 @@ def forward_log_events() -> None:
                     datum.namespace,
                     datum.name,
                     dict(datum.dimensions),
-                    datum.timestamp,
+                    clock.here(datum.timestamp),
                     datum.unit,
                     None,
                     list(datum.values),

@@ -1,7 +1,9 @@
 """Start the embedded AWS: MiniStack, with what our stacks need and it lacks.
 
 It serves on the loopback interface until SIGTERM or SIGINT, keeps its state between runs, and is
-ready when GET /_ministack/health answers. GET /_local/resources lists what exists.
+ready when GET /_ministack/health answers. GET /_local/resources lists what exists, GET
+/_local/endpoints how many copies SageMaker endpoints have, and POST /_local/clock?forward_s=300
+lets five minutes pass.
 """
 
 from __future__ import annotations
@@ -14,8 +16,10 @@ import shutil
 import signal
 import socket
 import sys
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
 
 if TYPE_CHECKING:
     from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
@@ -32,6 +36,7 @@ def main() -> None:
     parser.add_argument("--state", type=Path, required=True, help="folder that keeps the state")
     parser.add_argument("--opensearch", required=True, help="URL of the OpenSearch server")
     parser.add_argument("--models", required=True, help="URL of the Bedrock and SageMaker stand-in")
+    parser.add_argument("--cold-start", type=float, default=10, help="seconds, default %(default)s")
     args = parser.parse_args()
     _require_free(args.port)
     state: Path = args.state.resolve()
@@ -42,7 +47,7 @@ def main() -> None:
             shutil.rmtree(state / kept, ignore_errors=True)
     _prepare_environment(args.port, state, args.models)
     loop = asyncio.new_event_loop()
-    loop.run_until_complete(_serve(args.port, state, args.opensearch.rstrip("/"), running))
+    loop.run_until_complete(_serve(args, state, running))
     # An orderly exit would wait for every thread, and a custom resource may wait for an hour.
     sys.stdout.flush()
     os._exit(0)
@@ -77,7 +82,6 @@ def _prepare_environment(port: int, state: Path, models_url: str) -> None:
         SFTP_ENABLED="0",
         AWS_ENDPOINT_URL=f"http://{_HOST}:{port}",
         AWS_ENDPOINT_URL_BEDROCK_RUNTIME=models_url,
-        AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME=models_url,
         AWS_ACCESS_KEY_ID="test",
         AWS_SECRET_ACCESS_KEY="test",
         AWS_EC2_METADATA_DISABLED="true",
@@ -86,42 +90,49 @@ def _prepare_environment(port: int, state: Path, models_url: str) -> None:
     )
 
 
-async def _serve(port: int, state: Path, opensearch_url: str, running: Path) -> None:
+async def _serve(args: argparse.Namespace, state: Path, running: Path) -> None:
     # MiniStack reads its environment when it is imported.
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
     from ministack.core import lambda_runtime
 
-    from local import alarms, service_metrics
+    from local import heartbeat
 
-    _extend(state, opensearch_url)
+    _extend(state, args)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     config = Config()
-    config.bind = [f"{_HOST}:{port}"]
-    watch = asyncio.create_task(alarms.watch(service_metrics.publish_queue_depths))
+    config.bind = [f"{_HOST}:{args.port}"]
+    beat = asyncio.create_task(heartbeat.beat(args.models))
     running.touch()
-    await serve(_application, config, shutdown_trigger=stop.wait)
-    watch.cancel()
+    application = partial(_application, args.models)
+    await serve(application, config, shutdown_trigger=stop.wait)
+    beat.cancel()
     lambda_runtime.reset()
     if not _deploying():
         running.unlink()
 
 
-def _extend(state: Path, opensearch_url: str) -> None:
+def _extend(state: Path, args: argparse.Namespace) -> None:
     from local import (
         alarms,
+        clock,
         cloudformation,
         emf,
+        endpoints,
         ministack_patches,
+        sagemaker,
         search_index,
         service_metrics,
     )
 
+    opensearch_url = args.opensearch.rstrip("/")
+    clock.install()
     cloudformation.register(
         {
             **search_index.behaviours(opensearch_url),
+            **endpoints.install(cold_start_s=args.cold_start),
             "AWS::CloudWatch::CompositeAlarm": alarms.composite_behaviour(),
         }
     )
@@ -130,6 +141,7 @@ def _extend(state: Path, opensearch_url: str) -> None:
     emf.forward_log_events()
     service_metrics.publish_lambda_metrics()
     service_metrics.publish_api_metrics()
+    sagemaker.install(args.models)
 
 
 def _deploying() -> bool:
@@ -140,16 +152,30 @@ def _deploying() -> bool:
     return any(stack["StackStatus"].endswith("_IN_PROGRESS") for stack in stacks)
 
 
-async def _application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-    """MiniStack's ASGI application, and our listing beside it."""
+async def _application(
+    models_url: str, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
+) -> None:
+    """MiniStack's ASGI application, and beside it what is ours."""
     from ministack import app
 
-    from local.inventory import resources
+    from local import clock, heartbeat, inventory, sagemaker
 
-    if scope["type"] != "http" or scope["path"] != "/_local/resources":
+    if scope["type"] != "http" or not scope["path"].startswith("/_local/"):
         await app.app(scope, receive, send)
         return
-    body = json.dumps(resources()).encode()
+    answer: Any
+    match scope["method"], scope["path"]:
+        case "GET", "/_local/resources":
+            answer = inventory.resources()
+        case "GET", "/_local/endpoints":
+            answer = sagemaker.status()
+        case "POST", "/_local/clock":
+            seconds = parse_qs(scope["query_string"].decode())["forward_s"][0]
+            await heartbeat.let_pass(float(seconds), models_url)
+            answer = {"now": clock.now()}
+        case request:
+            raise LookupError(f"no {request}")
+    body = json.dumps(answer).encode()
     headers = [(b"content-type", b"application/json")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -13,7 +13,9 @@ _STORES = {
     "AWS::ApiGatewayV2::Api": ("apigateway", "_apis"),
     "AWS::CloudWatch::Alarm": ("cloudwatch", "_alarms"),
     "AWS::CloudWatch::Dashboard": ("cloudwatch", "_dashboards"),
+    "AWS::CodeBuild::Project": ("codebuild", "_projects"),
     "AWS::DynamoDB::Table": ("dynamodb", "_tables"),
+    "AWS::ECR::Repository": ("ecr", "_repositories"),
     "AWS::Events::Rule": ("eventbridge", "_rules"),
     "AWS::IAM::Role": ("iam", "_roles"),
     "AWS::Lambda::EventSourceMapping": ("lambda_svc", "_esms"),
@@ -26,6 +28,7 @@ _STORES = {
     "AWS::SQS::Queue": ("sqs", "_queues"),
     "AWS::SSM::Parameter": ("ssm", "_parameters"),
     "AWS::SecretsManager::Secret": ("secretsmanager", "_secrets"),
+    "AWS::StepFunctions::StateMachine": ("stepfunctions", "_state_machines"),
 }
 
 

@@ -12,6 +12,8 @@ from typing import Any
 from ministack.core.responses import _request_account_id, _request_region
 from ministack.services import apigateway, cloudwatch, lambda_svc, sqs
 
+from local import clock
+
 _SECONDS_BETWEEN_QUEUE_DEPTHS = 60.0
 _last_depths: dict[tuple[str, ...], tuple[int, float]] = {}
 
@@ -79,9 +81,9 @@ def publish_queue_depths() -> None:
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
     """
-    now = time.time()
+    now = clock.now()
     for scope, queue in list(sqs._queues._data.items()):
-        depth = sum(message["visible_at"] <= now for message in queue["messages"])
+        depth = sum(message["visible_at"] <= time.time() for message in queue["messages"])
         last_depth, last_time = _last_depths.get(scope, (-1, 0.0))
         if depth == last_depth and now - last_time < _SECONDS_BETWEEN_QUEUE_DEPTHS:
             continue

@@ -43,9 +43,13 @@ class InferenceStack(cdk.Stack):
         self._deployment, self._plan = deployment, plan
         self.endpoint: CopiesEndpoint | InstancesEndpoint | None = None
         self.mailbox: Mailbox | None = None
+        self.queue: AsyncQueue | None = None
+        self.window: BatchWindow | None = None
         if plan.mode is Mode.BATCH:
             self.mailbox = Mailbox(self, "Mailbox", deployment=deployment)
-            BatchWindow(self, "Batch", deployment=deployment, plan=plan, mailbox=self.mailbox)
+            self.window = BatchWindow(
+                self, "Batch", deployment=deployment, plan=plan, mailbox=self.mailbox
+            )
         elif plan.mode is Mode.ASYNC:
             self.mailbox = Mailbox(self, "Mailbox", deployment=deployment)
             self._build_queue(self.mailbox)
@@ -72,13 +76,14 @@ class InferenceStack(cdk.Stack):
 
     def _build_queue(self, mailbox: Mailbox) -> None:
         assert self._plan.model is not None
+        self.queue = AsyncQueue(self, "Queue", mailbox=mailbox, slots=self._plan.model.slots)
         self.endpoint = InstancesEndpoint(
             self,
             self._id(AsyncQueue.KIND),
             deployment=self._deployment,
             plan=self._plan,
             image=ServingImage.of(self, self._deployment),
-            queue=AsyncQueue(self, "Queue", mailbox=mailbox, slots=self._plan.model.slots),
+            queue=self.queue,
         )
         scaling = self._scaling(self.endpoint)
         scaling.track_backlog()
@@ -94,35 +99,63 @@ class InferenceStack(cdk.Stack):
         return f"{kind}-{self._plan.instance_type}".title()
 
     def grant_invoke(self, function: lambda_.Function) -> None:
-        """Let a function ask what this stack runs, and tell it how, in ``GENERATOR_ENDPOINT``."""
+        """Let a function ask what this stack runs, and tell it how.
+
+        In ``GENERATOR_DEFERRED`` if answers come later, in ``GENERATOR_ENDPOINT`` if at once.
+        """
+        if self._deployment.inference.bedrock is BedrockUse.NEVER:
+            function.add_environment("GENERATOR_FALLBACK", "never")
+        if self.mailbox is not None:
+            self._defer(function, self.mailbox)
+        elif self.endpoint is not None:
+            self._invoke(function, self.endpoint)
+
+    def _defer(self, function: lambda_.Function, mailbox: Mailbox) -> None:
+        deadline, model = self._deployment.service_level.deadline, self._plan.model
+        assert deadline is not None
+        function.add_environment(
+            "GENERATOR_DEFERRED",
+            json.dumps(
+                {
+                    "mode": self._plan.mode,
+                    "mailbox": mailbox.name,
+                    "endpoint": self.endpoint.name if self.endpoint else None,
+                    "model": model.name if model else None,
+                    "thinks": model is not None and model.thinks,
+                    "deadline_s": deadline.total_seconds(),
+                }
+            ),
+        )
+        mailbox.grant_ask(function)
+        if self.endpoint is not None:
+            function.add_to_role_policy(
+                iam.PolicyStatement(
+                    actions=["sagemaker:InvokeEndpointAsync"],
+                    resources=[self._arn("endpoint", self.endpoint.name)],
+                )
+            )
+
+    def _invoke(
+        self, function: lambda_.Function, endpoint: CopiesEndpoint | InstancesEndpoint
+    ) -> None:
+        assert self._plan.model is not None
         function.add_environment(
             "GENERATOR_ENDPOINT",
             json.dumps(
                 {
                     "mode": self._plan.mode,
-                    "endpoint": self.endpoint.name if self.endpoint else None,
-                    "component": self.endpoint.component_name if self.endpoint else None,
-                    "model": self._plan.model.name if self._plan.model else None,
+                    "endpoint": endpoint.name,
+                    "component": endpoint.component_name,
+                    "model": self._plan.model.name,
+                    "thinks": self._plan.model.thinks,
                     # A call says nothing until the whole answer is written.
                     "timeout_s": self._plan.alarms.endpoint_latency_p95_s,
                 }
             ),
         )
-        if self._deployment.inference.bedrock is BedrockUse.NEVER:
-            function.add_environment("GENERATOR_FALLBACK", "never")
-        if self.mailbox is not None:
-            self.mailbox.grant_ask(function)
-        if self.endpoint is None:
-            return
-        endpoint = self._arn("endpoint", self.endpoint.name)
-        if self.mailbox is not None:
-            function.add_to_role_policy(
-                iam.PolicyStatement(actions=["sagemaker:InvokeEndpointAsync"], resources=[endpoint])
-            )
-            return
-        resources = [endpoint]
-        if self.endpoint.component_name is not None:
-            component = self._arn("inference-component", self.endpoint.component_name)
+        resources = [self._arn("endpoint", endpoint.name)]
+        if endpoint.component_name is not None:
+            component = self._arn("inference-component", endpoint.component_name)
             resources.append(component)
             # Whether a copy is awake can be asked. A call would count as a wish to be woken.
             function.add_to_role_policy(

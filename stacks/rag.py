@@ -22,9 +22,10 @@ from stacks.components.acknowledgements import acknowledge
 from stacks.components.knowledge import DomainStore, KnowledgeStore, ServerlessStore
 from stacks.components.models import grant_invoke
 from stacks.components.python_function import PythonFunction
-from sustainability.deployment import Deployment, Store
+from sustainability.deployment import BedrockUse, Deployment, Store
 from sustainability.footprint import answer_coefficients
 from sustainability.nag.settings import Profile
+from sustainability.serving import Mode, ServingPlan
 from sustainability.workload import ANSWER_MEMORY_MIB, INGEST_MEMORY_MIB
 
 _ANSWER_TIMEOUT = cdk.Duration.seconds(29)
@@ -46,7 +47,13 @@ class RagStack(cdk.Stack):
     """Bucket, queue, ingest and answer functions, knowledge store, answer cache, HTTP API."""
 
     def __init__(
-        self, scope: Construct, id_: str, *, deployment: Deployment, env: cdk.Environment
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        deployment: Deployment,
+        plan: ServingPlan,
+        env: cdk.Environment,
     ) -> None:
         super().__init__(
             scope,
@@ -54,7 +61,7 @@ class RagStack(cdk.Stack):
             env=env,
             description=f"Answers from your own documents ({deployment.name})",
         )
-        self._deployment = deployment
+        self._deployment, self._plan = deployment, plan
         self.store = self._build_store()
         self.documents = self._build_table("Documents", partition_key="document")
         self.answers = self._build_table("Answers", partition_key="id")
@@ -90,6 +97,15 @@ class RagStack(cdk.Stack):
     def _removal(self) -> cdk.RemovalPolicy:
         production = self._deployment.profile is Profile.PRODUCTION
         return cdk.RemovalPolicy.RETAIN if production else cdk.RemovalPolicy.DESTROY
+
+    @property
+    def _asks_bedrock(self) -> bool:
+        """Whether the answer function itself may ever have Bedrock write an answer."""
+        return (
+            self._deployment.answers.generated
+            and self._deployment.inference.bedrock is BedrockUse.ALLOWED
+            and self._plan.mode not in (Mode.ASYNC, Mode.BATCH)
+        )
 
     def _build_store(self) -> KnowledgeStore:
         serverless = self._deployment.knowledge.store is Store.SERVERLESS
@@ -220,7 +236,7 @@ class RagStack(cdk.Stack):
             "EMBEDDING_MODEL": knowledge.embedding.model,
             "EMBEDDING_DIMENSIONS": str(knowledge.embedding.dimensions),
             "DOCUMENTS_TABLE": self.documents.table_name,
-            "FOOTPRINT": json.dumps(answer_coefficients(self._deployment)),
+            "FOOTPRINT": json.dumps(answer_coefficients(self._deployment, self._plan)),
         }
 
     def _build_ingest(self) -> lambda_.Function:
@@ -277,7 +293,7 @@ class RagStack(cdk.Stack):
         self.documents.grant(function, "dynamodb:UpdateItem")
         self.dead_letters.grant_send_messages(function)
         self.store.grant(function, write=True)
-        grant_invoke(function, knowledge.embedding.model)
+        grant_invoke(function.role, knowledge.embedding.model)
         return function
 
     def _build_answer(self) -> lambda_.Function:
@@ -307,8 +323,9 @@ class RagStack(cdk.Stack):
             function, "dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem"
         )
         self.store.grant(function, write=False)
-        grant_invoke(function, answers.generator)
-        grant_invoke(function, self._deployment.knowledge.embedding.model)
+        if self._asks_bedrock:
+            grant_invoke(function.role, answers.generator)
+        grant_invoke(function.role, self._deployment.knowledge.embedding.model)
         return function
 
     def _build_index_maker(self) -> lambda_.Function:

@@ -10,7 +10,9 @@ import mimetypes
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from hashlib import md5
 from pathlib import Path
@@ -30,6 +32,9 @@ FORMATS = frozenset({".md", ".markdown", ".txt", ".html", ".htm", ".pdf"})
 """File name endings that ingest understands."""
 
 Progress = Callable[[str], None]
+
+_READERS = 10
+"""Connections that a client of boto3 keeps open."""
 
 
 class AccountError(UserError):
@@ -65,7 +70,9 @@ class Account:
     @cached_property
     def outputs(self) -> Mapping[str, str]:
         """Outputs of the RAG stack: URLs and names."""
-        stack = f"{self._deployment.name}-rag"
+        return self._outputs(f"{self._deployment.name}-rag")
+
+    def _outputs(self, stack: str) -> dict[str, str]:
         try:
             found = self._session.client("cloudformation").describe_stacks(StackName=stack)
         except botocore.exceptions.ClientError as error:
@@ -106,6 +113,39 @@ class Account:
         except botocore.exceptions.ClientError as error:
             raise AccountError(f"AWS refused to tell about the functions: {error}") from error
         raise AccountError(f"stack {stack} has no function {handler}; deploy this version first")
+
+    def history(self, since: datetime) -> list[dict[str, Any]]:
+        """Return what the hourly function recorded from ``since`` on, the oldest first.
+
+        Hours that it did not record are left out.
+        """
+        return self._stored("history/", since.strftime("history/%Y/%m/%d/%H"))
+
+    def months(self) -> list[dict[str, Any]]:
+        """Return the months that were held against the account's own figures."""
+        return self._stored("account/", "")
+
+    def _stored(self, prefix: str, after: str) -> list[dict[str, Any]]:
+        stack = f"{self._deployment.name}-monitoring"
+        bucket = self._outputs(stack).get("HistoryBucketName")
+        if bucket is None:
+            raise AccountError(f"stack {stack} keeps no history; deploy this version first")
+        client = self._session.client("s3")
+
+        def read(key: str) -> dict[str, Any]:
+            found: dict[str, Any] = json.load(client.get_object(Bucket=bucket, Key=key)["Body"])
+            return found
+
+        try:
+            pages = client.get_paginator("list_objects_v2").paginate(
+                Bucket=bucket, Prefix=prefix, StartAfter=after
+            )
+            keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+            # A month is hundreds of small objects: what takes long is waiting for each.
+            with ThreadPoolExecutor(max_workers=_READERS) as readers:
+                return list(readers.map(read, keys))
+        except botocore.exceptions.ClientError as error:
+            raise AccountError(f"AWS refused to tell the history: {error}") from error
 
     def add(self, files: Mapping[str, Path]) -> dict[str, str]:
         """Upload those files whose content is not there yet.
@@ -217,7 +257,8 @@ class Account:
         Returns
         -------
         dict[str, Any]
-            The body of ``POST /answers``.
+            The body of ``POST /answers``. Where answers come later, its ``status`` is ``pending``;
+            :meth:`fetch` waits for the answer.
         """
         body: dict[str, Any] = {"question": question}
         if filters:
@@ -228,12 +269,33 @@ class Account:
         while True:
             status, headers, answer = self.call("POST", "/answers", body)
             pause = float(headers.get("retry-after", 0))
-            if status == 200:
+            if status in (200, 202):
                 return answer
             if status not in (429, 503) or time.monotonic() + pause > deadline:
-                error = answer.get("error", answer)
-                raise AccountError(f"the API answered {status}: {error.get('message', error)}")
+                raise _refused(status, answer)
             progress("the store is waking" if status == 503 else "the model is busy")
+            time.sleep(max(pause, 1))
+
+    def fetch(self, id_: str, *, progress: Progress) -> dict[str, Any]:
+        """Wait for an answer that comes later, looking as often as the API says.
+
+        Returns
+        -------
+        dict[str, Any]
+            The body of ``GET /answers/{id}``.
+        """
+        while True:
+            status, headers, answer = self.call("GET", f"/answers/{id_}")
+            pause = float(headers.get("retry-after", 0))
+            if status == 200:
+                return answer
+            if status == 202:
+                by = datetime.fromisoformat(answer["expected_by"]).astimezone()
+                progress(f"the answer comes later, by {by:%A %H:%M}")
+            elif status in (429, 503):
+                progress("the API is busy")
+            else:
+                raise _refused(status, answer)
             time.sleep(max(pause, 1))
 
     def call(
@@ -266,6 +328,11 @@ class Account:
             answer = {"message": response.data.decode(errors="replace")[:200]}
         lowered = {name.lower(): value for name, value in response.headers.items()}
         return response.status, lowered, answer
+
+
+def _refused(status: int, answer: Mapping[str, Any]) -> AccountError:
+    error = answer.get("error", answer)
+    return AccountError(f"the API answered {status}: {error.get('message', error)}")
 
 
 def collect(paths: Iterable[Path]) -> dict[str, Path]:

@@ -14,6 +14,8 @@ from typing import Any, cast
 PROFILE_SCOPES = frozenset({"us", "eu", "apac", "au", "jp", "ca", "in", "us-gov", "global"})
 """Prefixes of cross-Region inference profiles, such as ``eu.`` in ``eu.amazon.nova-lite-v1:0``."""
 IN_REGION = "ON_DEMAND"
+BATCH_RECORDS_MIN = 100
+"""Bedrock's quota for a batch job, which it refuses with fewer; some models' may be higher."""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ class InferenceModel:
     """Seconds to read one token of a prompt. Nothing else advances on that copy meanwhile."""
     decode: Estimate
     """Seconds between two tokens of an answer, whether one slot is busy or all are."""
+    thinks: bool
+    """Whether it thinks before it answers, unless its chat template is told not to."""
 
     @property
     def tensor_parallel(self) -> int:
@@ -61,6 +63,7 @@ class InferenceModel:
             host_memory_gib=number("host_memory", "GiB").mid,
             prefill=number("prefill", "s/token"),
             decode=number("decode", "s/token"),
+            thinks=number("thinks", "flag").mid == 1,
         )
 
     def copies_per_instance(

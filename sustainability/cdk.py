@@ -17,7 +17,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 
 
 class Cdk:
-    """The CDK CLI for one deployment file, which must lie in ``deployments/``.
+    """The CDK CLI for one deployment file, which must lie in ``deployments/`` or below.
 
     Raises
     ------
@@ -27,10 +27,12 @@ class Cdk:
 
     def __init__(self, path: Path) -> None:
         self.deployment = Deployment.load(path)
-        if path.resolve() != _ROOT / "deployments" / f"{self.deployment.name}.yaml":
+        folder, file = _ROOT / "deployments", path.resolve()
+        if not file.is_relative_to(folder) or file.name != f"{self.deployment.name}.yaml":
             raise UserError(
                 f"{path}: to be deployed it must be deployments/{self.deployment.name}.yaml"
             )
+        self._context = f"deployment={file.relative_to(folder).with_suffix('')}"
         self._session = boto3.Session(region_name=self.deployment.region)
 
     def account(self) -> str:
@@ -75,7 +77,7 @@ class Cdk:
             [
                 str(_ROOT / "node_modules" / ".bin" / "cdk"),
                 *arguments,
-                *("--context", f"deployment={self.deployment.name}", "--no-notices"),
+                *("--context", self._context, "--no-notices"),
                 *("--output", f"cdk.out/{self.deployment.name}"),
             ],
             cwd=_ROOT,

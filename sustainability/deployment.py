@@ -30,6 +30,8 @@ from sustainability.units import Duration, parse_duration
 from sustainability.yaml_source import YamlSource
 
 HOURS_OF_WEEK = 7 * 24
+EXTRACTIVE = "extractive"
+"""The generator that quotes the passages and takes no model's tokens."""
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -193,6 +195,9 @@ class Traffic(_Section):
     """Generated tokens per answer."""
     cache_hit_share: float = Field(default=0.0, ge=0, lt=1)
     """Share of questions that repeat an earlier one and never reach a model."""
+    arrival_variation: float | None = Field(default=None, gt=0)
+    """Coefficient of variation of the time between two questions: 1 is chance, more means bursts.
+    By default that of a published trace of conversations."""
 
     @field_validator("timezone")
     @classmethod
@@ -244,10 +249,15 @@ class Embedding(_Section):
     dimensions: int = Field(default=256, ge=64, le=1024)
 
 
+IamPrincipal = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:(iam|sts)::\d{12}:[a-z-]+/\S+$")]
+
+
 class Serverless(_Section):
     """Ceiling of an OpenSearch Serverless collection group; its floor is always zero."""
 
     max_ocu: int = Field(default=2, ge=1, le=96)
+    readers: tuple[IamPrincipal, ...] = ()
+    """ARNs of roles or users who may search the documents themselves, as ``choose-model`` does."""
 
 
 class Domain(_Section):
@@ -290,7 +300,8 @@ class Answers(_Section):
     """How a question is answered: the model, its inference parameters, the budgets."""
 
     generator: str = "mistral.ministral-3-3b-instruct"
-    """Bedrock model or inference profile. The smallest that is good enough."""
+    """Bedrock model or inference profile, the smallest that is good enough; or ``extractive``,
+    which quotes the passages and generates nothing."""
     max_tokens: int = Field(default=300, ge=16, le=4096)
     temperature: float = Field(default=0.1, ge=0, le=1)
     top_p: float = Field(default=0.9, gt=0, le=1)
@@ -309,6 +320,11 @@ class Answers(_Section):
     question_characters: int = Field(default=2000, ge=10, le=20000)
     concurrency: int = Field(default=10, ge=1, le=1000)
     """Reserved concurrency of the answer function: the ceiling on what a flood can spend."""
+
+    @property
+    def generated(self) -> bool:
+        """Whether a model writes the answers."""
+        return self.generator != EXTRACTIVE
 
 
 class Inference(_Section):
@@ -332,11 +348,29 @@ class Inference(_Section):
     anything else is the URI of an image of your own."""
 
 
+class Waste(_Section):
+    """From when on what is provisioned and hardly used, or done for nothing, is told as waste."""
+
+    used_share: float = Field(default=0.1, gt=0, lt=1)
+    """Of memory and processors: less than this at the busiest is too much provisioned."""
+    truncated_share: float = Field(default=0.05, gt=0, lt=1)
+    """Of generated answers: more than this cut at ``answers.max_tokens`` are tokens for nothing."""
+    cache_share: float = Field(default=0.5, gt=0, lt=1)
+    """Of ``traffic.cache_hit_share``: below this share of it the cache has collapsed."""
+    corpus_per_day: float = Field(default=2, gt=0)
+    """Times all documents' passages embedded in a day: more are embedded again without change."""
+
+
 class Monitoring(_Section):
     """Who is told, what is kept, and what a month may cost."""
 
     email: str | None = Field(default=None, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
+    """Gets the alarms, and the budget's forecast."""
     monthly_budget_usd: float | None = Field(default=None, gt=0)
+    """Ceiling of the month's cost; ``email`` is told when the forecast exceeds it."""
+    ingest_lag: Duration = parse_duration("1h")
+    """A document that changed is found within this time."""
+    waste: Waste = Waste()
     log_retention_days: int = 14
     tracing: bool = False
 
@@ -347,6 +381,12 @@ class Monitoring(_Section):
         if value not in kept:
             raise ValueError(f"CloudWatch Logs keeps {', '.join(map(str, kept))} days")
         return value
+
+    @model_validator(mode="after")
+    def _somebody_hears(self) -> Self:
+        if self.monthly_budget_usd is not None and self.email is None:
+            raise ValueError("monthly_budget_usd needs an email, which its forecast is sent to")
+        return self
 
 
 class Footprint(_Section):

@@ -16,10 +16,11 @@ from sustainability.deployment import Accounting, Deployment
 from sustainability.estimate import Estimate
 from sustainability.facts import Confidence, Fact, Facts
 from sustainability.grid import Site
-from sustainability.impact import Component, Impact
+from sustainability.impact import NOTHING, Component, Impact
 from sustainability.llm_energy import generation, prefill
 from sustainability.parts import answers, plumbing
 from sustainability.parts.demand import Demand
+from sustainability.parts.operations import operations
 from sustainability.parts.store import store
 from sustainability.report.text import amount
 from sustainability.serving import ServingPlan
@@ -87,7 +88,8 @@ def footprint(deployment: Deployment, plan: ServingPlan, facts: Facts | None = N
         plumbing.storage(deployment, site),
         plumbing.transfer(demand, site),
         plumbing.logs(deployment, demand, site),
-        plumbing.monitoring(site),
+        plumbing.monitoring(plan, site),
+        operations(site),
     )
     return Footprint(
         deployment=deployment.name,
@@ -160,38 +162,51 @@ def synth_line(result: Footprint) -> str:
     )
 
 
-def answer_coefficients(deployment: Deployment) -> dict[str, Any]:
+def answer_coefficients(deployment: Deployment, plan: ServingPlan) -> dict[str, Any]:
     """Return the coefficients by which the answer function states what an answer took.
 
     Every range is ``[low, mid, high]``. Energies are at the wall: IT energy times the PUE of the
     Region. ``gco2e_per_kwh`` is the electricity alone, without PUE, because the energies carry it:
-    grams are ``wh / 1000 * gco2e_per_kwh``. Both belong to where the generator runs.
+    grams are ``wh / 1000 * gco2e_per_kwh``. Both belong to where the generator runs. ``endpoint``
+    is there if the plan has instances, which take something else than Bedrock does.
 
     Raises
     ------
     FactError
         If a model or the Region has no row in ``sustainability/data``.
     """
-    facts = Facts()
+    facts, accounting = Facts(), deployment.footprint.accounting
     generator, embedding = deployment.answers.generator, deployment.knowledge.embedding.model
-    site = Site.of_model(generator, deployment.region, deployment.footprint.accounting, facts)
-    tokens = generation(ModelName.parse(generator).model, facts)
+    here = Site.of_region(deployment.region, accounting, facts)
+    site = Site.of_model(generator, deployment.region, accounting, facts)
     seconds = facts("workload/answer_seconds", "s")
     function_wh = power.function(ANSWER_MEMORY_MIB, facts).kwh(seconds / 3600) * 1000
-
-    def at_the_wall(wh: Estimate) -> list[float]:
-        return _rounded(wh * site.pue)
-
-    return {
-        "generator": {
-            "wh_per_1k_input_tokens": at_the_wall(tokens.wh_per_1k_input),
-            "wh_per_1k_output_tokens": at_the_wall(tokens.wh_per_1k_output),
-        },
+    reading = writing = NOTHING
+    if deployment.answers.generated:
+        tokens = generation(ModelName.parse(generator).model, facts)
+        reading, writing = tokens.wh_per_1k_input, tokens.wh_per_1k_output
+    coefficients: dict[str, Any] = {
+        "generator": _per_1k_tokens(reading, writing, site),
         "embedding": {
-            "wh_per_1k_input_tokens": at_the_wall(prefill(ModelName.parse(embedding).model, facts))
+            "wh_per_1k_input_tokens": _rounded(
+                prefill(ModelName.parse(embedding).model, facts) * site.pue
+            )
         },
-        "wh_per_request": at_the_wall(function_wh),
+        "wh_per_request": _rounded(function_wh * site.pue),
         "gco2e_per_kwh": _rounded(site.gco2e_per_kwh),
+    }
+    if plan.instance_type is not None:
+        coefficients["endpoint"] = {
+            **_per_1k_tokens(*answers.instance_tokens(plan, facts), here),
+            "gco2e_per_kwh": _rounded(here.gco2e_per_kwh),
+        }
+    return coefficients
+
+
+def _per_1k_tokens(reading: Estimate, writing: Estimate, site: Site) -> dict[str, list[float]]:
+    return {
+        "wh_per_1k_input_tokens": _rounded(reading * site.pue),
+        "wh_per_1k_output_tokens": _rounded(writing * site.pue),
     }
 
 

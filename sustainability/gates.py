@@ -28,7 +28,8 @@ def check_offers(deployment: Deployment, plan: ServingPlan) -> None:
         If no serving image can be had in the Region.
     """
     _check_bedrock(deployment, deployment.knowledge.embedding.model)
-    if plan.mode in (Mode.BEDROCK, Mode.BRIDGED):
+    on_bedrock = plan.instance_type is None or plan.mode is Mode.BRIDGED
+    if on_bedrock and deployment.answers.generated:
         _check_bedrock(deployment, deployment.answers.generator)
     if plan.instance_type is not None:
         _check_hosting(deployment, plan.mode, plan.instance_type)

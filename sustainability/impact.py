@@ -41,7 +41,7 @@ class Impact:
             self.usd + other.usd,
         )
 
-    def __mul__(self, factor: float) -> Impact:
+    def __mul__(self, factor: Estimate | float) -> Impact:
         return Impact(
             self.kwh * factor,
             self.operational_g * factor,

@@ -10,10 +10,13 @@ against exact results and against simulated queues.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from statistics import NormalDist
 
 _NORMAL = NormalDist()
 _P95 = _NORMAL.inv_cdf(0.95)
+_LARGEST_EXPONENT = 500
+_HALVINGS = 9
 
 
 def lognormal_sigma(mean: float, p95: float) -> float:
@@ -61,24 +64,35 @@ def mean_wait(
     return service_seconds / (servers - load) * (arrival_scv + service_scv) / 2
 
 
-def share_delayed_beyond(
-    slack: float, *, share_waiting: float, mean_wait: float, stall: float, stall_deviation: float
-) -> float:
-    """Return the share of answers that are held up for longer than ``slack`` seconds.
+def share_later(limit: float, mean: float, variance: float) -> float:
+    """Return the share of answers that are written later than ``limit`` seconds after their start.
 
-    Two things hold an answer up. It waits for a slot: with probability ``share_waiting``, and then
-    exponentially with ``mean_wait``. And it stalls while the prompts of others are read: about
-    normal, with mean ``stall`` and ``stall_deviation``. With a slack no larger than the mean stall,
-    all count as late.
+    Writing pauses while the prompts of others are read, so an answer is done when the time left for
+    writing first reaches its length: a first passage, whose distribution is inverse Gaussian.
     """
-    room = slack - stall
-    if room <= 0 or math.isinf(mean_wait):
+    if limit <= 0:
         return 1.0
-    if not stall_deviation:
-        return share_waiting * (math.exp(-room / mean_wait) if mean_wait else 0.0)
-    stalled = _NORMAL.cdf(-room / stall_deviation)
-    if not mean_wait:
-        return stalled
-    exponent = -room / mean_wait + (stall_deviation / mean_wait) ** 2 / 2
-    both = _NORMAL.cdf(room / stall_deviation - stall_deviation / mean_wait)
-    return stalled + share_waiting * (math.exp(exponent) * both if both else 0.0)
+    if not variance:
+        return float(mean > limit)
+    shape, spread = mean**2 / variance, math.sqrt(mean**3 / (variance * limit))
+    near, far = spread * (limit / mean - 1), spread * (limit / mean + 1)
+    if 2 * shape < _LARGEST_EXPONENT:
+        returned = math.exp(2 * shape) * _beyond(far)
+    else:
+        returned = math.exp(2 * shape - far**2 / 2) / (far * math.sqrt(2 * math.pi))
+    return max(0.0, _beyond(near) - returned)
+
+
+def exponential_waits(mean: float) -> Iterator[tuple[float, float]]:
+    """Yield waits that stand for the exponential distribution, each with its share.
+
+    Half of all, half of the rest, and so on, each half by its median.
+    """
+    for halving in range(_HALVINGS):
+        share = 2.0 ** -min(halving + 1, _HALVINGS - 1)
+        yield mean * (halving * math.log(2) + math.log(4 / 3)), share
+
+
+def _beyond(deviations: float) -> float:
+    """Return the share of the normal distribution that is so far above its mean, or further."""
+    return math.erfc(deviations / math.sqrt(2)) / 2

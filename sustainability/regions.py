@@ -143,7 +143,10 @@ def _obstacles(deployment: Deployment, plan: ServingPlan, region: Region) -> lis
     ceiling = deployment.footprint.ceiling_gco2e_per_kwh
     if ceiling is not None and region.gco2e_per_it_kwh.mid > ceiling:
         found.append(f"above {ceiling:.0f} g/kWh")
-    for name in (deployment.knowledge.embedding.model, deployment.answers.generator):
+    models = [deployment.knowledge.embedding.model]
+    if plan.bedrock_share > 0:
+        models.append(deployment.answers.generator)
+    for name in models:
         parsed = ModelName.parse(name)
         wanted = (parsed.scope or IN_REGION).upper()
         if wanted not in access(parsed.model, region.name):

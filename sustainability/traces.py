@@ -8,7 +8,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
@@ -51,11 +51,15 @@ def read_trace(path: Path) -> Iterator[Request]:
         start, last = math.nan, 0.0
         for line, row in rows:
             with _naming(path, line):
-                moment = seconds(row[time])
+                moment = _field(row, time, seconds)
                 start = moment if math.isnan(start) else start
-                request = Request(moment - start, _number(row[tokens_in]), _number(row[tokens_out]))
+                request = Request(
+                    moment - start,
+                    _field(row, tokens_in, _number),
+                    _field(row, tokens_out, _number),
+                )
                 if request.time < last:
-                    raise ValueError("goes back in time")
+                    raise ValueError(f"{time}: {row[time]} is before the line above")
             last = request.time
             yield request
 
@@ -82,12 +86,12 @@ def read_rates(path: Path) -> Rates:
         per_hour: list[float] = []
         for line, row in rows:
             with _naming(path, line):
-                times.append(_number(row["t_s"]))
-                per_hour.append(_number(row[column]) * unit)
+                times.append(_field(row, "t_s", _number))
+                per_hour.append(_field(row, column, _number) * unit)
                 if len(times) > 1 and not math.isclose(
                     times[-1] - times[-2], times[1] - times[0], rel_tol=0.01
                 ):
-                    raise ValueError("intervals are of one length")
+                    raise ValueError("t_s: the interval differs from the first; all are the same")
     if len(times) < 2 or times[1] <= times[0] or not any(per_hour):
         raise TrafficError(f"{path}: a rate curve has two rows or more, in order, and some traffic")
     return Rates(times[1] - times[0], tuple(per_hour))
@@ -153,10 +157,21 @@ def declaring(deployment: Deployment, rates: Rates) -> Deployment:
     return Deployment.model_validate({**dict(deployment), "traffic": traffic})
 
 
+def _field(row: dict[str, str], name: str, read: Callable[[str], float]) -> float:
+    """Return a field as a number; an error names it."""
+    try:
+        return read(row[name])
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
 def _number(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not 0 <= value < math.inf:
-        raise ValueError(f"{text} is not zero or more")
+        raise ValueError(f"{text!r} is no number of zero or more")
     return value
 
 
@@ -164,7 +179,8 @@ def _timestamp(text: str) -> float:
     """Return the seconds of a timestamp such as ``2023-11-16 18:15:46.6805900``."""
     whole, _, fraction = text.strip().partition(".")
     digits = fraction.partition("+")[0].removesuffix("Z")
-    return datetime.fromisoformat(whole).timestamp() + float(f"0.{digits or 0}")
+    moment = datetime.fromisoformat(whole).replace(tzinfo=UTC)  # whatever zone the reader is in
+    return moment.timestamp() + float(f"0.{digits or 0}")
 
 
 _SECONDS: dict[tuple[str, str, str], Callable[[str], float]] = {

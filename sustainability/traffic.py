@@ -17,8 +17,10 @@ KINDS = ("diurnal", "bursty", "flash", "quiet")
 _BIN_SECONDS = 600
 _BINS_PER_DAY = 86400 // _BIN_SECONDS
 _WORKING_DAYS = 5
-_CROWD = (2.0, 3.0, 3.0, 1.8)
-"""How many times the usual come in each ten minutes of a flash crowd."""
+_CROWD = (0.6, 1.0, 1.0, 0.6)
+"""Share of the week's peak that comes in each ten minutes of a flash crowd."""
+_WITHOUT_CROWD = 0.4
+"""Share of it that the busiest usual ten minutes bring."""
 _QUARTER_SECONDS = 900
 _QUARTERS_PER_HOUR = 4
 
@@ -129,21 +131,25 @@ def synthetic_week(kind: str, *, seed: int, peak_per_hour: float) -> Rates:
     """Return a made-up week, from Monday 0:00, whose highest rate is ``peak_per_hour``.
 
     ``diurnal``: working days with a hump in the morning and one in the afternoon, calm nights and
-    weekends. ``bursty``: the same, for arrivals of high variation. ``flash``: the same, with three
-    crowds that come within minutes and stay for half an hour. ``quiet``: the same at any time.
+    weekends. ``bursty``: the same, for arrivals of high variation. ``flash``: the same, calmer, and
+    three crowds that come within minutes and stay for half an hour. ``quiet``: about the same rate
+    at any time.
     """
     random_ = random.Random(f"{kind} {seed}")
     drift = 0.0
-    per_hour = []
+    course = []
     for number in range(int(WEEK_SECONDS) // _BIN_SECONDS):
         drift = 0.9 * drift + random_.gauss(0, 0.03)  # slow, standard deviation 7 %
         usual = 1.0 if kind == "quiet" else _working_week(number)
-        per_hour.append(usual * math.exp(drift))
-    if kind == "flash":
-        for start in random_.sample(range(len(per_hour) - len(_CROWD)), 3):
-            for offset, factor in enumerate(_CROWD):
-                per_hour[start + offset] *= factor
-    return Rates(_BIN_SECONDS, tuple(per_hour)).scaled_to_peak(peak_per_hour)
+        course.append(usual * math.exp(drift))
+    rates = Rates(_BIN_SECONDS, tuple(course)).scaled_to_peak(peak_per_hour)
+    if kind != "flash":
+        return rates
+    per_hour = list(rates.scaled(_WITHOUT_CROWD).per_hour)
+    for start in random_.sample(range(len(per_hour) - len(_CROWD)), 3):
+        for offset, share in enumerate(_CROWD):
+            per_hour[start + offset] = max(per_hour[start + offset], share * peak_per_hour)
+    return Rates(_BIN_SECONDS, tuple(per_hour))
 
 
 def _working_week(number: int) -> float:

@@ -24,7 +24,7 @@ _FIELDS = {
     "optimize": ("inference", "optimize"),
     "generator": ("answers", "generator"),
 }
-_EXCLUSIVE = {"latency": "deadline", "deadline": "latency_p95"}
+_EXCLUSIVE = {"latency": "deadline", "deadline": "latency"}
 """A service level states one of the two."""
 
 
@@ -45,13 +45,15 @@ class Alternative:
 def alternatives(deployment: Deployment, changes: Sequence[str]) -> list[Alternative]:
     """Return the deployment as it is, with each of ``changes`` alone, and with all together.
 
+    All together only where no two change the same.
+
     Raises
     ------
     WhatIfError
         If a change is not ``key=value`` with a known key and a valid value.
     """
     steps = [[], *([change] for change in changes)]
-    if len(changes) > 1:
+    if len(changes) > 1 and len({_target(change) for change in changes}) == len(changes):
         steps.append(list(changes))
     return [_alternative(deployment, step) for step in steps]
 
@@ -68,6 +70,11 @@ def _alternative(deployment: Deployment, changes: Sequence[str]) -> Alternative:
         return Alternative(name, None, None, str(error))
 
 
+def _target(change: str) -> str:
+    key = change.partition("=")[0]
+    return min(key, _EXCLUSIVE.get(key, key))
+
+
 def _changed(deployment: Deployment, change: str) -> Deployment:
     key, equals, value = change.partition("=")
     if key not in _FIELDS or not equals:
@@ -75,7 +82,7 @@ def _changed(deployment: Deployment, change: str) -> Deployment:
     section, field = _FIELDS[key]
     present: dict[str, Any] = dict(getattr(deployment, section))
     if key in _EXCLUSIVE:
-        present[_EXCLUSIVE[key]] = None
+        present[_FIELDS[_EXCLUSIVE[key]][1]] = None
     try:
         # Through the schema again: a copy would take any value.
         return Deployment.model_validate({**dict(deployment), section: {**present, field: value}})

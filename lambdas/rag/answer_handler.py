@@ -6,36 +6,30 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from rag.answering import GENERATION_SHARE, Answering, Trace
-from rag.answers import Answers
-from rag.clients import client
-from rag.embedding import Embedder
-from rag.endpoint import Breaker, BridgedGenerator, Copies, EndpointGenerator
+from rag.answering import Answering, Trace
+from rag.answers import Answer, Pending
 from rag.errors import (
     DeadlineExceeded,
     InvalidRequest,
     NotFound,
     Throttled,
     TooLarge,
+    Unanswered,
     Unavailable,
 )
-from rag.extractive import EXTRACTIVE, ExtractiveGenerator
-from rag.generation import BedrockGenerator, Generator
-from rag.knowledge import Knowledge
-from rag.opensearch import OpenSearch
 from rag.prompt import Prompt
 from rag.question import parse
-from rag.settings import AnswerSettings, EndpointSettings
+from rag.settings import AnswerSettings
 from rag.telemetry import emit, logger
+from rag.wiring import wire
 
 _PROMPT = Path(__file__).parents[1] / "prompts" / "answer.json"
-_LOOK_S = 1
-"""Of the generator's time, what looking for an endpoint's copies may take."""
 _ERRORS: dict[type[Exception], tuple[int, str]] = {
     InvalidRequest: (400, "invalid_request"),
     NotFound: (404, "not_found"),
@@ -43,6 +37,7 @@ _ERRORS: dict[type[Exception], tuple[int, str]] = {
     Throttled: (429, "throttled"),
     Unavailable: (503, "unavailable"),
     DeadlineExceeded: (504, "deadline_exceeded"),
+    Unanswered: (502, "unanswered"),
 }
 # What the caller may read. Messages of services stay in the log: they can name resources.
 _PUBLIC = {
@@ -54,32 +49,49 @@ _PUBLIC = {
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """Serve one request of the HTTP API (payload 2.0)."""
-    trace = Trace({"Questions": 1})
+    asks = event.get("routeKey") == "POST /answers"
+    trace = Trace({"Questions": 1} if asks else {})
     started = time.perf_counter()
     try:
-        response = _respond(200, _serve(event, trace))
-        trace.metrics["AnswerLatency"] = (time.perf_counter() - started) * 1000
+        answer = _ask(event, trace) if asks else _fetch(event, trace)
+        response = _later(answer) if isinstance(answer, Pending) else _respond(200, answer)
+        if asks:
+            trace.metrics["AnswerLatency"] = (time.perf_counter() - started) * 1000
     except Exception as error:  # nothing may reach the caller but what is written here
         response = _failed(error, trace)
-    if event.get("routeKey") == "POST /answers":
+    if trace.metrics:
         emit(os.environ["DEPLOYMENT"], trace.metrics)
     return response
 
 
-def _serve(event: Mapping[str, Any], trace: Trace) -> dict[str, Any]:
-    route = event.get("routeKey")
-    if route == "POST /answers":
-        limits = _settings().limits
-        question = parse(
-            event, max_characters=limits.question_characters, max_tokens=limits.max_tokens
-        )
-        answer = _answering().answer(question, trace)
+def _ask(event: Mapping[str, Any], trace: Trace) -> Answer | Pending:
+    limits = _settings().limits
+    question = parse(event, max_characters=limits.question_characters, max_tokens=limits.max_tokens)
+    answer = _answering().answer(question, trace)
+    if isinstance(answer, Pending):
+        logger.info("pending", id=answer.draft.id)
+    else:
         logger.info("answered", id=answer["id"], cached=answer["cached"], usage=answer["usage"])
-        return answer
+    return answer
+
+
+def _fetch(event: Mapping[str, Any], trace: Trace) -> Answer | Pending:
     id_ = (event.get("pathParameters") or {}).get("id", "")
-    if route == "GET /answers/{id}" and re.fullmatch(r"[0-9a-f]{64}", id_):
-        return _answering().stored(id_)
+    if event.get("routeKey") == "GET /answers/{id}" and re.fullmatch(r"[0-9a-f]{64}", id_):
+        return _answering().stored(id_, trace)
     raise NotFound("there is POST /answers and GET /answers/{id}")
+
+
+def _later(pending: Pending) -> dict[str, Any]:
+    id_, expected_by = pending.draft.id, datetime.fromtimestamp(pending.expected_by, UTC)
+    return _respond(
+        202,
+        {"id": id_, "status": "pending", "expected_by": f"{expected_by:%Y-%m-%dT%H:%M:%SZ}"},
+        {
+            "Location": f"/answers/{id_}",
+            "Retry-After": str(_answering().retry_after_s(pending)),
+        },
+    )
 
 
 def _failed(error: Exception, trace: Trace) -> dict[str, Any]:
@@ -117,87 +129,4 @@ def _settings() -> AnswerSettings:
 
 @cache
 def _answering() -> Answering:
-    return compose(_settings(), Prompt.parse(json.loads(_PROMPT.read_text())))
-
-
-def compose(settings: AnswerSettings, prompt: Prompt) -> Answering:
-    """Put together what the settings name."""
-    limits, knowledge, embedding = settings.limits, settings.knowledge, settings.embedding
-    # The steps' time-outs add up to the deadline.
-    step_s = limits.deadline_s * (1 - GENERATION_SHARE) / 2
-    return Answering(
-        answers=Answers(
-            client=client("dynamodb", read_timeout_s=2, attempts=2),
-            table=settings.answers_table,
-            documents_table=settings.documents_table,
-            keep_hours=limits.cache_hours,
-        ),
-        embedder=Embedder(
-            client("bedrock-runtime", read_timeout_s=step_s, attempts=2),
-            embedding.model,
-            embedding.dimensions,
-        ),
-        knowledge=Knowledge(
-            OpenSearch(knowledge.endpoint, knowledge.service, timeout_s=step_s), knowledge.index
-        ),
-        generator=_generator(settings),
-        generator_name=_name(settings),
-        prompt=prompt,
-        limits=limits,
-        footprint=settings.footprint,
-    )
-
-
-def _name(settings: AnswerSettings) -> str:
-    """Return whose answers may be used again: those of other models may not."""
-    endpoint = settings.endpoint
-    return f"{settings.generator_model} {endpoint.model}" if endpoint else settings.generator_model
-
-
-def _generator(settings: AnswerSettings) -> Generator:
-    if settings.generator_model == EXTRACTIVE:
-        return ExtractiveGenerator()
-    budget_s = settings.limits.deadline_s * GENERATION_SHARE
-    if settings.endpoint is None:
-        return _bedrock(settings, budget_s)
-    return _bridged(settings, settings.endpoint, budget_s - _LOOK_S)
-
-
-def _bridged(
-    settings: AnswerSettings, endpoint: EndpointSettings, budget_s: float
-) -> BridgedGenerator:
-    longest_s = budget_s / 2 if settings.bedrock_may_answer else budget_s
-    timeout_s = min(endpoint.timeout_s or longest_s, longest_s)
-    limits = settings.limits
-    return BridgedGenerator(
-        endpoint=EndpointGenerator(
-            client=client("sagemaker-runtime", read_timeout_s=timeout_s, attempts=1),
-            endpoint=endpoint.endpoint,
-            component=endpoint.component,
-            model=endpoint.model,
-            temperature=limits.temperature,
-            top_p=limits.top_p,
-            top_k=limits.top_k,
-        ),
-        fallback=_bedrock(settings, budget_s - timeout_s) if settings.bedrock_may_answer else None,
-        is_awake=_is_awake(endpoint.component),
-        breaker=Breaker(),
-    )
-
-
-def _is_awake(component: str | None) -> Callable[[], bool]:
-    if component is None:
-        return lambda: True  # an endpoint without components never sleeps
-    return Copies(client("sagemaker", read_timeout_s=_LOOK_S, attempts=1), component).awake
-
-
-def _bedrock(settings: AnswerSettings, timeout_s: float) -> BedrockGenerator:
-    limits = settings.limits
-    # No second try: the caller can tell better than we can whether an answer is still worth it.
-    return BedrockGenerator(
-        client=client("bedrock-runtime", read_timeout_s=timeout_s, attempts=1),
-        model=settings.generator_model,
-        temperature=limits.temperature,
-        top_p=limits.top_p,
-        top_k=limits.top_k,
-    )
+    return wire(_settings(), Prompt.parse(json.loads(_PROMPT.read_text())))

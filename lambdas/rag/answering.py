@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rag import retrieval
-from rag.answers import Answer, Answers
+from rag.answers import Answer, Answers, Draft, Lookup, Pending
+from rag.composing import Composer, citation, metrics, usage
+from rag.deferral import Deferral, ticket
 from rag.embedding import Embedder
-from rag.endpoint import ENDPOINT
-from rag.errors import DeadlineExceeded, NotFound, Unavailable
-from rag.footprint import Footprint, Range, Usage
-from rag.generation import Generation, Generator
+from rag.errors import DeadlineExceeded, NotFound, Unanswered, Unavailable
+from rag.footprint import Footprint, Usage
+from rag.generation import Generator
 from rag.knowledge import Found, Knowledge, Passage
-from rag.prompt import NO_ANSWER, Prompt, cite
+from rag.prompt import Prompt
 from rag.question import Question
 from rag.settings import Limits
-from rag.telemetry import logger, spread
-
-NOTHING_FOUND = "The documents do not answer this question."
+from rag.telemetry import logger
 
 GENERATION_SHARE = 0.6
 """Share of the deadline that the generator may take; without it left, it is not called."""
 
-_EXCERPT_CHARACTERS = 300
-_NO_ENERGY = Range(0, 0, 0)
+HAND_OVER_S = 30
+"""Longer than the function may run: a hand-over that is not done by then was lost."""
+
+_AGAIN = "ask the question again"
 
 
 @dataclass(slots=True)
@@ -53,22 +54,30 @@ class Answering:
     answers: Answers
     embedder: Embedder
     knowledge: Knowledge
-    generator: Generator
+    generator: Generator | Deferral
     generator_name: str
     prompt: Prompt
     limits: Limits
     footprint: Footprint
 
-    def answer(self, question: Question, trace: Trace) -> Answer:
+    def answer(self, question: Question, trace: Trace) -> Answer | Pending:
         """Answer from the cache, from the documents, or say that they hold no answer.
+
+        Where answers come later, return the one that is to come, unless it has come by now.
 
         Raises `Throttled`, `Unavailable` and `DeadlineExceeded`.
         """
         deadline = time.monotonic() + self.limits.deadline_s
+        trace.metrics |= self._composer.energy_metrics(Usage())
         id_ = self._identity(question)
         cached = self.answers.look_up(id_)
         if cached.answer:
-            return self._reuse(cached.answer, trace) | {"question": question.text}
+            trace.metrics |= {"CacheHits": 1, "Abstentions": int(not cached.answer["answered"])}
+            return self._composer.reuse(cached.answer) | {"question": question.text}
+        pending = cached.pending
+        if pending and pending.draft.version == cached.version is not None:
+            with suppress(Unanswered):
+                return self._settle(pending, trace)
 
         with trace.timed("EmbeddingLatency"):
             vector, embedding_tokens = self.embedder.query(question.text)
@@ -78,30 +87,108 @@ class Answering:
                 question.text, vector, question.filters, self.limits.candidates
             )
             passages = self._passages(question, found)
+        draft = Draft(
+            id=id_,
+            question=question.text,
+            citations=[citation(number, passage) for number, passage in enumerate(passages, 1)],
+            prompt_version=self.prompt.version,
+            embedding_tokens=embedding_tokens,
+            version=cached.version,
+        )
         generation = None
         if passages:
+            trace.metrics["ContextTokens"] = sum(map(retrieval.context_cost, passages))
+            user = self.prompt.user(question.text, passages)
+            if isinstance(self.generator, Deferral):
+                request = self.generator.shape.request(
+                    self.prompt.system, user, max_tokens=question.max_tokens
+                )
+                trace.metrics |= self._composer.energy_metrics(usage(draft, None))
+                return self._defer(self.generator, draft, request, cached, trace)
             if deadline - time.monotonic() < GENERATION_SHARE * self.limits.deadline_s:
                 raise DeadlineExceeded("no time left for the generator")
-            trace.metrics["ContextTokens"] = sum(map(retrieval.context_cost, passages))
             with trace.timed("GenerationLatency"):
                 generation = self.generator.generate(
-                    self.prompt.system,
-                    self.prompt.user(question.text, passages),
-                    max_tokens=question.max_tokens,
+                    self.prompt.system, user, max_tokens=question.max_tokens
                 )
-        answer = self._compose(id_, question, passages, generation, embedding_tokens, trace)
+        answer = self._composer.compose(draft, generation)
+        trace.metrics |= metrics(answer)
+        trace.metrics |= self._composer.energy_metrics(usage(draft, generation))
         try:
             self.answers.put(answer, cached.version)
         except (DeadlineExceeded, Unavailable) as error:  # the tokens are spent: do not lose them
             logger.warning("answer not stored", id=id_, error=str(error))
         return answer
 
-    def stored(self, id_: str) -> Answer:
-        """Return a stored answer by its id. Raises `NotFound`."""
+    def stored(self, id_: str, trace: Trace) -> Answer | Pending:
+        """Return an answer by its id, stored or to come. Raises `NotFound` and `Unanswered`."""
         answer = self.answers.get(id_)
         if not answer:
             raise NotFound("there is no answer with this id; answers are kept for a while only")
-        return self._reuse(answer, Trace())
+        if isinstance(answer, Pending):
+            return self._settle(answer, trace)
+        return self._composer.reuse(answer)
+
+    def retry_after_s(self, pending: Pending) -> int:
+        """Return when to look again: a tenth of the time waited, so that few looks find little."""
+        waited = self.answers.clock() - pending.asked_at
+        return round(min(max(waited / 10, 5), 600))
+
+    def _defer(
+        self,
+        deferral: Deferral,
+        draft: Draft,
+        request: dict[str, Any],
+        found: Lookup,
+        trace: Trace,
+    ) -> Answer | Pending:
+        """Announce the answer, then hand the prompt over: of two who ask, one does so."""
+        now = int(self.answers.clock())
+        pending = Pending(
+            draft=draft,
+            ticket=ticket(draft.id, request),
+            asked_at=now,
+            expected_by=now + int(deferral.deadline_s),
+        )
+        if found.pending and found.pending.ticket == pending.ticket:
+            with suppress(Unanswered):
+                return self._settle(replace(found.pending, draft=draft), trace)
+        if not self.answers.announce(pending, instead_of=found.pending):
+            with suppress(NotFound, Unanswered):
+                return self.stored(draft.id, trace)
+            raise Unavailable("somebody else asked the same at the same moment")
+        try:
+            place = deferral.hand_over(pending.ticket, request)
+        except Exception:
+            self.answers.withdraw(pending)
+            raise
+        pending = replace(pending, place=place)
+        self.answers.handed_over(pending)
+        return pending
+
+    def _settle(self, pending: Pending, trace: Trace) -> Answer | Pending:
+        """Return the answer if it has come. Raises `Unanswered` if it will not come."""
+        if not isinstance(self.generator, Deferral):
+            raise Unanswered(f"answers do not come later any more; {_AGAIN}")
+        now = self.answers.clock()
+        if pending.place is None:
+            if now > pending.asked_at + HAND_OVER_S:
+                raise Unanswered(f"the question did not reach the model; {_AGAIN}")
+            return pending
+        generation = self.generator.fetch(pending.place, since=pending.asked_at)
+        if generation is None:
+            if now > pending.expected_by:
+                raise Unanswered(f"the model has not answered in time; {_AGAIN}")
+            return pending
+        answer = self._composer.compose(pending.draft, generation, requests=2)
+        if self.answers.finish(pending, answer):  # what two fetch at once was spent but once
+            spent = replace(usage(pending.draft, generation), embedding_tokens=0)
+            trace.metrics |= metrics(answer) | self._composer.energy_metrics(spent)
+        return answer
+
+    @property
+    def _composer(self) -> Composer:
+        return Composer(self.prompt, self.footprint)
 
     def _identity(self, question: Question) -> str:
         limits = self.limits
@@ -123,81 +210,3 @@ class Answering:
             passages=self.limits.passages,
             context_tokens=self.limits.context_tokens,
         )
-
-    def _compose(
-        self,
-        id_: str,
-        question: Question,
-        passages: Sequence[Passage],
-        generation: Generation | None,
-        embedding_tokens: int,
-        trace: Trace,
-    ) -> Answer:
-        text, cited = cite(generation.text, len(passages)) if generation else ("", set())
-        leaked = self.prompt.is_leaked_by(text)
-        if leaked:
-            logger.warning("answer withheld: it repeats the system prompt", id=id_)
-        answered = bool(text) and NO_ANSWER not in text and not leaked
-        usage = Usage(
-            input_tokens=generation.input_tokens if generation else 0,
-            output_tokens=generation.output_tokens if generation else 0,
-            embedding_tokens=embedding_tokens,
-            by_endpoint=bool(generation and generation.served_by == ENDPOINT),
-        )
-        trace.metrics |= {
-            "InputTokens": usage.input_tokens,
-            "OutputTokens": usage.output_tokens,
-            "Abstentions": int(not answered),
-            "OutputTruncated": int(bool(generation and generation.truncated)),
-            "EndpointAnswers": int(usage.by_endpoint),
-            "BedrockAnswers": int(bool(generation and generation.served_by == "bedrock")),
-        }
-        return {
-            "id": id_,
-            "question": question.text,
-            "answer": text if answered else NOTHING_FOUND,
-            "answered": answered,
-            "citations": [
-                _citation(number, passage, cited=number in cited)
-                for number, passage in enumerate(passages if answered else (), start=1)
-            ],
-            "model": generation.model if generation else None,
-            "served_by": generation.served_by if generation else None,
-            "prompt_version": self.prompt.version,
-            "truncated": bool(generation and generation.truncated),
-            "cached": False,
-            **self._cost(usage, trace),
-            "saved_energy_wh": _NO_ENERGY.as_json(),
-        }
-
-    def _reuse(self, answer: Answer, trace: Trace) -> Answer:
-        trace.metrics |= {"CacheHits": 1, "Abstentions": int(not answer["answered"])}
-        cost = self._cost(Usage(), trace)
-        spent, now = answer["energy_wh"], cost["energy_wh"]
-        saved = {bound: float(f"{max(0, spent[bound] - now[bound]):.6g}") for bound in spent}
-        return answer | cost | {"cached": True, "saved_energy_wh": saved}
-
-    def _cost(self, usage: Usage, trace: Trace) -> dict[str, Any]:
-        energy = self.footprint.energy_wh(usage)
-        carbon = self.footprint.carbon_g(energy)
-        trace.metrics |= {**spread("EnergyWh", energy), **spread("CarbonGrams", carbon)}
-        return {
-            "usage": {
-                "input_tokens": usage.input_tokens,
-                "output_tokens": usage.output_tokens,
-                "embedding_tokens": usage.embedding_tokens,
-            },
-            "energy_wh": energy.as_json(),
-            "carbon_gco2e": carbon.as_json(),
-        }
-
-
-def _citation(number: int, passage: Passage, *, cited: bool) -> dict[str, Any]:
-    return {
-        "number": number,
-        "document": passage.document,
-        "title": passage.title,
-        "section": passage.section,
-        "excerpt": passage.text[:_EXCERPT_CHARACTERS],
-        "cited": cited,
-    }

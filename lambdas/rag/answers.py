@@ -1,19 +1,52 @@
-"""Answers that were given before, and the index version they rest on."""
+"""Answers that were given before or are still to come, and the index version they rest on."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from rag.clients import translated
+from rag.deferral import Place
 from rag.documents import INDEX_ROW
 
 Answer = dict[str, Any]
 
 _EMPTY_INDEX = {"version": {"N": "0"}, "visible_at": {"N": "0"}}
+_UNTOUCHED = "#asked_at = :seen"
+_KEPT_S = 7 * 24 * 3600
+"""How long after its deadline an answer can be fetched; the mailbox keeps it at least as long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An answer as far as it is known before the generator speaks, in values that JSON holds.
+
+    `version` is the index version to store the answer with.
+    """
+
+    id: str
+    question: str
+    citations: list[dict[str, Any]]
+    prompt_version: str
+    embedding_tokens: int
+    version: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """An answer that is to come. `place` is None until the prompt was handed over.
+
+    `asked_at` and `expected_by` are whole seconds of the epoch.
+    """
+
+    draft: Draft
+    ticket: str
+    asked_at: int
+    expected_by: int
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +54,12 @@ class Lookup:
     """A cached answer, if a current one is there, and the index version to store a new one with.
 
     `version` is None when the index changed so recently that a search may still miss the change:
-    an answer from it must not be reused.
+    an answer from it must not be reused. `pending` may rest on an older index.
     """
 
     answer: Answer | None
     version: int | None
+    pending: Pending | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,30 +87,93 @@ class Answers:
             return Lookup(None, None)
         (index,) = found["Responses"].get(self.documents_table) or [_EMPTY_INDEX]
         version = int(index["version"]["N"])
+        pending = None
         for row in found["Responses"].get(self.table, ()):
-            if row.get("version") == index["version"] and self._is_alive(row):
+            if "answer" not in row:
+                pending = _pending(row)
+            elif row.get("version") == index["version"] and self._is_alive(row):
                 return Lookup(json.loads(row["answer"]["S"]), version)
         is_visible = self.clock() >= int(index["visible_at"]["N"])
-        return Lookup(None, version if is_visible else None)
+        return Lookup(None, version if is_visible else None, pending)
 
-    def get(self, id_: str) -> Answer | None:
-        """Return a stored answer, whatever became of the index since."""
+    def get(self, id_: str) -> Answer | Pending | None:
+        """Return a stored or pending answer, whatever became of the index since."""
         with translated("answers table"):
-            row = self.client.get_item(TableName=self.table, Key={"id": {"S": id_}}).get("Item")
-        return json.loads(row["answer"]["S"]) if row and self._is_alive(row) else None
+            row = self.client.get_item(
+                TableName=self.table, Key={"id": {"S": id_}}, ConsistentRead=True
+            ).get("Item")
+        if not row or not self._is_alive(row):
+            return None
+        return json.loads(row["answer"]["S"]) if "answer" in row else _pending(row)
 
     def put(self, answer: Answer, version: int | None) -> None:
         """Store an answer. Without a version it can be fetched by id, but is not reused."""
+        with translated("answers table"):
+            self.client.put_item(TableName=self.table, Item=self._row(answer, version))
+
+    def announce(self, pending: Pending, *, instead_of: Pending | None) -> bool:
+        """Store an answer that is to come, in place of the one that was found, if any.
+
+        Returns False if somebody else was faster.
+        """
+        return self._put_if(
+            "attribute_not_exists(#asked_at) OR #asked_at = :seen",
+            instead_of.asked_at if instead_of else -1,
+            _pending_row(pending),
+        )
+
+    def handed_over(self, pending: Pending) -> None:
+        """Note at which place the answer will appear."""
+        self._put_if(_UNTOUCHED, pending.asked_at, _pending_row(pending))
+
+    def withdraw(self, pending: Pending) -> None:
+        """Forget an answer that is not to come."""
+        forgotten = replace(pending, asked_at=0, expected_by=0)
+        self._put_if(_UNTOUCHED, pending.asked_at, _pending_row(forgotten))
+
+    def finish(self, pending: Pending, answer: Answer) -> bool:
+        """Store the answer that was to come. Returns False if somebody else did, or asked anew."""
+        row = self._row(answer, pending.draft.version)
+        return self._put_if(_UNTOUCHED, pending.asked_at, row)
+
+    def _put_if(self, condition: str, seen: int, row: Mapping[str, Any]) -> bool:
+        with translated("answers table"):
+            try:
+                self.client.put_item(
+                    TableName=self.table,
+                    Item=row,
+                    ConditionExpression=condition,
+                    ExpressionAttributeNames={"#asked_at": "asked_at"},
+                    ExpressionAttributeValues={":seen": {"N": str(seen)}},
+                )
+            except self.client.exceptions.ConditionalCheckFailedException:
+                return False
+        return True
+
+    def _row(self, answer: Answer, version: int | None) -> dict[str, Any]:
         row = {
             "id": {"S": answer["id"]},
             "answer": {"S": json.dumps(answer)},
             "expires_at": {"N": str(int(self.clock() + self.keep_hours * 3600))},
         }
-        if version is not None:
-            row["version"] = {"N": str(version)}
-        with translated("answers table"):
-            self.client.put_item(TableName=self.table, Item=row)
+        return row if version is None else {**row, "version": {"N": str(version)}}
 
     def _is_alive(self, row: Mapping[str, Any]) -> bool:
         """DynamoDB deletes expired rows in its own time, up to days later."""
         return int(row["expires_at"]["N"]) > self.clock()
+
+
+def _pending_row(pending: Pending) -> dict[str, Any]:
+    return {
+        "id": {"S": pending.draft.id},
+        "pending": {"S": json.dumps(asdict(pending))},
+        "asked_at": {"N": str(pending.asked_at)},
+        "expires_at": {"N": str(pending.expected_by + _KEPT_S)},
+    }
+
+
+def _pending(row: Mapping[str, Any]) -> Pending:
+    values = json.loads(row["pending"]["S"])
+    values["draft"] = Draft(**values["draft"])
+    values["place"] = Place(**values["place"]) if values["place"] else None
+    return Pending(**values)

@@ -11,11 +11,8 @@ from typing import Any
 
 from rag.clients import translated
 from rag.errors import DeadlineExceeded, Unavailable
-from rag.generation import Generation, Generator
+from rag.generation import ENDPOINT, Generation, Generator
 from rag.telemetry import logger
-
-ENDPOINT = "endpoint"
-"""Who served an answer, where Bedrock's answers say `bedrock`."""
 
 _LOOK_AGAIN_S = 30
 _FIRST_WINDOW_S = 30
@@ -27,25 +24,21 @@ _TROUBLE = (Unavailable, DeadlineExceeded)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointGenerator:
-    """A SageMaker endpoint that speaks OpenAI's chat completions, or one of its components.
+class ChatCompletions:
+    """The shape of OpenAI's chat completions; None is not sent.
 
-    `model` is the name that answers carry; parameters that are None are not sent.
+    `model` is the name that answers carry. A model that `thinks` before it answers, unless told not
+    to, is told: quoting passages needs no thoughts, and they are most of the tokens.
     """
 
-    client: Any
-    endpoint: str
-    component: str | None
     model: str
     temperature: float | None
     top_p: float | None
     top_k: int | None
+    thinks: bool
 
-    def generate(self, system: str, user: str, *, max_tokens: int) -> Generation:
-        """Answer the prompt.
-
-        Raises `Throttled`, `Unavailable` or `DeadlineExceeded`.
-        """
+    def request(self, system: str, user: str, *, max_tokens: int) -> dict[str, Any]:
+        """Return the request."""
         request = {
             "messages": [
                 {"role": "system", "content": system},
@@ -55,25 +48,46 @@ class EndpointGenerator:
             "temperature": self.temperature,
             "top_p": self.top_p,
             "top_k": self.top_k,
+            "chat_template_kwargs": {"enable_thinking": False} if self.thinks else None,
         }
+        return {name: value for name, value in request.items() if value is not None}
+
+    def read(self, answer: Any) -> Generation:
+        """Read the answer."""
+        choice, usage = answer["choices"][0], answer["usage"]
+        return Generation(
+            text=(choice["message"]["content"] or "").strip(),
+            model=self.model,
+            served_by=ENDPOINT,
+            input_tokens=int(usage["prompt_tokens"]),
+            output_tokens=int(usage["completion_tokens"]),
+            truncated=choice["finish_reason"] == "length",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointGenerator(ChatCompletions):
+    """A SageMaker endpoint that speaks chat completions, or one of its components."""
+
+    client: Any
+    endpoint: str
+    component: str | None
+
+    def generate(self, system: str, user: str, *, max_tokens: int) -> Generation:
+        """Answer the prompt.
+
+        Raises `Throttled`, `Unavailable` or `DeadlineExceeded`.
+        """
+        request = self.request(system, user, max_tokens=max_tokens)
         target = {"InferenceComponentName": self.component} if self.component else {}
         with _any_trouble():
             response = self.client.invoke_endpoint(
                 EndpointName=self.endpoint,
                 ContentType="application/json",
-                Body=json.dumps({k: v for k, v in request.items() if v is not None}),
+                Body=json.dumps(request),
                 **target,
             )
-            answer = json.loads(response["Body"].read())
-            choice, usage = answer["choices"][0], answer["usage"]
-            return Generation(
-                text=(choice["message"]["content"] or "").strip(),
-                model=self.model,
-                served_by=ENDPOINT,
-                input_tokens=int(usage["prompt_tokens"]),
-                output_tokens=int(usage["completion_tokens"]),
-                truncated=choice["finish_reason"] == "length",
-            )
+            return self.read(json.loads(response["Body"].read()))
 
 
 @contextmanager

@@ -35,6 +35,10 @@ class NotFound(Exception):
     """There is no such resource."""
 
 
+class Unanswered(Exception):
+    """An answer that was to come later and will not; the message tells the caller what to do."""
+
+
 class Unavailable(Exception):
     """A service cannot serve now and will later. `retry_after_s`: seconds worth waiting."""
 

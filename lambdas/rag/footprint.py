@@ -45,50 +45,60 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Footprint:
-    """The deployment's factors: Wh per 1,000 tokens, Wh per request, gCO2e per kWh."""
+class Generating:
+    """What a generator takes: Wh per 1,000 tokens read and written, gCO2e per kWh where it runs."""
 
-    generator_input: Range
-    generator_output: Range
-    endpoint_input: Range
-    endpoint_output: Range
-    embedding_input: Range
-    request: Range
+    reading: Range
+    writing: Range
     grid: Range
+
+    @classmethod
+    def parse(cls, factors: Mapping[str, Any], grid: Range) -> Generating:
+        """Read a generator's factors."""
+        return cls(
+            reading=_range(factors, "wh_per_1k_input_tokens"),
+            writing=_range(factors, "wh_per_1k_output_tokens"),
+            grid=grid,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """The deployment's factors. `endpoint` is None where there is none of one's own."""
+
+    bedrock: Generating
+    endpoint: Generating | None
+    embedding: Range
+    request: Range
 
     @classmethod
     def parse(cls, factors: Mapping[str, Any]) -> Footprint:
         """Read the `FOOTPRINT` object. Raises KeyError, TypeError or ValueError."""
-        generator, embedding = factors["generator"], factors["embedding"]
-        # Factors of an endpoint of one's own are optional: per token they depend on how busy it is.
-        endpoint = factors.get("endpoint", generator)
+        endpoint = factors.get("endpoint")
         return cls(
-            generator_input=_range(generator, "wh_per_1k_input_tokens"),
-            generator_output=_range(generator, "wh_per_1k_output_tokens"),
-            endpoint_input=_range(endpoint, "wh_per_1k_input_tokens"),
-            endpoint_output=_range(endpoint, "wh_per_1k_output_tokens"),
-            embedding_input=_range(embedding, "wh_per_1k_input_tokens"),
+            bedrock=Generating.parse(factors["generator"], _range(factors, "gco2e_per_kwh")),
+            endpoint=endpoint and Generating.parse(endpoint, _range(endpoint, "gco2e_per_kwh")),
+            embedding=_range(factors["embedding"], "wh_per_1k_input_tokens"),
             request=_range(factors, "wh_per_request"),
-            grid=_range(factors, "gco2e_per_kwh"),
         )
 
     def energy_wh(self, usage: Usage, *, requests: int = 1) -> Range:
         """Watt-hours of the tokens and of the requests that carried them."""
-        read, written = (
-            (self.endpoint_input, self.endpoint_output)
-            if usage.by_endpoint
-            else (self.generator_input, self.generator_output)
-        )
+        generator = self._generator(usage)
         return (
             self.request.times(requests)
-            + read.times(usage.input_tokens / 1000)
-            + written.times(usage.output_tokens / 1000)
-            + self.embedding_input.times(usage.embedding_tokens / 1000)
+            + generator.reading.times(usage.input_tokens / 1000)
+            + generator.writing.times(usage.output_tokens / 1000)
+            + self.embedding.times(usage.embedding_tokens / 1000)
         )
 
-    def carbon_g(self, energy_wh: Range) -> Range:
-        """Grams of CO2 equivalent of that energy on the deployment's grid."""
-        return (energy_wh * self.grid).times(1 / 1000)
+    def carbon_g(self, usage: Usage, *, requests: int = 1) -> Range:
+        """Grams of CO2 equivalent of that energy on the grid where the generator runs."""
+        energy = self.energy_wh(usage, requests=requests)
+        return (energy * self._generator(usage).grid).times(1 / 1000)
+
+    def _generator(self, usage: Usage) -> Generating:
+        return (usage.by_endpoint and self.endpoint) or self.bedrock
 
 
 def _range(factors: Mapping[str, Any], name: str) -> Range:

@@ -1,4 +1,4 @@
-"""The generator: one Converse call on Amazon Bedrock."""
+"""The generator on Amazon Bedrock: one Converse call."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rag.clients import translated
+
+BEDROCK, ENDPOINT = "bedrock", "endpoint"
+"""Who served an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,41 +31,50 @@ class Generator(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BedrockGenerator:
-    """A Bedrock model or inference profile; parameters that are None are not sent."""
+class Shape(Protocol):
+    """How a prompt is put to a model, and how what it wrote is read."""
 
-    client: Any
+    def request(self, system: str, user: str, *, max_tokens: int) -> dict[str, Any]:
+        """Return the request for an answer in at most `max_tokens`."""
+        ...
+
+    def read(self, answer: Any) -> Generation:
+        """Read the answer; of another form, it is an error of Python's own kinds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Converse:
+    """The shape of Bedrock's Converse, the same for all models; None is not sent."""
+
     model: str
     temperature: float | None
     top_p: float | None
     top_k: int | None
 
-    def generate(self, system: str, user: str, *, max_tokens: int) -> Generation:
-        """Answer the prompt.
-
-        Raises `Throttled`, `Unavailable` or `DeadlineExceeded`.
-        """
+    def request(self, system: str, user: str, *, max_tokens: int) -> dict[str, Any]:
+        """Return the request, without the model's id."""
         inference: dict[str, Any] = {"maxTokens": max_tokens}
         if self.temperature is not None:
             inference["temperature"] = self.temperature
         # Claude from 4.5 on refuses the two together.
         if self.top_p is not None and not ("anthropic." in self.model and len(inference) > 1):
             inference["topP"] = self.top_p
-        with translated("generator"):
-            answer = self.client.converse(
-                modelId=self.model,
-                system=[{"text": system}],
-                messages=[{"role": "user", "content": [{"text": user}]}],
-                inferenceConfig=inference,
-                additionalModelRequestFields=self._top_k(),
-            )
+        return {
+            "system": [{"text": system}],
+            "messages": [{"role": "user", "content": [{"text": user}]}],
+            "inferenceConfig": inference,
+            "additionalModelRequestFields": self._top_k(),
+        }
+
+    def read(self, answer: Any) -> Generation:
+        """Read the answer."""
         usage = answer["usage"]
         content = answer["output"]["message"]["content"]
         return Generation(
             text="".join(block.get("text", "") for block in content).strip(),
             model=self.model,
-            served_by="bedrock",
+            served_by=BEDROCK,
             # Bedrock does not count cached prompt tokens among the input tokens.
             input_tokens=usage["inputTokens"]
             + usage.get("cacheReadInputTokens", 0)
@@ -78,3 +90,20 @@ class BedrockGenerator:
         if "amazon.nova" in self.model:
             return {"inferenceConfig": {"topK": self.top_k}}
         return {"top_k": self.top_k} if "anthropic." in self.model else {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BedrockGenerator(Converse):
+    """A Bedrock model or inference profile."""
+
+    client: Any
+
+    def generate(self, system: str, user: str, *, max_tokens: int) -> Generation:
+        """Answer the prompt.
+
+        Raises `Throttled`, `Unavailable` or `DeadlineExceeded`.
+        """
+        request = self.request(system, user, max_tokens=max_tokens)
+        with translated("generator"):
+            answer = self.client.converse(modelId=self.model, **request)
+        return self.read(answer)

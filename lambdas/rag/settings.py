@@ -1,8 +1,9 @@
 """The functions' settings, read once from the environment.
 
 Everything is required: the stack states every value, and a missing one is an error here rather
-than a silent default somewhere else. Two are set only where a deployment has an inference stack:
-`GENERATOR_ENDPOINT`, and `GENERATOR_FALLBACK`, which is `bedrock` unless it is `never`.
+than a silent default somewhere else. Three are set only where a deployment has an inference stack:
+`GENERATOR_ENDPOINT` or `GENERATOR_DEFERRED`, and `GENERATOR_FALLBACK`, which is `bedrock` unless it
+is `never`.
 """
 
 from __future__ import annotations
@@ -61,14 +62,30 @@ class EndpointSettings:
     """An endpoint that answers at once (`GENERATOR_ENDPOINT`).
 
     `component` is null where the endpoint hosts one model alone, `timeout_s` where nobody else
-    may answer.
+    may answer; `thinks` says that the model thinks before it answers unless told not to.
     """
 
     mode: str
     endpoint: str
     component: str | None
     model: str
+    thinks: bool
     timeout_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeferralSettings:
+    """A model that answers later (`GENERATOR_DEFERRED`): `async` by a queue, `batch` by a window.
+
+    `endpoint` is null without a queue, `model` where Bedrock's answers the window's questions.
+    """
+
+    mode: str
+    mailbox: str
+    endpoint: str | None
+    model: str | None
+    thinks: bool
+    deadline_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +106,7 @@ class AnswerSettings:
     embedding: EmbeddingSettings
     generator_model: str
     endpoint: EndpointSettings | None
+    deferral: DeferralSettings | None
     bedrock_may_answer: bool
     answers_table: str
     documents_table: str
@@ -99,24 +117,29 @@ class AnswerSettings:
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> AnswerSettings:
         """Read the settings. Raises `SettingsError` naming the variable at fault."""
-        endpoint = _endpoint(environ)
+        endpoint, deferral = _endpoint(environ), _deferral(environ)
         fallback = environ.get("GENERATOR_FALLBACK", "bedrock")
         if fallback not in ("bedrock", "never"):
             raise SettingsError(f"GENERATOR_FALLBACK: must be bedrock or never, is {fallback!r}")
-        if fallback == "never" and endpoint is None:
+        if fallback == "never" and endpoint is None and (deferral is None or not deferral.model):
             raise SettingsError(
-                "GENERATOR_FALLBACK: never needs a GENERATOR_ENDPOINT of mode bridged or realtime"
+                "GENERATOR_FALLBACK: never needs a GENERATOR_ENDPOINT or a GENERATOR_DEFERRED that "
+                "names a model"
             )
+        footprint = _footprint(environ)
+        if (endpoint or (deferral and deferral.model)) and footprint.endpoint is None:
+            raise SettingsError("FOOTPRINT: endpoint: missing, and there is an endpoint")
         return cls(
             knowledge=_knowledge(environ),
             embedding=_embedding(environ),
             generator_model=_text(environ, "GENERATOR_MODEL"),
             endpoint=endpoint,
+            deferral=deferral,
             bedrock_may_answer=fallback == "bedrock",
             answers_table=_text(environ, "ANSWERS_TABLE"),
             documents_table=_text(environ, "DOCUMENTS_TABLE"),
             limits=_record(environ, "ANSWER_SETTINGS", Limits),
-            footprint=_footprint(environ),
+            footprint=footprint,
             deployment=_text(environ, "DEPLOYMENT"),
         )
 
@@ -174,17 +197,25 @@ def _endpoint(environ: Mapping[str, str]) -> EndpointSettings | None:
     name = "GENERATOR_ENDPOINT"
     if name not in environ:
         return None
-    values = _json(environ, name)
-    # What answers later, by a queue or a job, is no generator; its endpoint may even be null.
-    if isinstance(values, dict) and values.get("mode") in ("async", "batch"):
-        return None
     settings = _record(environ, name, EndpointSettings)
     if settings.mode not in ("bridged", "realtime"):
-        raise SettingsError(
-            f"{name}: mode: must be bridged, realtime, async or batch, is {settings.mode!r}"
-        )
+        raise SettingsError(f"{name}: mode: must be bridged or realtime, is {settings.mode!r}")
     if settings.timeout_s is not None and not settings.timeout_s > 0:
         raise SettingsError(f"{name}: timeout_s: must be above 0, is {settings.timeout_s}")
+    return settings
+
+
+def _deferral(environ: Mapping[str, str]) -> DeferralSettings | None:
+    name = "GENERATOR_DEFERRED"
+    if name not in environ:
+        return None
+    settings = _record(environ, name, DeferralSettings)
+    if settings.mode not in ("async", "batch"):
+        raise SettingsError(f"{name}: mode: must be async or batch, is {settings.mode!r}")
+    if settings.mode == "async" and not (settings.endpoint and settings.model):
+        raise SettingsError(f"{name}: async needs endpoint and model")
+    if not settings.deadline_s > 0:
+        raise SettingsError(f"{name}: deadline_s: must be above 0, is {settings.deadline_s}")
     return settings
 
 
@@ -222,6 +253,7 @@ def _record(environ: Mapping[str, str], name: str, kind: type[T]) -> T:
         if not (
             (is_number and (float in allowed or (int in allowed and isinstance(value, int))))
             or (str in allowed and isinstance(value, str) and value.strip())
+            or (bool in allowed and isinstance(value, bool))
             or (value is None and type(None) in allowed)
         ):
             raise SettingsError(f"{name}: {key}: must be {hint}, is {value!r}")

@@ -17,9 +17,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TextIO
 
-from rag.answer_handler import compose
 from rag.answering import Answering, Trace
-from rag.answers import Answer, Answers, Lookup
+from rag.answers import Answer, Answers, Lookup, Pending
+from rag.deferral import Deferral
 from rag.errors import DeadlineExceeded, Unavailable
 from rag.extractive import passages
 from rag.generation import Generation, Generator
@@ -28,6 +28,7 @@ from rag.prompt import Prompt
 from rag.question import Question
 from rag.settings import AnswerSettings
 from rag.telemetry import logger
+from rag.wiring import wire
 
 _DEADLINE_RETRY_S = 1
 # By the coefficients of the generator that is deployed, which need not be the one on trial.
@@ -60,6 +61,7 @@ def try_out(answering: Answering, question: str) -> dict[str, Any]:
     """Answer one question, or tell why that is not possible now, or not at all."""
     from botocore.exceptions import BotoCoreError, ClientError
 
+    assert not isinstance(answering.generator, Deferral)
     watched = _Watched(answering.generator)
     nowhere = _NoAnswers(client=None, table="", documents_table="", keep_hours=0)
     trial = replace(answering, generator=watched, answers=nowhere)
@@ -71,14 +73,15 @@ def try_out(answering: Answering, question: str) -> dict[str, Any]:
         return {"error": str(error), "retry_after_s": _DEADLINE_RETRY_S}
     except (BotoCoreError, ClientError, OpenSearchError, ValueError) as error:
         return {"error": str(error), "retry_after_s": None}
+    assert not isinstance(answer, Pending)
     kept = {name: value for name, value in answer.items() if name not in _COSTS}
     return {"answer": kept, "passages": watched.passages}
 
 
 def main(environ: Mapping[str, str], questions: TextIO, answers: TextIO) -> None:
     """Answer line by line until the questions end."""
-    settings = AnswerSettings.load(environ)
-    answering = compose(settings, Prompt.parse(json.loads(environ["PROMPT"])))
+    settings = replace(AnswerSettings.load(environ), deferral=None)
+    answering = wire(settings, Prompt.parse(json.loads(environ["PROMPT"])))
     for line in questions:
         print(json.dumps(try_out(answering, json.loads(line))), file=answers, flush=True)
 

@@ -15,7 +15,7 @@ from local.models import bedrock
 from local.models.aws import ServiceError, invalid
 from local.models.body import read_object
 from local.models.contracts import Completion, Embedder, Generator, Prompt
-from local.models.faults import Fault, Faults
+from local.models.faults import Answer, Fault, Faults
 from local.models.ledger import Ledger
 from local.models.sagemaker import Chat, container_error
 
@@ -68,6 +68,10 @@ class Application:
                 fault = Fault.read(body)
                 self._faults.add(fault)
                 return Response(200, fault.model_dump())
+            case "POST", "/_local/answers":
+                answer = Answer.read(body)
+                self._faults.prescribe(answer)
+                return Response(200, answer.model_dump())
             case "DELETE", "/_local/faults":
                 self._faults.clear()
                 return Response(200, {})
@@ -139,7 +143,17 @@ class Application:
         )
 
     def _generate(self, operation: str, model: str, prompt: Prompt) -> Completion:
-        completion = self._generator.generate(prompt)
+        text = self._faults.prescribed(model)
+        if text is None:
+            completion = self._generator.generate(prompt)
+        else:
+            read = sum(len(message.text.split()) for message in prompt.messages)
+            completion = Completion(
+                text=text,
+                stopped_by="model",
+                input_tokens=read,
+                output_tokens=len(text.split()),
+            )
         self._ledger.generated(operation, model, prompt, completion)
         return completion
 

@@ -1,4 +1,4 @@
-"""Errors and delays on demand, so that a test can see what a client makes of them."""
+"""Errors, delays and answers on demand, so that a test can see what a client makes of them."""
 
 from __future__ import annotations
 
@@ -28,22 +28,41 @@ class Fault(Body):
         return error
 
 
+class Answer(Body):
+    """What models and endpoints write whose name contains `match`, in the generator's place."""
+
+    match: str
+    text: str
+
+
 class Faults:
     """The faults that are still to happen, in the order in which they were asked for."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._left: list[tuple[Fault, int]] = []
+        self._answers: list[Answer] = []
 
     def add(self, fault: Fault) -> None:
         """Ask for a fault."""
         with self._lock:
             self._left.append((fault, fault.count))
 
+    def prescribe(self, answer: Answer) -> None:
+        """Have an answer given until all is forgotten."""
+        with self._lock:
+            self._answers.append(answer)
+
     def clear(self) -> None:
-        """Forget all faults."""
+        """Forget all faults and answers."""
         with self._lock:
             self._left.clear()
+            self._answers.clear()
+
+    def prescribed(self, target: str) -> str | None:
+        """Return the text that this model or endpoint is to write, if one is prescribed."""
+        with self._lock:
+            return next((each.text for each in self._answers if each.match in target), None)
 
     def strike(self, target: str) -> None:
         """Delay, or raise the `ServiceError`, that is due for this model or endpoint."""

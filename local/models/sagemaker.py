@@ -7,7 +7,7 @@ import time
 import uuid
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from local.models.aws import ServiceError
 from local.models.body import Body
@@ -29,6 +29,8 @@ class Chat(Body):
     top_p: float | None = Field(default=None, gt=0, le=1)
     top_k: int | None = Field(default=None, ge=-1)
     stop: str | list[str] | None = None
+    chat_template_kwargs: dict[str, JsonValue] | None = None
+    """For the model's own template; that of the local one knows none."""
     stream: Literal[False] = False
 
     @property

@@ -16,11 +16,11 @@ from constructs import Construct
 
 from stacks.components.acknowledgements import acknowledge
 from stacks.components.mailbox import ANSWERS, QUESTIONS, Mailbox
+from stacks.components.models import grant_invoke, model_arns
 from stacks.components.neuron_model import NeuronModel
 from stacks.components.patterns import acknowledge_pattern
 from stacks.components.serving_image import ServingImage
-from stacks.components.window_states import MANIFESTS, bedrock_calls, transform_jobs
-from sustainability.bedrock import ModelName
+from stacks.components.window_states import MANIFESTS, bedrock_jobs, transform_jobs
 from sustainability.deployment import Deployment
 from sustainability.serving import Batch, ServingPlan
 
@@ -45,11 +45,12 @@ class BatchWindow(Construct):
         super().__init__(scope, id_)
         assert plan.batch is not None
         self._deployment, self._mailbox = deployment, mailbox
+        self.served_as = f"{deployment.name}-batch"
         self._role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
         self._allow(
             ["s3:ListBucket"],
             [self._mailbox.bucket_arn],
-            conditions={"StringLike": {"s3:prefix": f"{QUESTIONS}*"}},
+            conditions={"StringLike": {"s3:prefix": [f"{QUESTIONS}*", f"{ANSWERS}*"]}},
         )
         self._mailbox.allow(self._role, "s3:DeleteObject", QUESTIONS)
         states = (
@@ -62,7 +63,7 @@ class BatchWindow(Construct):
             "TimeoutSeconds": 24 * 3600 // len(plan.batch.hours),
             **states,
         }
-        self._machine = sfn.StateMachine(
+        self.machine = sfn.StateMachine(
             self,
             "Machine",
             definition_body=sfn.DefinitionBody.from_string(json.dumps(definition)),
@@ -71,17 +72,17 @@ class BatchWindow(Construct):
         if not plan.batch.instances:
             self._allow_children()
         acknowledge(
-            self._machine,
+            self.machine,
             "AwsSolutions-SF1",
             "It runs a few times a day, and its execution history tells what it did.",
         )
         acknowledge(
-            self._machine,
+            self.machine,
             "AwsSolutions-SF2",
             "It waits for one service; a trace would show that wait and nothing else.",
         )
         acknowledge(
-            self._machine,
+            self.machine,
             "Serverless-StepFunctionStateMachineXray",
             "It waits for one service; a trace would show that wait and nothing else.",
         )
@@ -91,7 +92,7 @@ class BatchWindow(Construct):
         role = iam.Role(
             self, "ScheduleRole", assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com")
         )
-        self._machine.grant_start_execution(role)
+        self.machine.grant_start_execution(role)
         scheduler.CfnSchedule(
             self,
             "Schedule",
@@ -100,7 +101,7 @@ class BatchWindow(Construct):
             schedule_expression_timezone=self._deployment.traffic.timezone,
             flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
             target=scheduler.CfnSchedule.TargetProperty(
-                arn=self._machine.state_machine_arn, role_arn=role.role_arn
+                arn=self.machine.state_machine_arn, role_arn=role.role_arn
             ),
         )
 
@@ -114,7 +115,7 @@ class BatchWindow(Construct):
             deployment=self._deployment,
             shape=plan.model,
             image=ServingImage.of(self, self._deployment),
-            served_as=f"{name}-batch",
+            served_as=self.served_as,
             log_group_name=_LOG_GROUP,
         )
         log_group = stack.format_arn(
@@ -129,6 +130,7 @@ class BatchWindow(Construct):
         self._mailbox.allow(model.role, "s3:GetObject", QUESTIONS, MANIFESTS)
         self._mailbox.allow(model.role, "s3:PutObject", ANSWERS)
         self._mailbox.allow(self._role, "s3:PutObject", MANIFESTS)
+        self._mailbox.allow(self._role, "s3:GetObject", ANSWERS)
         jobs = stack.format_arn(
             service="sagemaker", resource="transform-job", resource_name=f"{name}-*"
         )
@@ -156,27 +158,47 @@ class BatchWindow(Construct):
         )
 
     def _on_bedrock(self) -> dict[str, Any]:
-        self._allow_bedrock(self._deployment.answers.generator)
-        self._mailbox.allow(self._role, "s3:GetObject", QUESTIONS)
+        stack, name = cdk.Stack.of(self), self._deployment.name
+        model_id = self._deployment.answers.generator
+        jobs = stack.format_arn(
+            service="bedrock", resource="model-invocation-job", resource_name="*"
+        )
+        worker = iam.Role(
+            self,
+            "JobRole",
+            assumed_by=iam.ServicePrincipal(
+                "bedrock.amazonaws.com",
+                conditions={
+                    "StringEquals": {"aws:SourceAccount": stack.account},
+                    "ArnLike": {"aws:SourceArn": jobs},
+                },
+            ),
+        )
+        grant_invoke(worker, model_id)
+        worker.add_to_policy(
+            iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self._mailbox.bucket_arn])
+        )
+        self._mailbox.allow(worker, "s3:GetObject", QUESTIONS)
+        self._mailbox.allow(worker, "s3:PutObject", ANSWERS)
+        grant_invoke(self._role, model_id)
+        self._allow(
+            ["bedrock:CreateModelInvocationJob", "bedrock:GetModelInvocationJob"],
+            [jobs, *model_arns(self._role, model_id)],
+        )
+        acknowledge_pattern(self._role, jobs, "Bedrock names its jobs itself.")
+        self._allow(
+            ["iam:PassRole"],
+            [worker.role_arn],
+            conditions={"StringEquals": {"iam:PassedToService": "bedrock.amazonaws.com"}},
+        )
+        self._mailbox.allow(self._role, "s3:GetObject", QUESTIONS, ANSWERS)
         self._mailbox.allow(self._role, "s3:PutObject", ANSWERS)
-        return bedrock_calls(self._mailbox.bucket_name, self._deployment.answers.generator)
-
-    def _allow_bedrock(self, model_id: str) -> None:
-        stack, name = cdk.Stack.of(self), ModelName.parse(model_id)
-        region = stack.region if name.scope is None else "*"
-        resources = [f"arn:{stack.partition}:bedrock:{region}::foundation-model/{name.model}"]
-        if name.scope is not None:
-            acknowledge_pattern(
-                self._role,
-                resources[0],
-                "A cross-Region profile chooses the Region; the permission names the one model.",
-            )
-            resources.append(
-                stack.format_arn(
-                    service="bedrock", resource="inference-profile", resource_name=model_id
-                )
-            )
-        self._allow(["bedrock:InvokeModel"], resources)
+        return bedrock_jobs(
+            self._mailbox.bucket_name,
+            job_prefix=f"{name}-",
+            model_id=model_id,
+            role_arn=worker.role_arn,
+        )
 
     def _allow_children(self) -> None:
         """Let the machine start the executions that its map is made of."""
@@ -186,11 +208,11 @@ class BatchWindow(Construct):
             roles=[self._role],
             statements=[
                 iam.PolicyStatement(
-                    actions=["states:StartExecution"], resources=[self._machine.state_machine_arn]
+                    actions=["states:StartExecution"], resources=[self.machine.state_machine_arn]
                 )
             ],
         )
-        policy.node.add_dependency(self._machine)
+        policy.node.add_dependency(self.machine)
 
     def _allow(
         self, actions: list[str], resources: list[str], conditions: dict[str, Any] | None = None

@@ -129,10 +129,12 @@ class ServerlessStore(Construct):
         # CloudFormation makes the index through the collection's own API, as its execution role.
         deployer = self._allow(
             "Deploy",
-            principal=_execution_role_arn(self),
+            principals=[_execution_role_arn(self)],
             permissions=["CreateIndex", "DescribeIndex", "UpdateIndex", "DeleteIndex"],
         )
         self.index.add_resource_dependency(deployer)
+        if readers := deployment.knowledge.serverless.readers:
+            self._allow("Readers", principals=list(readers), permissions=["ReadDocument"])
 
     def grant(self, grantee: lambda_.Function, *, write: bool) -> None:
         """Let the function search, or with ``write`` change, the documents of the index."""
@@ -143,9 +145,11 @@ class ServerlessStore(Construct):
         )
         assert grantee.role is not None
         permissions = ["WriteDocument"] if write else ["ReadDocument"]
-        self._allow(grantee.node.id, principal=grantee.role.role_arn, permissions=permissions)
+        self._allow(grantee.node.id, principals=[grantee.role.role_arn], permissions=permissions)
 
-    def _allow(self, id_: str, *, principal: str, permissions: list[str]) -> aoss.CfnAccessPolicy:
+    def _allow(
+        self, id_: str, *, principals: list[str], permissions: list[str]
+    ) -> aoss.CfnAccessPolicy:
         policy = [
             {
                 "Rules": [
@@ -155,7 +159,7 @@ class ServerlessStore(Construct):
                         "Permission": [f"aoss:{permission}" for permission in permissions],
                     }
                 ],
-                "Principal": [principal],
+                "Principal": principals,
             }
         ]
         return aoss.CfnAccessPolicy(
@@ -207,6 +211,7 @@ class DomainStore(Construct):
         if deployment.profile is Profile.PRODUCTION:
             self._domain.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
         self.endpoint = self._domain.attr_domain_endpoint
+        self.domain_name = self._domain.ref
         self._statements: list[Mapping[str, Any]] = []
         self._body = domain_index(deployment, replicas=zones - 1)
         self.index_name = _versioned_name(self._body)

@@ -35,6 +35,8 @@ class PythonFunction(lambda_.Function):
         memory_mib: int,
         environment: Mapping[str, str],
         reserved_concurrency: int | None = None,
+        no_dead_letters: str = "Its callers wait for the outcome; it is never invoked "
+        "asynchronously.",
     ) -> None:
         log_group = logs.LogGroup(
             scope,
@@ -74,11 +76,7 @@ class PythonFunction(lambda_.Function):
                 **environment,
             },
         )
-        acknowledge(
-            self,
-            "Serverless-LambdaDLQ",
-            "Its callers wait for the outcome; it is never invoked asynchronously.",
-        )
+        acknowledge(self, "Serverless-LambdaDLQ", no_dead_letters)
         if deployment.monitoring.tracing:
             acknowledge(
                 role,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Declare the command."""
     parser = subparsers.add_parser("ask", help="ask a question of a deployed stack")
     parser.add_argument("deployment", type=Path, help="deployment file")
-    parser.add_argument("question")
+    asked = parser.add_mutually_exclusive_group(required=True)
+    asked.add_argument("question", nargs="?")
+    asked.add_argument("--id", help="fetch the answer to a question that was asked before")
     parser.add_argument("--document", help="only this document")
     parser.add_argument("--collection", help="only documents of this folder")
     parser.add_argument("--max-tokens", type=int, help="shorter answers cost less")
@@ -24,7 +27,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(options: argparse.Namespace) -> int:
-    """Ask, wait while the store wakes, print."""
+    """Ask, wait while the store wakes or until an answer has come that comes later, print."""
     from sustainability.account import Account
     from sustainability.deployment import Deployment
 
@@ -32,10 +35,25 @@ def run(options: argparse.Namespace) -> int:
     filters = {
         name: value for name in ("document", "collection") if (value := getattr(options, name))
     }
-    with status_line() as progress:
-        answer = account.ask(
-            options.question, filters=filters, max_tokens=options.max_tokens, progress=progress
-        )
+    id_ = options.id
+    try:
+        with status_line() as progress:
+            if id_ is None:
+                answer = account.ask(
+                    options.question,
+                    filters=filters,
+                    max_tokens=options.max_tokens,
+                    progress=progress,
+                )
+                id_ = answer["id"]
+            if options.id or "status" in answer:
+                answer = account.fetch(id_, progress=progress)
+    except KeyboardInterrupt:
+        if id_ is None:
+            raise
+        command = f"python -m sustainability ask {options.deployment} --id {id_}"
+        print(f"The question was taken. For its answer, later: {command}", file=sys.stderr)
+        return 130
     print(json.dumps(answer, indent=2) if options.json else describe(answer))
     return 0
 
@@ -57,7 +75,8 @@ def describe(answer: dict[str, Any]) -> str:
     elif not answer["model"]:
         source = "without a generator: nothing relevant was found"
     else:
-        source = f"by {answer['model']}"
+        own = ", on instances of one's own" if answer["served_by"] == "endpoint" else ""
+        source = f"by {answer['model']}{own}"
     energy, carbon = answer["energy_wh"], answer["carbon_gco2e"]
     lines += [
         f"Answered {source}. {tokens}.",

@@ -90,10 +90,10 @@ def run(options: argparse.Namespace) -> int:
 
     from sustainability.account import Account
     from sustainability.console import status_line
-    from sustainability.deployment import Deployment
+    from sustainability.deployment import EXTRACTIVE, Deployment
     from sustainability.model_choice import golden, report
     from sustainability.model_choice.asking import AnswerPath, documents_digest
-    from sustainability.model_choice.candidates import EXTRACTIVE, Prompt, candidates
+    from sustainability.model_choice.candidates import Prompt, candidates
     from sustainability.model_choice.choice import Bar, choose
 
     deployment, bar = Deployment.load(options.deployment), Bar.parse(options.bar)

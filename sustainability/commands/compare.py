@@ -34,11 +34,14 @@ def run(options: argparse.Namespace) -> int:
 
     from sustainability.curves import curves, meetings
     from sustainability.deployment import Deployment
+    from sustainability.errors import UserError
     from sustainability.offers import offers
     from sustainability.report import compare as report
     from sustainability.report.page import write
 
     deployment = Deployment.load(options.deployment)
+    if not deployment.answers.generated:
+        raise UserError("answers.generator is extractive: there are no tokens to compare")
     offered = offers(deployment, options.instance)
     drawn, met = curves(deployment, offered), meetings(deployment, offered)
     if options.html:

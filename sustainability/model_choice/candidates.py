@@ -13,15 +13,12 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from sustainability.deployment import Answers, Deployment
+from sustainability.deployment import EXTRACTIVE, Answers, Deployment
 from sustainability.errors import UserError
 from sustainability.facts import Facts
 from sustainability.grid import Site
 from sustainability.impact import Impact
 from sustainability.parts.answers import bedrock_tokens
-
-EXTRACTIVE = "extractive"
-"""The candidate that quotes and generates nothing; the answer function knows it by this name."""
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 from sustainability import power
-from sustainability.bedrock import ModelName
-from sustainability.deployment import Deployment
+from sustainability.bedrock import BATCH_RECORDS_MIN, ModelName
+from sustainability.deployment import EXTRACTIVE, Deployment
 from sustainability.estimate import Estimate
 from sustainability.facts import Facts
 from sustainability.grid import Site
 from sustainability.impact import HOURS_PER_MONTH, Component, Impact
 from sustainability.llm_energy import generation, prefill
 from sustainability.parts.demand import Demand, document_tokens
-from sustainability.serving import Mode, ServingPlan
+from sustainability.serving_plan import Mode, ServingPlan
 from sustainability.workload import ANSWER_MEMORY_MIB, INGEST_MEMORY_MIB
 
 _MIB_PER_GIB = 1024
+
+
+def function_second(memory_mib: int, site: Site) -> Impact:
+    """Return what one second of a running function takes."""
+    machine = power.function(memory_mib, site.facts)
+    return site.impact(
+        machine.kwh(1 / 3600),
+        embodied_g=machine.embodied_g_per_h / 3600,
+        usd=site.facts("prices/lambda/gb_second", "USD/GB-s") * (memory_mib / _MIB_PER_GIB),
+    )
+
+
+def invocation(site: Site) -> Impact:
+    """Return what calling a function takes, whatever it then does."""
+    return site.impact(usd=site.facts("prices/lambda/request", "USD/million") / 1e6)
 
 
 def functions(demand: Demand, site: Site) -> Component:
@@ -25,30 +40,31 @@ def functions(demand: Demand, site: Site) -> Component:
         facts("workload/cached_seconds", "s") * cached
     )
     ingesting = facts("workload/ingest_seconds", "s") * demand.changed_documents
-    total = Impact()
-    for memory, seconds in ((ANSWER_MEMORY_MIB, answering), (INGEST_MEMORY_MIB, ingesting)):
-        machine = power.function(memory, facts)
-        total += site.impact(
-            machine.kwh(seconds / 3600),
-            embodied_g=machine.embodied_g_per_h * (seconds / 3600),
-            usd=facts("prices/lambda/gb_second", "USD/GB-s") * seconds * (memory / _MIB_PER_GIB),
-        )
-    calls = demand.questions + demand.changed_documents
-    total += site.impact(usd=facts("prices/lambda/request", "USD/million") * (calls / 1e6))
+    total = (
+        function_second(ANSWER_MEMORY_MIB, site) * answering
+        + function_second(INGEST_MEMORY_MIB, site) * ingesting
+        + invocation(site) * (demand.questions + demand.changed_documents)
+    )
     gib_seconds = answering.mid * ANSWER_MEMORY_MIB / _MIB_PER_GIB + ingesting.mid * (
         INGEST_MEMORY_MIB / _MIB_PER_GIB
     )
     return Component("Functions", f"Lambda arm64, {gib_seconds:,.0f} GB-s", Impact(), total)
 
 
-def bedrock_tokens(model: str, *, input_tokens: float, output_tokens: float, site: Site) -> Impact:
-    """Return what reading and writing so many tokens takes on Bedrock, on demand."""
+def bedrock_tokens(
+    model: str, *, input_tokens: float, output_tokens: float, site: Site, batch: bool = False
+) -> Impact:
+    """Return what reading and writing so many tokens takes on Bedrock, on demand or in a job."""
+    if model == EXTRACTIVE:
+        return Impact()
     tokens = generation(ModelName.parse(model).model, site.facts)
+    usd = token_price(model, "input", site.facts) * (input_tokens / 1e6) + (
+        token_price(model, "output", site.facts) * (output_tokens / 1e6)
+    )
     return site.impact(
         (tokens.wh_per_1k_input * input_tokens + tokens.wh_per_1k_output * output_tokens) / 1e6,
         embodied_g=tokens.embodied_g_per_1k_output * (output_tokens / 1000),
-        usd=token_price(model, "input", site.facts) * (input_tokens / 1e6)
-        + token_price(model, "output", site.facts) * (output_tokens / 1e6),
+        usd=usd * site.facts("prices/bedrock/batch", "ratio") if batch else usd,
     )
 
 
@@ -70,11 +86,32 @@ def bedrock_generation(
     reading = answers * traffic.input_tokens.mean
     writing = answers * traffic.output_tokens.mean
     model = deployment.answers.generator
+    batch = in_batches(plan, demand)
+    basis = f"{model}, {reading / 1e6:,.2f} M tokens in, {writing / 1e6:,.2f} M out"
     return Component(
         "Generation on Bedrock",
-        f"{model}, {reading / 1e6:,.2f} M tokens in, {writing / 1e6:,.2f} M out",
+        f"{basis}, in batch jobs" if batch else basis,
         Impact(),
-        bedrock_tokens(model, input_tokens=reading, output_tokens=writing, site=site),
+        bedrock_tokens(model, input_tokens=reading, output_tokens=writing, site=site, batch=batch),
+    )
+
+
+def in_batches(plan: ServingPlan, demand: Demand) -> bool:
+    """Return whether Bedrock answers in batch jobs, which cost less.
+
+    A window of fewer questions than a job must have is answered on demand.
+    """
+    if plan.batch is None:
+        return False
+    windows = len(plan.batch.hours) * HOURS_PER_MONTH / 24
+    return demand.generated * plan.bedrock_share >= BATCH_RECORDS_MIN * windows
+
+
+def embedded_token(model: str, site: Site) -> Impact:
+    """Return what turning one token into its share of a vector takes."""
+    return site.impact(
+        prefill(ModelName.parse(model).model, site.facts) / 1e6,
+        usd=token_price(model, "input", site.facts) / 1e6,
     )
 
 
@@ -88,11 +125,44 @@ def embeddings(deployment: Deployment, demand: Demand, site: Site) -> Component:
         "Embeddings",
         f"{model}, {tokens.mid / 1e6:,.2f} M tokens",
         Impact(),
-        site.impact(
-            prefill(ModelName.parse(model).model, facts) * tokens / 1e6,
-            usd=token_price(model, "input", facts) * tokens / 1e6,
-        ),
+        embedded_token(model, site) * tokens,
     )
+
+
+def instance_hour(instance_type: str, site: Site) -> Impact:
+    """Return what an instance takes for being on."""
+    machine = power.accelerated(instance_type, site.facts).idle
+    return site.impact(
+        machine.kwh(1),
+        embodied_g=machine.embodied_g_per_h,
+        usd=site.facts(f"prices/instance/{instance_type}", "USD/h"),
+    )
+
+
+def busy_hour(instance_type: str, site: Site) -> Impact:
+    """Return what an hour with all accelerators busy takes on top of being on."""
+    return site.impact(power.accelerated(instance_type, site.facts).work_watts / 1000)
+
+
+def instance_tokens(plan: ServingPlan, facts: Facts) -> tuple[Estimate, Estimate]:
+    """Return the IT energy in Wh of reading and of writing 1,000 tokens on one's own instances.
+
+    An idle instance's watts are shared out over the work that the plan expects of it, and the
+    accelerators' are added, by the time that a token keeps a copy busy: while it reads, all of it,
+    while it writes, one of its slots. An instance that the plan expects no work of is all there for
+    the answer that it gives.
+    """
+    assert plan.instance_type is not None
+    assert plan.model is not None
+    machine, model = power.accelerated(plan.instance_type, facts), plan.model
+    copies = plan.copies_per_instance
+    expected = plan.expected_utilization or 1 / (copies * model.slots)
+
+    def wh(seconds: Estimate) -> Estimate:
+        hours = seconds * (1000 / 3600 / copies)
+        return machine.idle.watts * (hours.mid / expected) + machine.work_watts * hours
+
+    return wh(model.prefill), wh(model.decode * (1 / model.slots))
 
 
 def instances(plan: ServingPlan, site: Site) -> list[Component]:
@@ -102,27 +172,15 @@ def instances(plan: ServingPlan, site: Site) -> list[Component]:
     """
     if plan.instance_type is None:
         return []
-    facts = site.facts
-    machine = power.accelerated(plan.instance_type, facts)
-    hourly = facts(f"prices/instance/{plan.instance_type}", "USD/h")
-
-    def on(hours: float) -> Impact:
-        return site.impact(
-            machine.idle.kwh(hours),
-            embodied_g=machine.idle.embodied_g_per_h * hours,
-            usd=hourly * hours,
-        )
-
-    hours = plan.expected_instance_hours
+    name, hours = plan.instance_type, plan.expected_instance_hours
+    on = instance_hour(name, site)
     kept = min(hours, HOURS_PER_MONTH) if plan.mode is Mode.REALTIME else 0.0
-    work = site.impact(machine.work_watts * (hours * plan.expected_utilization / 1000))
-    name = plan.instance_type
     return [
-        Component("Instances awake", f"{name}, {hours:,.0f} h", on(kept), on(hours)),
+        Component("Instances awake", f"{name}, {hours:,.0f} h", on * kept, on * hours),
         Component(
             "Instances at work",
             f"{name}, {plan.expected_utilization:.0%} of decode slots busy",
             Impact(),
-            work,
+            busy_hour(name, site) * (hours * plan.expected_utilization),
         ),
     ]

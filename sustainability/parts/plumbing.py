@@ -2,46 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sustainability import power
 from sustainability.deployment import Deployment
 from sustainability.estimate import Estimate
 from sustainability.grid import Site
 from sustainability.impact import HOURS_PER_MONTH, Component, Impact
 from sustainability.parts.demand import Demand
+from sustainability.serving_plan import Mode, ServingPlan
 
 _POLLED_MINUTES = HOURS_PER_MONTH * 60
 _DAYS_PER_MONTH = HOURS_PER_MONTH / 24
+_PRICES = {
+    "alarm_metrics": "cloudwatch/alarm",
+    "composite_alarms": "cloudwatch/composite_alarm",
+    "dashboards": "cloudwatch/dashboard",
+    "keys": "kms/key",
+}
+
+PER_QUESTION = {"http_api/request": 1, "dynamodb/read": 2}
+"""The call, and reads of the answer cache and of the state that says whether documents changed."""
+PER_GENERATED = {"dynamodb/write": 1}
+PER_DOCUMENT = {"dynamodb/read": 1, "dynamodb/write": 1, "sqs/request": 3}
+"""A message in, out and deleted; a read and a write of what is known about the document."""
+
+
+def called(counts: Mapping[str, float], site: Site) -> Impact:
+    """Return what so many requests to managed services take, each by the name of its price."""
+    facts = site.facts
+    cost = Estimate.total(
+        [facts(f"prices/{name}", "USD/million") * (count / 1e6) for name, count in counts.items()]
+    )
+    return site.impact(power.managed_requests(sum(counts.values()), facts), usd=cost)
 
 
 def requests(demand: Demand, site: Site) -> Component:
-    """Return what the API, the ingest queue and the tables take.
-
-    An answer is one API call, one read and one write of the answer cache, and reads of the state
-    that says whether documents changed; a document is a message in and out and a read and a write.
-    """
-    facts = site.facts
-    polls = facts("workload/queue_polls", "requests/min").mid * _POLLED_MINUTES
-
-    def taken(questions: float, generated: float, documents: float) -> Impact:
-        counts = {
-            "http_api/request": questions,
-            "dynamodb/read": 2 * questions + documents,
-            "dynamodb/write": generated + documents,
-            "sqs/request": polls + 3 * documents,
-        }
-        cost = Estimate.total(
-            [
-                facts(f"prices/{name}", "USD/million") * (count / 1e6)
-                for name, count in counts.items()
-            ]
-        )
-        return site.impact(power.managed_requests(sum(counts.values()), facts), usd=cost)
-
+    """Return what the API, the ingest queue and the tables take."""
+    polls = site.facts("workload/queue_polls", "requests/min").mid * _POLLED_MINUTES
+    idle = called({"sqs/request": polls}, site)
+    traffic = (
+        idle
+        + called(PER_QUESTION, site) * demand.questions
+        + called(PER_GENERATED, site) * demand.generated
+        + called(PER_DOCUMENT, site) * demand.changed_documents
+    )
     return Component(
         "API, queue and tables",
         f"{demand.questions:,.0f} questions; an idle queue is polled {polls:,.0f} times",
-        taken(0, 0, 0),
-        taken(demand.questions, demand.generated, demand.changed_documents),
+        idle,
+        traffic,
     )
 
 
@@ -60,25 +70,30 @@ def storage(deployment: Deployment, site: Site) -> Component:
     return Component("Documents", f"S3, {gigabytes:,.2f} GB in {copies:.0f} copies", stored, stored)
 
 
+def carried(site: Site) -> Impact:
+    """Return what carrying one answer to whoever asked takes."""
+    gigabytes = site.facts("workload/answer_kb", "kB") / 1e6
+    return site.impact(
+        site.facts("power/network", "kWh/GB") * gigabytes,
+        usd=site.facts("prices/transfer/out", "USD/GB") * gigabytes,
+    )
+
+
 def transfer(demand: Demand, site: Site) -> Component:
     """Return what carrying the answers to whoever asked takes."""
-    facts = site.facts
-    gigabytes = facts("workload/answer_kb", "kB") * (demand.questions / 1e6)
+    gigabytes = site.facts("workload/answer_kb", "kB") * (demand.questions / 1e6)
     return Component(
         "Data transfer",
         f"{gigabytes.mid:,.2f} GB out",
         Impact(),
-        site.impact(
-            facts("power/network", "kWh/GB") * gigabytes,
-            usd=facts("prices/transfer/out", "USD/GB") * gigabytes,
-        ),
+        carried(site) * demand.questions,
     )
 
 
-def logs(deployment: Deployment, demand: Demand, site: Site) -> Component:
-    """Return what log lines, and traces if they are on, take until their retention ends."""
+def logged(deployment: Deployment, site: Site) -> Impact:
+    """Return what the log lines of one question, and its trace, take until they are deleted."""
     facts, monitoring = site.facts, deployment.monitoring
-    gigabytes = facts("workload/log_kb_per_answer", "kB") * (demand.questions / 1e6)
+    gigabytes = facts("workload/log_kb_per_answer", "kB") / 1e6
     kept = gigabytes * (monitoring.log_retention_days / _DAYS_PER_MONTH)
     disk = power.hdd(facts("power/copies/s3", "copies").mid / 1000, facts)
     written = site.impact(
@@ -88,37 +103,69 @@ def logs(deployment: Deployment, demand: Demand, site: Site) -> Component:
         + facts("prices/logs/storage", "USD/GB-month") * kept,
     )
     if monitoring.tracing:
-        price = facts("prices/xray/trace", "USD/million")
-        written += site.impact(usd=price * (demand.questions / 1e6))
+        written += site.impact(usd=facts("prices/xray/trace", "USD/million") / 1e6)
+    return written
+
+
+def logs(deployment: Deployment, demand: Demand, site: Site) -> Component:
+    """Return what log lines, and traces if they are on, take until their retention ends."""
+    monitoring = deployment.monitoring
+    gigabytes = site.facts("workload/log_kb_per_answer", "kB") * (demand.questions / 1e6)
     return Component(
         "Logs",
         f"{gigabytes.mid:,.2f} GB, kept {monitoring.log_retention_days} days"
         + (", every answer traced" if monitoring.tracing else ""),
         Impact(),
-        written,
+        logged(deployment, site) * demand.questions,
     )
 
 
-def monitoring(site: Site) -> Component:
+def monitoring(plan: ServingPlan, site: Site) -> Component:
     """Return what alarms, dashboards, metrics and keys cost; no source states their energy.
 
-    A custom metric is paid for in the hours that write it: none when nobody asks, and counted as
-    every hour under traffic.
+    A custom metric is paid for in the hours that write it: those of the functions in none when
+    nobody asks, and counted as in every hour under traffic; those of the accelerator while it is
+    awake.
     """
-    facts = site.facts
-    priced = {
-        "alarms": "cloudwatch/alarm",
-        "dashboards": "cloudwatch/dashboard",
-        "metrics": "cloudwatch/metric",
-        "keys": "kms/key",
-    }
-    counts = {kind: facts(f"workload/{kind}", kind) for kind in priced}
-    monthly = {
-        kind: site.impact(usd=counts[kind] * facts(f"prices/{price}", "USD/month"))
-        for kind, price in priced.items()
-    }
-    idle = Impact.total(impact for kind, impact in monthly.items() if kind != "metrics")
-    basis = ", ".join(f"{kind} {count.mid:.0f}" for kind, count in counts.items())
+    awake = accelerator_metrics_hour(site) * min(plan.expected_instance_hours, HOURS_PER_MONTH)
+    always = awake if plan.mode is Mode.REALTIME else Impact()
+    counts = {unit: site.facts(f"workload/{key}", unit).mid for key, unit in _units(plan).items()}
+    basis = ", ".join(f"{unit.replace('_', ' ')} {count:.0f}" for unit, count in counts.items())
+    idle = watching(plan, site)
     return Component(
-        "Monitoring and keys", f"{basis}; money only", idle, Impact.total(monthly.values())
+        "Monitoring and keys",
+        f"{basis}; money only",
+        idle + always,
+        idle + awake + metrics(site),
     )
+
+
+def watching(plan: ServingPlan, site: Site) -> Impact:
+    """Return what alarms, dashboards and keys cost in a month, used or not."""
+    facts = site.facts
+    return Impact.total(
+        site.impact(
+            usd=facts(f"workload/{key}", unit) * facts(f"prices/{_PRICES[unit]}", "USD/month")
+        )
+        for key, unit in _units(plan).items()
+        if unit in _PRICES
+    )
+
+
+def _units(plan: ServingPlan) -> dict[str, str]:
+    """Return what is counted, by where the facts have it."""
+    of_mode = {f"{unit}/{plan.mode}": unit for unit in ("alarm_metrics", "composite_alarms")}
+    return of_mode | {unit: unit for unit in ("dashboards", "keys", "metrics")}
+
+
+def metrics(site: Site) -> Impact:
+    """Return what the metrics of the functions cost in a month of which every hour writes them."""
+    monthly = site.facts("prices/cloudwatch/metric", "USD/month")
+    return site.impact(usd=monthly * site.facts("workload/metrics", "metrics"))
+
+
+def accelerator_metrics_hour(site: Site) -> Impact:
+    """Return what an hour of the accelerator monitor's metrics costs, however many instances."""
+    monthly = site.facts("prices/cloudwatch/metric", "USD/month")
+    count = site.facts("workload/accelerator_metrics", "metrics")
+    return site.impact(usd=monthly * count / HOURS_PER_MONTH)

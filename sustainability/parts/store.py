@@ -7,7 +7,7 @@ from sustainability.deployment import Availability, Deployment, Store
 from sustainability.estimate import Estimate
 from sustainability.facts import Facts
 from sustainability.grid import Site
-from sustainability.impact import HOURS_PER_MONTH, Component
+from sustainability.impact import HOURS_PER_MONTH, Component, Impact
 from sustainability.parts.demand import Demand, document_tokens
 
 _BYTES_PER_FLOAT = 4
@@ -28,47 +28,66 @@ def _serverless(deployment: Deployment, demand: Demand, site: Site) -> Component
         return Estimate(*(min(value, ceiling) for value in wanted.as_list()))
 
     unit_hours = units("search") * demand.search_hours + (units("indexing") * demand.indexing_hours)
-    unit = power.search_unit(facts)
-    terabytes = _index_gb(deployment, facts) / 1000
-    disk = power.ssd(1, facts)
-    copies = facts("power/copies/s3", "copies").mid
-    stored = site.impact(
-        disk.watts * terabytes * (copies * HOURS_PER_MONTH / 1000),
-        embodied_g=disk.embodied_g_per_h * terabytes * (copies * HOURS_PER_MONTH),
-        usd=terabytes * 1000 * facts("prices/opensearch/serverless_storage", "USD/GB-month"),
-    )
-    awake = site.impact(
-        unit.kwh(unit_hours),
-        embodied_g=unit.embodied_g_per_h * unit_hours,
-        usd=facts("prices/opensearch/ocu", "USD/OCU-hour") * unit_hours,
-    )
+    stored = kept(deployment, site)
     return Component(
         "Knowledge store",
         f"OpenSearch Serverless, {unit_hours.mid:,.0f} OCU-hours; searchable "
         f"{demand.search_hours:,.0f} h, asleep otherwise",
         idle=stored,
-        traffic=stored + awake,
+        traffic=stored + search_unit_hour(site) * unit_hours,
     )
 
 
 def _domain(deployment: Deployment, demand: Demand, site: Site) -> Component:
-    facts, domain = site.facts, deployment.knowledge.domain
-    nodes = 3 if deployment.service_level.availability is Availability.HIGH else 1
-    node = power.instance(domain.instance_type, facts)
-    volume = power.ssd(domain.volume_gb / 1000 * facts("power/copies/ebs", "copies").mid, facts)
-    hourly = facts(f"prices/opensearch/{domain.instance_type}", "USD/h")
-    monthly_disk = facts("prices/opensearch/gp3", "USD/GB-month") * domain.volume_gb
-    hours = nodes * HOURS_PER_MONTH
-    always = site.impact(
-        (node.watts + volume.watts) * (hours / 1000),
-        embodied_g=(node.embodied_g_per_h + volume.embodied_g_per_h) * hours,
-        usd=hourly * hours + monthly_disk * nodes,
-    )
+    domain, count = deployment.knowledge.domain, nodes(deployment)
+    always = node_hour(deployment, site) * (count * HOURS_PER_MONTH)
     return Component(
         "Knowledge store",
-        f"{nodes} x {domain.instance_type}, {domain.volume_gb} GB each, always on",
+        f"{count} x {domain.instance_type}, {domain.volume_gb} GB each, always on",
         idle=always,
         traffic=always,
+    )
+
+
+def search_unit_hour(site: Site) -> Impact:
+    """Return what a capacity unit of OpenSearch Serverless takes while it is awake."""
+    unit = power.search_unit(site.facts)
+    return site.impact(
+        unit.kwh(1),
+        embodied_g=unit.embodied_g_per_h,
+        usd=site.facts("prices/opensearch/ocu", "USD/OCU-hour"),
+    )
+
+
+def kept(deployment: Deployment, site: Site) -> Impact:
+    """Return what a serverless store's sleeping index takes in a month."""
+    facts = site.facts
+    terabytes = _index_gb(deployment, facts) / 1000
+    disk = power.ssd(1, facts)
+    copies = facts("power/copies/s3", "copies").mid
+    return site.impact(
+        disk.watts * terabytes * (copies * HOURS_PER_MONTH / 1000),
+        embodied_g=disk.embodied_g_per_h * terabytes * (copies * HOURS_PER_MONTH),
+        usd=terabytes * 1000 * facts("prices/opensearch/serverless_storage", "USD/GB-month"),
+    )
+
+
+def nodes(deployment: Deployment) -> int:
+    """Return how many nodes a domain has."""
+    return 3 if deployment.service_level.availability is Availability.HIGH else 1
+
+
+def node_hour(deployment: Deployment, site: Site) -> Impact:
+    """Return what a node of the domain takes, its volume included."""
+    facts, domain = site.facts, deployment.knowledge.domain
+    node = power.instance(domain.instance_type, facts)
+    volume = power.ssd(domain.volume_gb / 1000 * facts("power/copies/ebs", "copies").mid, facts)
+    monthly_disk = facts("prices/opensearch/gp3", "USD/GB-month") * domain.volume_gb
+    return site.impact(
+        (node.watts + volume.watts) / 1000,
+        embodied_g=node.embodied_g_per_h + volume.embodied_g_per_h,
+        usd=facts(f"prices/opensearch/{domain.instance_type}", "USD/h")
+        + monthly_disk / HOURS_PER_MONTH,
     )
 
 

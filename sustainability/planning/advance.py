@@ -13,7 +13,7 @@ from sustainability.planning.week import PER_HOUR, QUARTER_S, quarters, started_
 
 _PEAK_SHARE = 0.25
 """Of an hour that its peak lasts, at most: a quarter of an hour."""
-_BISECTIONS = 12
+_BISECTIONS = 14
 
 
 class _Quarter(NamedTuple):
@@ -30,54 +30,58 @@ class InAdvance:
         self, capacity: Capacity, week: Sequence[Rate], *, cold_start: float, overhead: float
     ) -> None:
         """Take ``week``; a start takes ``cold_start`` seconds, start and stop ``overhead``."""
+        self.overhead = overhead
         self._lead = math.ceil(cold_start / QUARTER_S)
         self._restart = int(overhead / QUARTER_S)
         self._quarters = _quarters(week)
         self.questions = sum(quarter.mean for quarter in self._quarters)
         """Per hour, summed over the quarters."""
-        self._late_share = cache(capacity.late_share)
+        self._late_share = capacity.late_share
+        self._late = cache(self._late_answers)
+        self._copies = cache(self._fewest)
 
-    def copies(self, attainment: float, most: int) -> list[int]:
+    def copies(self, attainment: float, most: int) -> Sequence[int]:
         """Return the fewest copies, up to ``most``, that keep a share of the answers in time.
 
-        Every quarter may have the same number of late answers, so a busy one a smaller share. That
-        number is as large as ``attainment`` allows.
+        In every quarter there are copies as long as they save more late answers than a certain
+        number each, the same all week. That number is as large as ``attainment`` allows.
         """
-        few, many = 0.0, self.questions / len(self._quarters)
-        for _ in range(_BISECTIONS):
-            middle = (few + many) / 2
-            if self.attained(self._with_late(middle, most)) < attainment:
-                many = middle
-            else:
-                few = middle
-        return self._with_late(few, most)
+        return self._copies(attainment, most)
 
     def attained(self, copies: Sequence[int]) -> float:
         """Return the share of the week's answers that are in time with so many copies."""
         if not self.questions:
             return 1.0
-        late = sum(map(self._late, copies, self._quarters))
-        return 1 - late / self.questions
+        return 1 - sum(map(self._late, copies, self._quarters)) / self.questions
 
-    def _with_late(self, late: float, most: int) -> list[int]:
-        """Return the copies with which no quarter has more than ``late`` late answers an hour."""
+    def _fewest(self, attainment: float, most: int) -> Sequence[int]:
+        low, high = -10.0, math.log2(1 + max(quarter.peak for quarter in self._quarters))
+        for _ in range(_BISECTIONS):
+            middle = (low + high) / 2
+            if self.attained(self._worth(2**middle, most)) < attainment:
+                high = middle
+            else:
+                low = middle
+        return self._worth(2**low, most)
+
+    def _worth(self, late: float, most: int) -> list[int]:
+        """Return the copies when each is worth ``late`` late answers an hour."""
 
         @cache
-        def fewest(quarter: _Quarter) -> int:
-            allowed = min(late, quarter.mean / 2)
-            none, enough = 0, most
-            while enough - none > 1:
-                middle = (none + enough) // 2
-                if self._late(middle, quarter) > allowed:
-                    none = middle
-                else:
-                    enough = middle
-            return enough
+        def enough(quarter: _Quarter) -> int:
+            best, least = 1, math.inf
+            for copies in range(1, most + 1):
+                lates = self._late(copies, quarter)
+                if lates + copies * late < least:
+                    best, least = copies, lates + copies * late
+                if lates < late:
+                    break
+            return best
 
-        levels = [fewest(quarter) for quarter in self._quarters]
+        levels = [enough(quarter) for quarter in self._quarters]
         return without_dips(started_ahead(levels, self._lead), self._restart)
 
-    def _late(self, copies: int, quarter: _Quarter) -> float:
+    def _late_answers(self, copies: int, quarter: _Quarter) -> float:
         """Return the late answers of an hour such as this quarter."""
         if not quarter.mean:
             return 0.0
@@ -95,11 +99,17 @@ def _quarters(week: Sequence[Rate]) -> list[_Quarter]:
     from both its neighbours is a point of a course: rates change steadily from middle to middle.
     """
     means = [rate.mean_per_hour for rate in week]
+    highest = max(rate.peak_per_hour for rate in week)
     found = []
     for number, steady in enumerate(quarters(means)):
         hour = number // PER_HOUR
         of_period = means[hour] in (means[hour - 1], means[(hour + 1) % len(means)])
         mean = means[hour] if of_period else steady
         peak = week[hour].peak_per_hour * mean / means[hour] if means[hour] else mean
-        found.append(_Quarter(mean, max(mean, peak)))
+        found.append(_Quarter(_rounded(mean), _rounded(max(mean, min(peak, highest)))))
     return found
+
+
+def _rounded(rate: float) -> float:
+    """Return ``rate`` rounded up by at most a hundredth, so that many quarters are alike."""
+    return math.exp(math.ceil(100 * math.log(rate)) / 100) if rate else 0.0

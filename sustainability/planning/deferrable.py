@@ -13,7 +13,7 @@ from sustainability.capacity import Capacity
 from sustainability.planning.endpoint import copy_sentence
 from sustainability.planning.interactive import bedrock_plan
 from sustainability.planning.situation import Host, Situation
-from sustainability.serving import AlarmThresholds, Batch, Mode, ServiceLevelError, ServingPlan
+from sustainability.serving_plan import AlarmThresholds, Batch, Mode, ServiceLevelError, ServingPlan
 from sustainability.units import format_duration
 from sustainability.windows import profiles
 

@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from sustainability.capacity import Capacity
 from sustainability.planning.situation import Host, Situation
-from sustainability.serving import AlarmThresholds, DemandThreshold, ServiceLevelError
+from sustainability.serving_plan import AlarmThresholds, DemandThreshold, ServiceLevelError
 
 SCALE_OUT_COOLDOWN_S = 60
 SCALE_IN_COOLDOWN_S = 300
@@ -115,7 +115,7 @@ def require_carrying(situation: Situation, capacity: Capacity, host: Host, worth
         Names what it carries, what it would have to, and the nearest latency.
     """
     attainment = situation.deployment.service_level.attainment
-    least = worth * (1 + HYSTERESIS) / 3600
+    least = worth / 3600
 
     def suffices(other: Capacity) -> bool:
         return other.rate_of(host.copies, attainment) >= least

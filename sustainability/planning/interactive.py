@@ -6,6 +6,7 @@ import math
 import sys
 
 from sustainability.capacity import Capacity
+from sustainability.deployment import Rate
 from sustainability.planning.endpoint import (
     HYSTERESIS,
     alarm_thresholds,
@@ -16,10 +17,10 @@ from sustainability.planning.endpoint import (
     shared_fields,
     wake_and_sleep,
 )
-from sustainability.planning.realtime import realtime_plan
+from sustainability.planning.realtime import in_advance, realtime_plan
 from sustainability.planning.situation import Host, Situation
 from sustainability.planning.week import PER_HOUR, instance_hours
-from sustainability.serving import AlarmThresholds, Mode, ServiceLevelError, ServingPlan
+from sustainability.serving_plan import AlarmThresholds, Mode, ServiceLevelError, ServingPlan
 
 
 def plan_interactive(situation: Situation) -> ServingPlan:
@@ -77,7 +78,8 @@ def plan_interactive(situation: Situation) -> ServingPlan:
     else:
         return _bridged_plan(situation, capacity, host, point.mid, even)
     most = situation.deployment.inference.max_instances
-    return realtime_plan(situation, capacity, host, why, max_instances=most)
+    week = in_advance(situation, capacity)
+    return realtime_plan(situation, capacity, week, host, why=why, max_instances=most)
 
 
 def bedrock_plan(situation: Situation, why: str) -> ServingPlan:
@@ -114,15 +116,18 @@ def _on_own_instances(
     """Return the plan on the host that takes least, were there no ceiling on instances."""
     why = "Questions may not leave for Bedrock, and nobody can wait for a start: it never sleeps."
 
+    week = in_advance(situation, capacity)
+
+    def plan(host: Host, max_instances: int) -> ServingPlan:
+        return realtime_plan(situation, capacity, week, host, why=why, max_instances=max_instances)
+
     def takes(host: Host) -> float:
         try:
-            plan = realtime_plan(situation, capacity, host, why, max_instances=sys.maxsize)
+            return situation.takes(plan(host, sys.maxsize))
         except ServiceLevelError:
             return math.inf
-        return situation.takes(plan)
 
-    most = situation.deployment.inference.max_instances
-    return realtime_plan(situation, capacity, min(hosts, key=takes), why, max_instances=most)
+    return plan(min(hosts, key=takes), situation.deployment.inference.max_instances)
 
 
 def _bridged_plan(
@@ -131,30 +136,31 @@ def _bridged_plan(
     """Return the plan of an endpoint that is awake while it takes less than Bedrock."""
     attainment = situation.deployment.service_level.attainment
     wake, sleep = wake_and_sleep(worth)
-    carried = [
-        capacity.rate_of(count * host.copies, attainment) * 3600
-        for count in range(situation.deployment.inference.max_instances)
-    ]
+    most = situation.deployment.inference.max_instances
+
+    def needed(rate: Rate) -> int:
+        copies = capacity.copies_for(rate.mean_per_hour / 3600, attainment, most * host.copies)
+        return math.ceil(copies / host.copies) if copies else most
+
     awake, instances = False, []
     for rate in 2 * situation.week:  # the second week begins as the first one ends
         threshold = sleep if awake else wake
         awake = rate.mean_per_hour >= threshold.questions_per_hour
-        worthwhile = sum(
-            rate.mean_per_hour - others >= wake.questions_per_hour for others in carried
-        )
-        instances.append(max(1, worthwhile) if awake else 0)
+        instances.append(needed(rate) if awake else 0)
     instances = instances[len(situation.week) :]
     max_copies = max(instances) * host.copies
     target = capacity.rate_of(max_copies, attainment) / max_copies
     answered = [
-        min(rate.mean_per_hour, count * host.copies * target * 3600)
+        min(rate.mean_per_hour, count * host.copies * capacity.full_rate * 3600)
         for rate, count in zip(situation.week, instances, strict=True)
     ]
     on_time = sum(
         rate * (1 - capacity.late_share(count * host.copies, rate / 3600))
         for rate, count in zip(answered, instances, strict=True)
+        if count
     )
     demand = sum(rate.mean_per_hour for rate in situation.week)
+    busiest = max(rate.mean_per_hour for rate in situation.week)
     utilization = sum(answered) / (sum(instances) * host.copies * capacity.full_rate * 3600)
     return ServingPlan(
         mode=Mode.BRIDGED,
@@ -184,11 +190,13 @@ def _bridged_plan(
             f"{wake.period_s * wake.datapoints // 60} minutes and sleeps below "
             f"{sleep.questions_per_hour:,.0f}/h over {sleep.period_s * sleep.datapoints // 60}: "
             "a fifth above and below the break-even, so that it does not do so all the time.",
-            f"At most {copies_of(max_copies)}: one more instance is worth it only from "
-            f"{carried[max(instances)] + wake.questions_per_hour:,.0f} questions/h on; the busiest "
-            f"hour brings {max(rate.mean_per_hour for rate in situation.week):,.0f}."
-            if max(instances) < len(carried)
-            else f"At most {copies_of(max_copies)}, all that inference.max_instances allows.",
+            f"At most {copies_of(max_copies)}, "
+            + (
+                f"with which {attainment:.3g} of the answers of the busiest hour, "
+                f"{busiest:,.0f} questions on average, are in time."
+                if max(instances) < most
+                else "all that inference.max_instances allows."
+            ),
             "No spare copies: Bedrock answers what the endpoint cannot.",
         ),
         **shared_fields(situation, capacity, target=target),

@@ -18,11 +18,25 @@ from sustainability.planning.endpoint import (
 )
 from sustainability.planning.situation import Host, Situation
 from sustainability.planning.week import instance_hours, scheduled_actions
-from sustainability.serving import Mode, ServingPlan
+from sustainability.serving_plan import Mode, ServingPlan
+
+
+def in_advance(situation: Situation, capacity: Capacity) -> InAdvance:
+    """Return the declared week, for as many plans as are made of it."""
+    overhead = situation.seconds("cold_start") + SCALE_IN_S + situation.seconds("release")
+    return InAdvance(
+        capacity, situation.week, cold_start=situation.seconds("cold_start"), overhead=overhead
+    )
 
 
 def realtime_plan(
-    situation: Situation, capacity: Capacity, host: Host, why: str, *, max_instances: int
+    situation: Situation,
+    capacity: Capacity,
+    week: InAdvance,
+    host: Host,
+    *,
+    why: str,
+    max_instances: int,
 ) -> ServingPlan:
     """Return the plan of an endpoint on ``host`` that never sleeps, because of ``why``.
 
@@ -47,9 +61,6 @@ def realtime_plan(
     target = capacity.rate_of(needed, level.attainment) / total
     slow = capacity.model.decode.high / capacity.model.decode.mid
     max_copies = min(most, spare.added_to(math.ceil(needed * slow)))
-    cold_start, release = situation.seconds("cold_start"), situation.seconds("release")
-    overhead = cold_start + SCALE_IN_S + release
-    week = InAdvance(capacity, situation.week, cold_start=cold_start, overhead=overhead)
     floor = [spare.added_to(copies) for copies in week.copies(level.attainment, needed)]
     utilization = week.questions / (sum(floor) * capacity.full_rate * 3600)
     return ServingPlan(
@@ -62,7 +73,7 @@ def realtime_plan(
         max_copies=max_copies,
         schedule=scheduled_actions(floor, max_copies),
         expected_instance_hours=instance_hours(
-            [math.ceil(copies / host.copies) for copies in floor], overhead_s=overhead
+            [math.ceil(copies / host.copies) for copies in floor], overhead_s=week.overhead
         ),
         expected_utilization=utilization,
         expected_attainment=week.attained(floor),
@@ -77,8 +88,9 @@ def realtime_plan(
             f"{level.attainment:.3g} is asked.",
             spare.sentence(needed),
             f"In advance there are {_span(min(floor), max(floor))}, started "
-            f"{cold_start / 60:.0f} minutes ahead: as few as keep {level.attainment:.3g} of the "
-            "week's answers in time when each hour has a quarter of an hour at its peak.",
+            f"{situation.seconds('cold_start') / 60:.0f} minutes ahead: as few as keep "
+            f"{level.attainment:.3g} of the week's answers in time, each where it saves most, when "
+            "each hour has a quarter of an hour at its peak.",
             f"Tracking adds copies when each is asked more than {target * 60:.1f} questions a "
             f"minute: {copies_of(needed)} keep {level.attainment:.3g} in time up to "
             f"{target * total * 3600:,.0f}/h, which {copies_of(total)} share.",

@@ -22,7 +22,7 @@ from sustainability.grid import Site
 from sustainability.impact import HOURS_PER_MONTH, Impact
 from sustainability.parts.answers import bedrock_tokens
 from sustainability.places import places
-from sustainability.serving import ServingPlan
+from sustainability.serving_plan import ServingPlan
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ class Situation:
             output_tokens=traffic.output_tokens,
             max_tokens=self.deployment.answers.max_tokens,
             limit=seconds - self.seconds("before_generation"),
-            arrival_variation=self.facts("serving/arrival_variation", "ratio").mid,
+            arrival_variation=traffic.arrival_variation
+            or self.facts("serving/arrival_variation", "ratio").mid,
         )
 
     @cached_property

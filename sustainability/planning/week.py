@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
 
-from sustainability.serving import ScheduledAction
+from sustainability.serving_plan import ScheduledAction
 
 QUARTER_S = 900
 PER_HOUR = 4
@@ -29,10 +29,8 @@ def quarters(hourly: Sequence[float]) -> list[float]:
 
 def started_ahead(levels: Sequence[int], lead: int) -> list[int]:
     """Return ``levels`` with every rise brought forward by ``lead`` quarters."""
-    return [
-        max(levels[(number + ahead) % len(levels)] for ahead in range(lead + 1))
-        for number in range(len(levels))
-    ]
+    coming = [[*levels[ahead:], *levels[:ahead]] for ahead in range(lead + 1)]
+    return list(map(max, zip(*coming, strict=True)))
 
 
 def without_dips(levels: Sequence[int], longest: int, *, cyclic: bool = True) -> list[int]:

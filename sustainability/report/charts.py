@@ -15,7 +15,8 @@ from itertools import count
 from sustainability.estimate import Estimate
 from sustainability.report.text import amount
 
-_WIDTH = 360
+WIDTH = 360
+"""Units across a drawing."""
 _ROW = 40
 _LABEL = 30
 """Longest label, in characters, that leaves room for the value on a phone."""
@@ -45,12 +46,12 @@ def bars(title: str, rows: Sequence[Bar], unit: str) -> str:
     for index, row in enumerate(rows):
         top = index * _ROW
         end, low, high = (
-            _WIDTH * value / longest for value in (row.value.mid, row.value.low, row.value.high)
+            WIDTH * value / longest for value in (row.value.mid, row.value.low, row.value.high)
         )
         middle = top + 26
         parts.append(
             f'<text x="0" y="{top + 14}">{escape(_short(row.label))}</text>'
-            f'<text x="{_WIDTH}" y="{top + 14}" class="value">{amount(row.value.mid)} '
+            f'<text x="{WIDTH}" y="{top + 14}" class="value">{amount(row.value.mid)} '
             f"{escape(unit)}</text>"
             f'<rect x="0" y="{top + 20}" width="{end:.1f}" height="12" rx="2" class="bar"/>'
         )
@@ -60,7 +61,7 @@ def bars(title: str, rows: Sequence[Bar], unit: str) -> str:
                 f'M{high:.1f} {middle - 4}v8" class="range"/>'
             )
     described = "; ".join(f"{row.label}: {amount(row.value.mid)} {unit}" for row in rows)
-    return _svg(title, described, len(rows) * _ROW, "".join(parts))
+    return svg(title, described, len(rows) * _ROW, "".join(parts))
 
 
 def tornado(title: str, rows: Sequence[Bar], unit: str) -> str:
@@ -69,14 +70,14 @@ def tornado(title: str, rows: Sequence[Bar], unit: str) -> str:
         return ""
     first = min(row.value.low for row in rows)
     span = max(row.value.high for row in rows) - first or 1
-    centre = _WIDTH * (rows[0].value.mid - first) / span
+    centre = WIDTH * (rows[0].value.mid - first) / span
     parts = []
     for index, row in enumerate(rows):
         top = index * _ROW
-        start, end = (_WIDTH * (value - first) / span for value in (row.value.low, row.value.high))
+        start, end = (WIDTH * (value - first) / span for value in (row.value.low, row.value.high))
         parts.append(
             f'<text x="0" y="{top + 14}">{escape(_short(row.label))}</text>'
-            f'<text x="{_WIDTH}" y="{top + 14}" class="value">{amount(row.value.low)} to '
+            f'<text x="{WIDTH}" y="{top + 14}" class="value">{amount(row.value.low)} to '
             f"{amount(row.value.high)}</text>"
             f'<rect x="{start:.1f}" y="{top + 20}" width="{end - start:.1f}" height="12" rx="2" '
             f'class="bar"/><path d="M{centre:.1f} {top + 18}v16" class="centre"/>'
@@ -85,12 +86,12 @@ def tornado(title: str, rows: Sequence[Bar], unit: str) -> str:
     described = "; ".join(
         f"{row.label}: {amount(row.value.low)} to {amount(row.value.high)} {unit}" for row in rows
     )
-    return _svg(title, described, height, "".join(parts))
+    return svg(title, described, height, "".join(parts))
 
 
 def lines(title: str, series: Sequence[Line], x_label: str, y_label: str) -> str:
     """Draw series on two logarithmic axes, each told apart by colour and by dashes."""
-    left, right, bottom, height = 56, _WIDTH - 26, 210, 250
+    left, right, bottom, height = 56, WIDTH - 26, 210, 250
     xs = [x for line in series for x, _ in line.points]
     ys = [y for line in series for _, y in line.points if y > 0]
     x_at = _log_scale(min(xs), max(xs), left, right)
@@ -114,12 +115,17 @@ def lines(title: str, series: Sequence[Line], x_label: str, y_label: str) -> str
         f'<text x="0" y="2" class="small">{escape(y_label)}</text>'
     )
     described = f"{y_label} against {x_label}: " + ", ".join(line.label for line in series)
-    legend = "".join(
+    return svg(title, described, height, "".join(parts)) + legend([line.label for line in series])
+
+
+def legend(labels: Sequence[str]) -> str:
+    """Return what tells lines apart, in the order in which they were drawn."""
+    items = "".join(
         f'<li><svg viewBox="0 0 30 8" aria-hidden="true"><path d="M0 4H30" class="line s{index}"/>'
-        f"</svg>{escape(line.label)}</li>"
-        for index, line in enumerate(series)
+        f"</svg>{escape(label)}</li>"
+        for index, label in enumerate(labels)
     )
-    return _svg(title, described, height, "".join(parts)) + f'<ul class="legend">{legend}</ul>'
+    return f'<ul class="legend">{items}</ul>'
 
 
 def _short(label: str) -> str:
@@ -139,10 +145,11 @@ def _decades(first: float, last: float) -> list[float]:
     ]
 
 
-def _svg(title: str, described: str, height: float, body: str) -> str:
+def svg(title: str, described: str, height: float, body: str) -> str:
+    """Return a drawing of a phone's width that screen readers announce and describe."""
     number = next(_numbers)
     return (
-        f'<svg viewBox="0 -10 {_WIDTH} {height + 10}" role="img" '
+        f'<svg viewBox="0 -10 {WIDTH} {height + 10}" role="img" '
         f'aria-labelledby="t{number} d{number}">'
         f'<title id="t{number}">{escape(title)}</title>'
         f'<desc id="d{number}">{escape(described)}</desc>'

@@ -32,7 +32,7 @@ svg{display:block;width:100%;max-width:30rem;height:auto;font:13px system-ui,san
 svg text{fill:var(--text)}svg .value{text-anchor:end}svg .tick{text-anchor:middle}
 svg .tick,svg .small{fill:var(--muted)}
 .bar{fill:var(--s0)}.range,.centre{stroke:var(--text);fill:none;stroke-width:1.5}
-.grid{stroke:var(--edge);fill:none}
+.grid{stroke:var(--edge);fill:none}.range.thin{stroke-width:.8}.gap{fill:var(--edge);opacity:.6}.band{fill:var(--s0);opacity:.2}
 .line{fill:none;stroke-width:2.2;stroke-linejoin:round}
 .s0{stroke:var(--s0)}.s1{stroke:var(--s1);stroke-dasharray:7 3}
 .s2{stroke:var(--s2);stroke-dasharray:2 3}.s3{stroke:var(--s3);stroke-dasharray:9 3 2 3}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sustainability.capacity import Capacity
 from sustainability.impact import Impact
 from sustainability.planning.situation import Situation
-from sustainability.serving import Mode, ServingPlan
+from sustainability.serving_plan import Mode, ServingPlan
 from sustainability.simulation.engine import Endpoint, replay
 from sustainability.simulation.oracle import choosing, clairvoyant
 from sustainability.simulation.outcome import Outcome
@@ -49,7 +49,7 @@ def compare(
     results = []
 
     def add(name: str, outcome: Outcome) -> None:
-        results.append(Result(name, outcome, _impact(situation, plan, outcome)))
+        results.append(Result(name, outcome, impact_of(situation, plan, outcome)))
 
     for policy in _policies(situation, plan, capacity):
         progress(f"replaying: {policy.name}")
@@ -59,15 +59,7 @@ def compare(
         add("oracle", clairvoyant(traffic, endpoint, capacity, level.attainment))
     elif plan.mode is Mode.BRIDGED:
         progress("replaying: oracle")
-        awake_hour, bedrock_answer = _prices(situation, plan, capacity)
-        oracle = choosing(
-            traffic,
-            endpoint,
-            most=plan.max_copies,
-            awake_hour=awake_hour,
-            bedrock_answer=bedrock_answer,
-        )
-        add("oracle", oracle)
+        add("oracle", bridging_oracle(situation, plan, capacity, traffic))
     return results
 
 
@@ -78,6 +70,33 @@ def run(traffic: Traffic, endpoint: Endpoint, policy: Policy) -> Outcome:
         endpoint.starting_with(policy.initial_copies),
         policy.scaler(),
         duration=traffic.duration,
+    )
+
+
+def bridging_oracle(
+    situation: Situation, plan: ServingPlan, capacity: Capacity, traffic: Traffic
+) -> Outcome:
+    """Replay what takes least of what the deployment optimizes, for who knows the traffic."""
+    awake_hour, bedrock_answer = _prices(situation, plan, capacity)
+    return choosing(
+        traffic,
+        endpoint_of(situation, plan, capacity),
+        most=plan.max_copies,
+        awake_hour=awake_hour,
+        bedrock_answer=bedrock_answer,
+        attainment=situation.deployment.service_level.attainment,
+    )
+
+
+def impact_of(situation: Situation, plan: ServingPlan, outcome: Outcome) -> Impact:
+    """Return what the instances and the tokens on Bedrock took."""
+    copies = outcome.instance_seconds * max(1, plan.copies_per_instance)
+    return situation.impact(
+        plan.instance_type,
+        hours=outcome.instance_hours,
+        utilization=outcome.work_seconds / copies if copies else 0.0,
+        bedrock_tokens_in=outcome.bedrock_input_tokens,
+        bedrock_tokens_out=outcome.bedrock_output_tokens,
     )
 
 
@@ -111,14 +130,3 @@ def _prices(situation: Situation, plan: ServingPlan, capacity: Capacity) -> tupl
     work = takes(hours=1, utilization=1) - idle
     full = plan.copies_per_instance * capacity.full_rate * 3600
     return idle, takes(answers=1) - work / full
-
-
-def _impact(situation: Situation, plan: ServingPlan, outcome: Outcome) -> Impact:
-    copies = outcome.instance_seconds * max(1, plan.copies_per_instance)
-    return situation.impact(
-        plan.instance_type,
-        hours=outcome.instance_hours,
-        utilization=outcome.work_seconds / copies if copies else 0.0,
-        bedrock_tokens_in=outcome.bedrock_input_tokens,
-        bedrock_tokens_out=outcome.bedrock_output_tokens,
-    )

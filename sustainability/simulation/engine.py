@@ -207,8 +207,8 @@ class _Fleet:
         return (self.in_system_seconds + self.in_system * now) / (now - self.ticked_at)
 
     def billed_instances(self, now: float) -> int:
-        """Return the instances that are paid for: starting, serving and being released."""
-        self.releasing = [end for end in self.releasing if end > now]
+        """Return the instances paid for until now: starting, serving and being released."""
+        self.releasing = [end for end in self.releasing if end > now - TICK]
         copies = len(self.copies) + len(self.starting) + len(self.releasing)
         return math.ceil(copies / self.endpoint.copies_per_instance)
 

@@ -16,7 +16,8 @@ from sustainability.simulation.outcome import Outcome
 from sustainability.traffic import Request, Traffic
 
 _INTERVAL = 300.0
-_SEARCH_STEPS = 7
+_LEAST_FULL = 0.3
+"""Share of its full rate that a copy is asked at least, in the search for what keeps a level."""
 
 
 def clairvoyant(
@@ -24,34 +25,42 @@ def clairvoyant(
 ) -> Outcome:
     """Return the outcome of the leanest schedule that keeps ``attainment``, one copy always awake.
 
-    As in a plan, every interval may have the same number of late answers; but it has copies for the
-    work that really comes. How many answers may be late is searched for in replays.
+    As in a plan, a copy is there if it saves enough late answers; but of the work that really
+    comes. How many are enough is searched for in replays.
     """
     rates = [copies * capacity.full_rate for copies in work(traffic.requests(), endpoint)]
-    usual = sum(rates) / len(rates)
     most = 2 * math.ceil(max(rates) / capacity.full_rate) + 1
 
-    def schedule(late: float) -> Outcome:
+    def late(rate: float) -> list[float]:
+        return [rate * capacity.late_share(copies, rate) for copies in range(1, most + 1)]
+
+    lates = {rate: late(rate) for rate in rates}
+
+    def schedule(exponent: float) -> Outcome:
+        price = 10**exponent
         copies = [
-            capacity.copies_for(rate, 1 - min(0.9, late * usual / rate), most) or most
-            if rate
-            else 1
+            1 + min(range(most), key=lambda more: lates[rate][more] + price * more)
             for rate in rates
         ]
         return follow(traffic, endpoint, copies)
 
-    return fullest(schedule, low=0.0, high=0.5, attainment=attainment)
+    return fullest(schedule, low=-4.0, high=1.0, attainment=attainment)
 
 
 def fullest(
-    outcome: Callable[[float], Outcome], *, low: float, high: float, attainment: float
+    outcome: Callable[[float], Outcome],
+    *,
+    low: float,
+    high: float,
+    attainment: float,
+    steps: int = 7,
 ) -> Outcome:
     """Return the outcome at the highest parameter that keeps ``attainment``, found by bisection.
 
     Higher means fewer copies. It is the one at ``low`` if none keeps it.
     """
     best = outcome(low)
-    for _ in range(_SEARCH_STEPS):
+    for _ in range(steps):
         middle = (low + high) / 2
         found = outcome(middle)
         if found.attainment >= attainment:
@@ -68,20 +77,45 @@ def choosing(
     most: int,
     awake_hour: float,
     bedrock_answer: float,
+    attainment: float,
 ) -> Outcome:
     """Return the outcome of the schedule that takes least, where Bedrock answers the rest.
 
     ``awake_hour`` is what an idle instance takes in an hour, ``bedrock_answer`` what an answer of
-    Bedrock takes beyond the work that it would be on the endpoint, in the same unit.
+    Bedrock takes beyond the work that it would be on the endpoint, in the same unit. How full a
+    copy may be, so that ``attainment`` is kept, is searched for in replays.
     """
     counts = [0] * (math.ceil(traffic.duration / _INTERVAL) + 1)
     for request in traffic.requests():
         counts[int(request.time // _INTERVAL)] += 1
     work_of_one = sum(work(traffic.requests(), endpoint)) / max(1, sum(counts))
-    carried = 1 / work_of_one if work_of_one else math.inf
-    hourly = awake_hour * _INTERVAL / 3600
-    starting = awake_hour * endpoint.cold_start / 3600
-    stopping = awake_hour * endpoint.release / 3600
+
+    def schedule(fullness: float) -> Outcome:
+        copies = _cheapest(
+            counts,
+            most=most,
+            carried=fullness / work_of_one if work_of_one else math.inf,
+            hourly=awake_hour * _INTERVAL / 3600,
+            starting=awake_hour * endpoint.cold_start / 3600,
+            stopping=awake_hour * endpoint.release / 3600,
+            elsewhere=bedrock_answer,
+        )
+        return follow(traffic, endpoint, copies)
+
+    return fullest(schedule, low=_LEAST_FULL, high=1.0, attainment=attainment, steps=4)
+
+
+def _cheapest(
+    counts: Sequence[int],
+    *,
+    most: int,
+    carried: float,
+    hourly: float,
+    starting: float,
+    stopping: float,
+    elsewhere: float,
+) -> list[int]:
+    """Return the copies of each interval that take least in all: the shortest path through them."""
     taken = [0.0] + [math.inf] * most
     origins: list[list[int]] = []
     for count in counts:
@@ -94,17 +128,17 @@ def choosing(
                 for before in range(most + 1)
             ]
             before = changes.index(min(changes))
-            elsewhere = max(0.0, count - copies * carried) * bedrock_answer
-            now.append(changes[before] + copies * hourly + elsewhere)
+            overflow = max(0.0, count - copies * carried)
+            now.append(changes[before] + copies * hourly + overflow * elsewhere)
             origin.append(before)
         taken = now
         origins.append(origin)
     copies = taken.index(min(taken))
-    plan = [copies]
+    found = [copies]
     for origin in reversed(origins[1:]):
         copies = origin[copies]
-        plan.append(copies)
-    return follow(traffic, endpoint, plan[::-1])
+        found.append(copies)
+    return found[::-1]
 
 
 def work(requests: Iterable[Request], endpoint: Endpoint) -> list[float]:

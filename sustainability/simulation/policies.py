@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sustainability.capacity import Capacity
 from sustainability.planning.situation import Situation
@@ -13,7 +13,7 @@ from sustainability.planning.week import (
     quarters,
     started_ahead,
 )
-from sustainability.serving import DemandThreshold, Mode, ScheduledAction, ServingPlan
+from sustainability.serving_plan import DemandThreshold, Mode, ScheduledAction, ServingPlan
 from sustainability.simulation.autoscaling import (
     Autoscaler,
     Bounds,
@@ -117,34 +117,52 @@ def scheduled(copies: Sequence[int], cold_start: float) -> Policy:
     return Policy("schedule alone", lambda: Autoscaler(bounds, ahead[0]), ahead[0])
 
 
+def aws_default(situation: Situation, capacity: Capacity, most: int) -> Policy:
+    """Return the policy of target tracking as AWS advises it, up to ``most`` copies."""
+    alone = _load_tested(capacity).rate_of(1, situation.deployment.service_level.attainment)
+    return tracking(
+        "AWS default: invocations, 60 s, 70 %",
+        Metric.INVOCATIONS,
+        AWS_ADVICE * alone * 60,
+        least=1,
+        most=most,
+        initial=_by_the_means(situation, capacity, most)[0],
+    )
+
+
 def baselines(situation: Situation, capacity: Capacity, most: int) -> list[Policy]:
     """Return what a plan of a real-time endpoint is compared with, up to ``most`` copies each."""
     attainment = situation.deployment.service_level.attainment
-
-    def needed(per_hour: float) -> int:
-        return capacity.copies_for(per_hour / 3600, attainment, most) or most
-
-    peak = needed(max(rate.peak_per_hour for rate in situation.week))
-    means = quarters([rate.mean_per_hour for rate in situation.week])
-    copies = [needed(mean) for mean in means]
-    alone = capacity.rate_of(1, attainment)
-    busy = alone * capacity.mean.total * capacity.slowdown(1, alone)
-    reactive = {"least": 1, "most": most, "initial": copies[0]}
+    peak = max(rate.peak_per_hour for rate in situation.week)
+    copies = _by_the_means(situation, capacity, most)
+    tested = _load_tested(capacity)
+    alone = tested.rate_of(1, attainment)
     return [
-        static(peak),
-        tracking(
-            "AWS default: invocations, 60 s, 70 %",
-            Metric.INVOCATIONS,
-            AWS_ADVICE * alone * 60,
-            **reactive,
-        ),
+        static(capacity.copies_for(peak / 3600, attainment, most) or most),
+        aws_default(situation, capacity, most),
         tracking(
             "target tracking alone: concurrency, 10 s",
             Metric.CONCURRENT_REQUESTS,
-            busy,
-            **reactive,
+            alone * tested.mean.total * tested.slowdown(1, alone),
+            least=1,
+            most=most,
+            initial=copies[0],
         ),
         scheduled(copies, situation.seconds("cold_start")),
+    ]
+
+
+def _load_tested(capacity: Capacity) -> Capacity:
+    """Return what a load test of one copy finds, whose questions come one by one."""
+    return replace(capacity, arrival_variation=1.0)
+
+
+def _by_the_means(situation: Situation, capacity: Capacity, most: int) -> list[int]:
+    """Return how many copies each quarter needs for its mean."""
+    attainment = situation.deployment.service_level.attainment
+    return [
+        capacity.copies_for(mean / 3600, attainment, most) or most
+        for mean in quarters([rate.mean_per_hour for rate in situation.week])
     ]
 
 

@@ -17,6 +17,8 @@ from sustainability.deployment import Deployment
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = ROOT / "deployments" / "local.yaml"
+COLD_START_S = 300
+"""By the clock of the embedded AWS, which tests move."""
 
 
 def quiet(_: str) -> None:
@@ -26,7 +28,9 @@ def quiet(_: str) -> None:
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
     """Yield a running embedded AWS that this process's boto3 talks to."""
-    embedded = EmbeddedAws(tmp_path_factory.mktemp("embedded"), free_ports())
+    embedded = EmbeddedAws(
+        tmp_path_factory.mktemp("embedded"), free_ports(), cold_start_s=COLD_START_S
+    )
     before = dict(os.environ)
     embedded.start(quiet)
     try:
@@ -79,12 +83,22 @@ class Models:
             and sum(counter["requests"] for counter in counters if "output_tokens" in counter),
         }
 
+    def requests(self, operation: str) -> int:
+        """Return how many calls of an operation there were so far."""
+        counters = urllib3.request("GET", f"{self._url}/_local/requests").json()["counters"]
+        return sum(each["requests"] for each in counters if each["operation"] == operation)
+
     def fail(self, **fault: Any) -> None:
         """Have the next calls fail."""
         urllib3.request("POST", f"{self._url}/_local/faults", json=fault)
 
+    def answer(self, text: str) -> None:
+        """Have every model write this, at once."""
+        url = f"{self._url}/_local/answers"
+        urllib3.request("POST", url, json={"match": "", "text": text})
+
     def heal(self) -> None:
-        """Forget all faults."""
+        """Forget all faults and answers."""
         urllib3.request("DELETE", f"{self._url}/_local/faults")
 
 

@@ -15,7 +15,10 @@ from app import build
 from sustainability.deployment import Deployment
 
 ROOT = Path(__file__).resolve().parents[2]
-DEPLOYMENTS = tuple(sorted(file.stem for file in (ROOT / "deployments").glob("*.yaml")))
+FOLDER = ROOT / "deployments"
+DEPLOYMENTS = tuple(
+    sorted(str(file.relative_to(FOLDER).with_suffix("")) for file in FOLDER.rglob("*.yaml"))
+)
 
 Templates = dict[str, dict[str, Any]]
 
@@ -23,7 +26,8 @@ Templates = dict[str, dict[str, Any]]
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that asks for ``deployment_name`` on each of our deployments."""
     if "deployment_name" in metafunc.fixturenames:
-        metafunc.parametrize("deployment_name", DEPLOYMENTS)
+        ids = [name.replace("/", "-") for name in DEPLOYMENTS]  # a snapshot's file is named so
+        metafunc.parametrize("deployment_name", DEPLOYMENTS, ids=ids)
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +47,7 @@ def synthesize(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Deployment
 def _templates_of(synthesize: Callable[[Deployment], Templates]) -> Callable[[str], Templates]:
     @cache
     def templates_of(name: str) -> Templates:
-        return synthesize(Deployment.load(ROOT / "deployments" / f"{name}.yaml"))
+        return synthesize(Deployment.load(FOLDER / f"{name}.yaml"))
 
     return templates_of
 

@@ -18,7 +18,7 @@ from cfnlint.api import ManualArgs, lint
 from stacks.inference import InferenceStack
 from stacks.models import ModelsStack
 from sustainability.catalogue import InferenceModel
-from sustainability.deployment import Deployment
+from sustainability.deployment import Deployment, ServiceLevel
 from sustainability.facts import Facts
 from sustainability.gates import check_offers
 from sustainability.serving import (
@@ -379,13 +379,16 @@ def test_an_asynchronous_endpoint_sleeps_until_its_queue_has_work(synthesize: Sy
     )
 
 
+def flat(text: Any) -> str:
+    """Return a text, every reference in it replaced by X."""
+    parts = text["Fn::Join"][1] if isinstance(text, dict) else [text]
+    return "".join(part if isinstance(part, str) else "X" for part in parts)
+
+
 def machine(template: Template) -> dict[str, Any]:
     """Return the state machine's definition, every reference in it replaced by X."""
     definition = only(template, "AWS::StepFunctions::StateMachine")["DefinitionString"]
-    parts = definition["Fn::Join"][1]
-    parsed: dict[str, Any] = json.loads(
-        "".join(part if isinstance(part, str) else "X" for part in parts)
-    )
+    parsed: dict[str, Any] = json.loads(flat(definition))
     return parsed
 
 
@@ -417,6 +420,20 @@ def test_a_queue_may_become_a_window_and_keep_its_mailbox(synthesize: Synthesize
     assert len(mailboxes(synthesize(ASYNC))) == 1
 
 
+@pytest.mark.parametrize(("deadline", "days"), [("30m", 8), ("12h", 8), ("10d", 17)])
+def test_the_mailbox_outlives_the_deadline_by_a_week(
+    deadline: str, days: int, tmp_path: Path
+) -> None:
+    app = cdk.App(outdir=str(tmp_path))
+    level = ServiceLevel.model_validate({"deadline": deadline})
+    deployment = dev().model_copy(update={"service_level": level})
+    env = cdk.Environment(region="eu-north-1")
+    InferenceStack(app, "inference", deployment=deployment, plan=BEDROCK_BATCH, env=env)
+    template = app.synth().get_stack_by_name("inference").template
+    (rule,) = only(template, "AWS::S3::Bucket")["LifecycleConfiguration"]["Rules"]
+    assert rule["ExpirationInDays"] == days
+
+
 def test_a_window_without_questions_starts_no_instance(synthesize: Synthesize) -> None:
     states = machine(synthesize(BATCH))["States"]
     job = states["Answer"]["Arguments"]
@@ -427,11 +444,32 @@ def test_a_window_without_questions_starts_no_instance(synthesize: Synthesize) -
     assert job["MaxConcurrentTransforms"] == MODEL.slots
 
 
-def test_a_question_is_cleared_only_after_its_answer(synthesize: Synthesize) -> None:
-    transform = machine(synthesize(BATCH))["States"]
-    bedrock = machine(synthesize(BEDROCK_BATCH))["States"]["Answer"]["ItemProcessor"]["States"]
-    assert [name for name, state in transform.items() if state.get("Next") == "Clear"] == ["Answer"]
-    assert [name for name, state in bedrock.items() if state.get("Next") == "Clear"] == ["Ask"]
+@pytest.mark.parametrize(
+    "generator", ["mistral.ministral-3-3b-instruct", "eu.amazon.nova-micro-v1:0"]
+)
+def test_bedrocks_job_may_use_the_model_and_the_mailbox_alone(
+    generator: str, tmp_path: Path
+) -> None:
+    app = cdk.App(outdir=str(tmp_path))
+    deployment = dev()
+    answers = deployment.answers.model_copy(update={"generator": generator})
+    deployment = deployment.model_copy(update={"answers": answers})
+    env = cdk.Environment(region="eu-north-1")
+    InferenceStack(app, "inference", deployment=deployment, plan=BEDROCK_BATCH, env=env)
+    cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
+    template = app.synth().get_stack_by_name("inference").template
+    (job,) = (
+        policy["PolicyDocument"]["Statement"]
+        for policy in resources(template, "AWS::IAM::Policy")
+        if policy["PolicyName"].startswith("BatchJobRole")
+    )
+    assert [statement["Action"] for statement in job] == [
+        "bedrock:InvokeModel",
+        "s3:ListBucket",
+        "s3:GetObject",
+        "s3:PutObject",
+    ]
+    assert generator.removeprefix("eu.") in json.dumps(job[0]["Resource"])
 
 
 def test_the_image_is_built_before_the_model_is_made(synthesize: Synthesize) -> None:
@@ -494,8 +532,11 @@ def test_docker_is_not_needed_before_the_deployment(
             },
         ),
         (INSTANCES, {"sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointWithResponseStream"}),
-        (ASYNC, {"sagemaker:InvokeEndpointAsync", "s3:PutObject", "s3:GetObject"}),
-        (BATCH, {"s3:PutObject", "s3:GetObject"}),
+        (
+            ASYNC,
+            {"sagemaker:InvokeEndpointAsync", "s3:PutObject", "s3:GetObject", "s3:ListBucket"},
+        ),
+        (BATCH, {"s3:PutObject", "s3:GetObject", "s3:ListBucket"}),
     ],
     ids=["copies", "instances", "async", "batch"],
 )
@@ -504,7 +545,10 @@ def test_who_asks_may_do_that_alone_and_needs_nothing_of_this_stack(
 ) -> None:
     app = cdk.App(outdir=str(tmp_path))
     env = cdk.Environment(region="eu-north-1")
-    inference = InferenceStack(app, "inference", deployment=dev(), plan=plan, env=env)
+    later = plan.mode in (Mode.ASYNC, Mode.BATCH)
+    level = {"deadline": "12h"} if later else {"latency_p95": "12s"}
+    deployment = dev().model_copy(update={"service_level": ServiceLevel.model_validate(level)})
+    inference = InferenceStack(app, "inference", deployment=deployment, plan=plan, env=env)
     asker = cdk.Stack(app, "asker", env=env)
     function = lambda_.Function(
         asker,
@@ -524,11 +568,13 @@ def test_who_asks_may_do_that_alone_and_needs_nothing_of_this_stack(
         )
     ]
     variables = only(template, "AWS::Lambda::Function")["Environment"]["Variables"]
-    told = json.loads(variables["GENERATOR_ENDPOINT"])
+    (told,) = (json.loads(flat(value)) for name, value in variables.items())
     assert set(allowed) == actions
     assert all("dev-" in json.dumps(statement["Resource"]) for statement in statements)
     assert "GetStackOutput" not in json.dumps(template)
     assert "ImportValue" not in json.dumps(template)
     assert (told["mode"], told["model"]) == (plan.mode, MODEL.name)
-    assert told["timeout_s"] == plan.alarms.endpoint_latency_p95_s
-    assert ("MAILBOX_BUCKET" in variables) == (plan.mode in (Mode.ASYNC, Mode.BATCH))
+    if later:
+        assert (told["mailbox"][:12], told["deadline_s"]) == ("dev-mailbox-", 12 * 3600)
+    else:
+        assert told["timeout_s"] == plan.alarms.endpoint_latency_p95_s

@@ -96,7 +96,7 @@ def test_every_setting_is_undone_somewhere(request: pytest.FixtureRequest) -> No
     deployed = [
         resource
         for file in Path("deployments").rglob("*.yaml")
-        for body in templates_of(file.stem).values()
+        for body in templates_of(str(file.relative_to("deployments").with_suffix(""))).values()
         for resource in body["Resources"].values()
     ]
     for kind, path, _, _ in SETTINGS:

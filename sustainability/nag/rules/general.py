@@ -24,6 +24,8 @@ _TAGGED = (
     "AWS::SageMaker::NotebookInstance",
 )
 
+_OF_NO_REGION = {TEMPLATE, "AWS::Budgets::Budget", "AWS::CDK::Metadata"}
+
 
 @rule(
     "RegionAllowed",
@@ -35,17 +37,19 @@ _TAGGED = (
     fix="Set the stack's Region to one of allowed_regions.",
     evidence="Sustainability Pillar: Choose Region based on both business requirements and "
     "sustainability goals",
-    note="Without a list nothing is judged, nor is a stack without resources.",
+    note="Without a list nothing is judged, nor is a stack whose resources, such as a budget, "
+    "belong to no Region.",
     cases=Cases(
         compliant="{Region: eu-north-1, Resources: {T: {Type: AWS::SNS::Topic}}}",
         non_compliant="{Region: us-east-1, Resources: {T: {Type: AWS::SNS::Topic}}}",
-        not_applicable="{Region: us-east-1, Resources: {}}",
+        not_applicable="{Region: us-east-1, Resources: {B: {Type: AWS::Budgets::Budget}}}",
         edges=((Outcome.UNKNOWN, "{Region: null, Resources: {T: {Type: AWS::SNS::Topic}}}"),),
         settings={"allowed_regions": ["eu-north-1", "ca-central-1"]},
     ),
 )
 def _region_allowed(stack: Resource, settings: RuleSettings) -> Iterator[Fault]:
-    applies_if(bool(settings.allowed_regions) and len(stack.template.resources) > 1)
+    kinds = {resource["Type"] for resource in stack.template.resources.values()}
+    applies_if(bool(settings.allowed_regions) and bool(kinds - _OF_NO_REGION))
     if stack.text("Region") not in settings.allowed_regions:
         yield stack.fault("Region", " or ".join(settings.allowed_regions))
 

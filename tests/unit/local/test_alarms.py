@@ -204,3 +204,14 @@ def test_metric_math(expression: str, expected: list[float | None]) -> None:
 def test_metric_math_names_what_it_does_not_understand(expression: str) -> None:
     with pytest.raises(ValueError, match="metric math not understood"):
         evaluate(expression, {"a": [1.0]}, 1)
+
+
+def test_a_percentile_rank_is_the_share_of_values_up_to_a_limit() -> None:
+    statistic = {"Statistic": None, "ExtendedStatistic": "PR(:100)", "Threshold": 75}
+    put_alarm("latency", **ANSWERS | statistic | {"ComparisonOperator": "LessThanThreshold"})
+    for value in (50, 100, 100):
+        measure(value)
+    assert state_of("latency") == "OK"
+    for value in (100.1, 200):
+        measure(value)
+    assert state_of("latency") == "ALARM"

@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -30,6 +31,11 @@ FOOTPRINT = {
     "generator": {
         "wh_per_1k_input_tokens": [0.1, 0.2, 0.4],
         "wh_per_1k_output_tokens": [1.0, 2.0, 4.0],
+    },
+    "endpoint": {
+        "wh_per_1k_input_tokens": [0.2, 0.3, 0.6],
+        "wh_per_1k_output_tokens": [2.0, 5.0, 9.0],
+        "gco2e_per_kwh": [30, 50, 90],
     },
     "embedding": {"wh_per_1k_input_tokens": [0.01, 0.02, 0.04]},
     "wh_per_request": [0.001, 0.002, 0.004],
@@ -105,14 +111,9 @@ class DynamoDB:
         (key,) = (value["S"] for value in call["Key"].values())
         self.world.called(f"dynamodb {key}")
         names, values = call["ExpressionAttributeNames"], call["ExpressionAttributeValues"]
-        text = call["UpdateExpression"] + " " + call.get("ConditionExpression", "")
-        used = set(re.findall(r"[#:]\w+", text))
-        assert used == {*names, *values}, "DynamoDB refuses what it cannot resolve or does not use"
         table = self.tables.setdefault(call["TableName"], {})
         item = table.get(key, {})
-        condition = call.get("ConditionExpression")
-        if condition and not self._holds(condition, item, names, values):
-            raise self.exceptions.ConditionalCheckFailedException
+        self._check(call, item)
         item = {**item, **call["Key"]}
         parts = re.split(r"\b(SET|REMOVE|ADD)\b", call["UpdateExpression"])[1:]
         for verb, clauses in zip(parts[::2], parts[1::2], strict=True):
@@ -128,6 +129,15 @@ class DynamoDB:
         assert _size(item) < 400_000, "an item has at most 400 KB"
         table[key] = item
         return {"Attributes": item} if call.get("ReturnValues") == "ALL_NEW" else {}
+
+    def _check(self, call: dict[str, Any], item: dict[str, Any]) -> None:
+        names = call.get("ExpressionAttributeNames", {})
+        values = call.get("ExpressionAttributeValues", {})
+        condition = call.get("ConditionExpression", "")
+        used = set(re.findall(r"[#:]\w+", f"{call.get('UpdateExpression', '')} {condition}"))
+        assert used == {*names, *values}, "DynamoDB refuses what it cannot resolve or does not use"
+        if condition and not self._holds(condition, item, names, values):
+            raise self.exceptions.ConditionalCheckFailedException
 
     def _holds(
         self, condition: str, item: dict[str, Any], names: dict[str, str], values: dict[str, Any]
@@ -165,7 +175,9 @@ class DynamoDB:
 
     def put_item(self, **call: Any) -> dict[str, Any]:
         self.world.called("dynamodb put")
-        self.tables.setdefault(call["TableName"], {})[call["Item"]["id"]["S"]] = call["Item"]
+        table, key = self.tables.setdefault(call["TableName"], {}), call["Item"]["id"]["S"]
+        self._check(call, table.get(key, {}))
+        table[key] = call["Item"]
         return {}
 
 
@@ -187,6 +199,12 @@ class S3:
     def __init__(self, world: World) -> None:
         self.world = world
         self.objects: dict[str, bytes] = {}
+        self.written: dict[str, float] = {}
+
+    def put_object(self, **call: Any) -> dict[str, Any]:
+        self.world.called(f"s3 put {call['Key']}")
+        self.objects[call["Key"]], self.written[call["Key"]] = call["Body"], self.world.now
+        return {}
 
     def get_object(self, **call: Any) -> dict[str, Any]:
         self.world.called("s3")
@@ -196,6 +214,7 @@ class S3:
         return {
             "ETag": f'"{hash(content):x}"',
             "ContentLength": len(content),
+            "LastModified": datetime.fromtimestamp(int(self.written.get(call["Key"], 0)), UTC),
             "Body": io.BytesIO(content),
         }
 

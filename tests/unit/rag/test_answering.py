@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.answering import NOTHING_FOUND, Trace
+from rag.answering import Trace
+from rag.composing import NOTHING_FOUND
 from rag.errors import DeadlineExceeded, NotFound, Throttled, Unavailable
 from rag.question import Question
 from tests.unit.rag.fakes import PROMPT, Services, service_error
@@ -45,7 +46,9 @@ def ask(
     **limits: Any,
 ) -> dict[str, Any]:
     question = Question(text, filters or {}, max_tokens)
-    return services.answering(**limits).answer(question, trace or Trace())
+    answer = services.answering(**limits).answer(question, trace or Trace())
+    assert isinstance(answer, dict)
+    return answer
 
 
 def test_an_answer_has_its_sources_its_cost_and_its_origin(services: Services) -> None:
@@ -117,7 +120,8 @@ def test_the_same_question_comes_from_the_cache_without_any_model(services: Serv
         rel_tol=1e-5,
     )
     assert trace.metrics["CacheHits"] == 1
-    stored = services.answering().stored(first["id"])
+    stored = services.answering().stored(first["id"], Trace())
+    assert isinstance(stored, dict)
     assert stored["answer"] == first["answer"]
 
 
@@ -151,7 +155,7 @@ def test_an_answer_given_before_a_change_is_visible_is_not_reused(services: Serv
     services.add(new="# New\n\nSomething else.")
     first = ask(services)
     assert not ask(services)["cached"]
-    assert services.answering().stored(first["id"])
+    assert services.answering().stored(first["id"], Trace())
     services.world.now += 12
     ask(services)
     assert ask(services)["cached"]
@@ -161,7 +165,7 @@ def test_answers_expire(services: Services) -> None:
     id_ = ask(services)["id"]
     services.world.now += 24 * 3600
     with pytest.raises(NotFound):
-        services.answering().stored(id_)
+        services.answering().stored(id_, Trace())
     assert not ask(services)["cached"]
 
 

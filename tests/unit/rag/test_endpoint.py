@@ -13,7 +13,7 @@ from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag import answer_handler
+from rag import wiring
 from rag.answering import GENERATION_SHARE, Trace
 from rag.endpoint import Breaker, BridgedGenerator, Copies, EndpointGenerator
 from rag.errors import DeadlineExceeded, SettingsError, Throttled, Unavailable
@@ -35,6 +35,7 @@ ENDPOINT = {
     "endpoint": "e",
     "component": "c",
     "model": "qwen3-1.7b",
+    "thinks": True,
     "timeout_s": 3.0,
 }
 
@@ -73,7 +74,12 @@ class Bridge:
         self.bedrock = Bedrock(self.world)
         parameters: dict[str, Any] = {"temperature": 0.1, "top_p": None, "top_k": None}
         self.endpoint = EndpointGenerator(
-            client=self.sagemaker, endpoint="e", component="c", model="qwen3-1.7b", **parameters
+            client=self.sagemaker,
+            endpoint="e",
+            component="c",
+            model="qwen3-1.7b",
+            thinks=True,
+            **parameters,
         )
         fallback = BedrockGenerator(client=self.bedrock, model="model", **parameters)
         self.generator = BridgedGenerator(
@@ -113,6 +119,7 @@ def test_an_endpoint_that_is_awake_answers(bridge: Bridge) -> None:
         ],
         "max_tokens": 9,
         "temperature": 0.1,
+        "chat_template_kwargs": {"enable_thinking": False},
     }
     assert call == {
         "EndpointName": "e",
@@ -125,6 +132,11 @@ def test_an_endpoint_that_is_awake_answers(bridge: Bridge) -> None:
 def test_an_endpoint_without_components_is_asked_for_none(bridge: Bridge) -> None:
     replace(bridge.endpoint, component=None).generate("s", "u", max_tokens=9)
     assert "InferenceComponentName" not in bridge.sagemaker.invoked[0]
+
+
+def test_a_model_that_does_not_think_is_not_told_not_to(bridge: Bridge) -> None:
+    replace(bridge.endpoint, thinks=False).generate("s", "u", max_tokens=9)
+    assert "chat_template_kwargs" not in json.loads(bridge.sagemaker.invoked[0]["Body"])
 
 
 def test_an_endpoint_that_sleeps_is_left_asleep_until_it_wakes(bridge: Bridge) -> None:
@@ -281,9 +293,9 @@ def test_the_time_outs_of_all_calls_keep_the_deadline(
         made[service] = read_timeout_s
         return object()
 
-    monkeypatch.setattr(answer_handler, "client", client)
+    monkeypatch.setattr(wiring, "client", client)
     configured = settings({**ENDPOINT, **change}, GENERATOR_FALLBACK=fallback)
-    generator = answer_handler._generator(configured)
+    generator = wiring._generator(configured)
     assert isinstance(generator, BridgedGenerator)
     assert (generator.fallback is None) == (bedrock_s is None)
     assert made.get("sagemaker-runtime") == pytest.approx(endpoint_s)
@@ -294,7 +306,7 @@ def test_the_time_outs_of_all_calls_keep_the_deadline(
 
 def test_answers_of_another_model_on_the_endpoint_are_not_used_again() -> None:
     names = {
-        answer_handler.compose(configured, Prompt.parse(PROMPT)).generator_name
+        wiring.wire(configured, Prompt.parse(PROMPT)).generator_name
         for configured in (
             AnswerSettings.load(ENVIRONMENT),
             settings(),
@@ -302,14 +314,6 @@ def test_answers_of_another_model_on_the_endpoint_are_not_used_again() -> None:
         )
     }
     assert len(names) == 3
-
-
-@pytest.mark.parametrize("mode", ["async", "batch"])
-def test_what_answers_later_generates_no_answer_now(mode: str) -> None:
-    later = {**ENDPOINT, "mode": mode, "endpoint": None}
-    assert isinstance(answer_handler._generator(settings(later)), BedrockGenerator)
-    with pytest.raises(SettingsError, match=r"^GENERATOR_FALLBACK: never needs"):
-        settings(later, GENERATOR_FALLBACK="never")
 
 
 @pytest.mark.parametrize(
@@ -346,16 +350,24 @@ def test_an_answer_counts_for_who_gave_it(bridge: Bridge) -> None:
     for words in ("How is Kestrel powered?", "What powers Kestrel station?"):
         trace = Trace()
         answer = answering.answer(Question(words, {}, 300), trace)
+        assert isinstance(answer, dict)
         metrics = trace.metrics
         counts.append((answer["served_by"], metrics["EndpointAnswers"], metrics["BedrockAnswers"]))
         bridge.sagemaker.error = NO_CAPACITY
     assert counts == [("endpoint", 1, 0), ("bedrock", 0, 1)]
 
 
-def test_the_endpoint_has_its_own_energy_where_it_is_known() -> None:
+def test_the_endpoint_has_its_own_energy_and_its_own_grid() -> None:
+    footprint = Footprint.parse(FOOTPRINT)
     usage = Usage(input_tokens=1000, output_tokens=1000, by_endpoint=True)
-    assert Footprint.parse(FOOTPRINT).energy_wh(usage).mid == pytest.approx(2.202)
-    own = {"wh_per_1k_input_tokens": [0, 1, 2], "wh_per_1k_output_tokens": [0, 5, 9]}
-    footprint = Footprint.parse({**FOOTPRINT, "endpoint": own})
-    assert footprint.energy_wh(usage).mid == pytest.approx(6.002)
-    assert footprint.energy_wh(replace(usage, by_endpoint=False)).mid == pytest.approx(2.202)
+    assert footprint.energy_wh(usage).mid == pytest.approx(0.002 + 0.3 + 5)
+    assert footprint.carbon_g(usage).mid == pytest.approx(5.302 * 50 / 1000)
+    usage = replace(usage, by_endpoint=False)
+    assert footprint.energy_wh(usage).mid == pytest.approx(0.002 + 0.2 + 2)
+    assert footprint.carbon_g(usage).mid == pytest.approx(2.202 * 20 / 1000)
+
+
+def test_an_endpoint_whose_energy_is_not_known_is_an_error() -> None:
+    unknown = {name: value for name, value in FOOTPRINT.items() if name != "endpoint"}
+    with pytest.raises(SettingsError, match="FOOTPRINT: endpoint: missing"):
+        settings(FOOTPRINT=json.dumps(unknown))

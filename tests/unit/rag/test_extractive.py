@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag import answer_handler, trial
+from rag import trial, wiring
 from rag.errors import SettingsError
 from rag.extractive import EXTRACTIVE, ExtractiveGenerator, passages
 from rag.knowledge import Passage
@@ -129,7 +129,7 @@ ENVIRONMENT = {
 
 
 def test_a_deployment_may_name_it_as_its_generator() -> None:
-    answering = answer_handler.compose(AnswerSettings.load(ENVIRONMENT), PROMPT_TEXT)
+    answering = wiring.wire(AnswerSettings.load(ENVIRONMENT), PROMPT_TEXT)
     assert isinstance(answering.generator, ExtractiveGenerator)
     assert answering.generator_name == EXTRACTIVE
 
@@ -143,7 +143,7 @@ def test_the_process_answers_line_by_line_with_the_functions_settings(
         composed.append((settings, prompt))
         return services.answering()
 
-    monkeypatch.setattr(trial, "compose", compose)
+    monkeypatch.setattr(trial, "wire", compose)
     output = io.StringIO()
     trial.main(ENVIRONMENT, io.StringIO(f'{json.dumps(KESTREL)}\n"Caf\\u00e9?"\n'), output)
     replies = [json.loads(line) for line in output.getvalue().splitlines()]

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sustainability.catalogue import InferenceModel
 from sustainability.deployment import Deployment
 from sustainability.estimate import Estimate
 from sustainability.facts import FactError, Facts
@@ -16,9 +17,10 @@ from sustainability.footprint import (
     influences,
     synth_line,
 )
-from sustainability.impact import Component
+from sustainability.gates import check_offers
+from sustainability.impact import Component, Impact
 from sustainability.llm_energy import generation, prefill
-from sustainability.serving import Mode
+from sustainability.serving import Batch, Mode, plan_serving
 from tests.unit.sustainability.deployments import a_deployment, a_plan, traffic
 
 MODEL = "mistral.ministral-3-3b-instruct"
@@ -68,6 +70,7 @@ def test_nothing_but_storage_polling_and_alarms_is_left_when_nobody_asks() -> No
         "Knowledge store",
         "Documents",
         "API, queue and tables",
+        "Hourly account",
     }
     assert idle.idle.kwh.mid < 0.01
 
@@ -95,7 +98,7 @@ def test_published_energy_of_a_prompt_is_within_the_range() -> None:
 
 
 def test_answer_coefficients_are_at_the_wall_and_the_grid_is_without_pue() -> None:
-    coefficients = answer_coefficients(a_deployment())
+    coefficients = answer_coefficients(a_deployment(), a_plan())
 
     assert coefficients["generator"]["wh_per_1k_output_tokens"][1] == pytest.approx(
         0.06956163194065532 * 1.10, rel=1e-5
@@ -106,7 +109,7 @@ def test_answer_coefficients_are_at_the_wall_and_the_grid_is_without_pue() -> No
 
 def test_an_answer_by_its_coefficients_is_the_footprints_generation() -> None:
     deployment = a_deployment(traffic=traffic(100))
-    coefficients = answer_coefficients(deployment)["generator"]
+    coefficients = answer_coefficients(deployment, a_plan())["generator"]
     generated = component(footprint(deployment, a_plan()), "Generation on Bedrock").traffic
     answers = 100 * 730
 
@@ -116,10 +119,80 @@ def test_an_answer_by_its_coefficients_is_the_footprints_generation() -> None:
         assert answers * wh / 1000 == pytest.approx(estimated, rel=1e-4)
 
 
+@pytest.mark.parametrize(("per_hour", "discount"), [(4, 1.0), (5, 0.5)])
+def test_only_windows_of_a_hundred_questions_have_the_price_of_batch_jobs(
+    per_hour: float, discount: float
+) -> None:
+    deployment = a_deployment(traffic=traffic(per_hour))
+    at_once, later = (
+        component(footprint(deployment, a_plan(batch=batch)), "Generation on Bedrock").traffic
+        for batch in (None, Batch(hours=(2,), instances=0, run_s=3600))
+    )
+    assert later.usd.mid == pytest.approx(at_once.usd.mid * discount)
+    assert later.kwh == at_once.kwh
+
+
+def test_an_instances_tokens_add_up_to_the_footprints_instances() -> None:
+    plan = a_plan(
+        mode=Mode.REALTIME,
+        instance_type="ml.inf2.xlarge",
+        model=InferenceModel.named("qwen3-1.7b", Facts()),
+        copies_per_instance=1,
+        expected_utilization=0.4,
+        expected_instance_hours=730.0,
+        bedrock_share=0.0,
+    )
+    deployment = a_deployment()
+    coefficients = answer_coefficients(deployment, plan)["endpoint"]
+    per_answer = coefficients["wh_per_1k_input_tokens"][1] * 1.0
+    per_answer += coefficients["wh_per_1k_output_tokens"][1] * 0.2
+    # A copy is busy for the whole of reading, and for an eighth of writing with eight slots.
+    model = plan.model
+    assert model is not None
+    seconds = model.prefill.mid * 1000 + model.decode.mid * 200 / model.slots
+    answers = 730 * 3600 * plan.expected_utilization / seconds
+    month = footprint(deployment, plan)
+    instances = component(month, "Instances awake").traffic.kwh.mid
+    instances += component(month, "Instances at work").traffic.kwh.mid
+
+    assert answers * per_answer / 1000 == pytest.approx(instances, rel=1e-4)
+    low, mid, high = coefficients["wh_per_1k_output_tokens"]
+    assert low < mid < high
+
+
+@pytest.mark.parametrize("utilization", [0.0, 0.02, 0.5, 1.0])
+def test_a_token_takes_less_on_a_busier_instance(utilization: float) -> None:
+    def wh(expected: float) -> float:
+        plan = a_plan(
+            instance_type="ml.inf2.xlarge",
+            model=InferenceModel.named("qwen3-1.7b", Facts()),
+            copies_per_instance=1,
+            expected_utilization=expected,
+        )
+        found: float = answer_coefficients(a_deployment(), plan)["endpoint"][
+            "wh_per_1k_output_tokens"
+        ][1]
+        return found
+
+    assert wh(1.0) <= wh(utilization) <= wh(0.01)
+
+
+def test_answers_that_quote_take_no_tokens_of_any_generator() -> None:
+    deployment = a_deployment(answers={"generator": "extractive"})
+    plan = plan_serving(deployment)
+    coefficients = answer_coefficients(deployment, plan)
+
+    assert coefficients["generator"]["wh_per_1k_output_tokens"] == [0, 0, 0]
+    assert coefficients["wh_per_request"][1] > 0
+    assert component(footprint(deployment, plan), "Generation on Bedrock").traffic == Impact()
+    check_offers(deployment, plan)
+
+
 def test_a_cross_region_profile_spans_the_grids_it_may_reach() -> None:
-    here = answer_coefficients(a_deployment(answers={"generator": "amazon.nova-lite-v1:0"}))
+    nova = a_deployment(answers={"generator": "amazon.nova-lite-v1:0"})
+    here = answer_coefficients(nova, a_plan())
     profile = a_deployment(answers={"generator": "eu.amazon.nova-lite-v1:0"})
-    low, mid, high = answer_coefficients(profile)["gco2e_per_kwh"]
+    low, mid, high = answer_coefficients(profile, a_plan())["gco2e_per_kwh"]
 
     assert low <= here["gco2e_per_kwh"][0]
     assert mid > here["gco2e_per_kwh"][1]
@@ -133,7 +206,7 @@ def test_market_based_carbon_of_a_matched_region_is_the_hardware_alone() -> None
 
     assert result.traffic.operational_g == Estimate.exact(0)
     assert result.traffic.embodied_g.mid > 0
-    assert answer_coefficients(market)["gco2e_per_kwh"] == [0, 0, 0]
+    assert answer_coefficients(market, a_plan())["gco2e_per_kwh"] == [0, 0, 0]
 
 
 def test_a_model_without_a_row_is_an_error_that_names_file_and_columns() -> None:

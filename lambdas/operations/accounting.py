@@ -1,0 +1,49 @@
+"""One run: which hours, what CloudWatch says of them, what of that is new."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from operations.cloudwatch import hourly
+from operations.history import History, is_settled, key
+from operations.measures import measures
+from operations.record import metrics, record
+from operations.settings import Settings
+from operations.telemetry import logger, publish
+
+
+def update(
+    now: datetime,
+    hours: Sequence[datetime],
+    store: History,
+    client: Any,
+    settings: Settings,
+    *,
+    closing: bool = False,
+) -> list[str]:
+    """Compute hours and write those that differ; return these.
+
+    CloudWatch cannot take a metric back, so an hour's are sent once: when it has settled, or when
+    somebody closes it. They go out before the record does. If the run breaks off in between they go
+    out again, and an average of them is what it was.
+    """
+    if not hours:
+        return []
+    asked = measures(settings.deployment, settings.sources)
+    values = hourly(client, asked, hours)
+    written = []
+    for hour in hours:
+        place = key(hour)
+        before = store.read(place)
+        is_published = bool(before and before["final"])
+        is_final = is_published or closing or is_settled(hour, now)
+        after = record(hour, values[hour], settings) | {"final": is_final}
+        if is_final and not is_published:
+            publish(settings.deployment, hour, metrics(after))
+        if after != before:
+            store.write(place, after)
+            written.append(place)
+    logger.info("accounted", hours=len(hours), written=written)
+    return written

@@ -1,0 +1,63 @@
+"""The hourly run, an hour by its name, and the monthly comparison with the account's own figures.
+
+The event of the schedule is empty. `{"hour": "2026-11-23T05:00:00Z"}` computes one hour anew and
+closes it, so that its metrics need not wait; `{"task": "account"}` is the monthly one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache, partial
+from typing import Any
+
+from operations import account, accounting, history
+from operations.settings import Settings
+
+
+class InvalidEvent(Exception):
+    """An event that says something else than the module's docstring."""
+
+
+def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
+    """Bring the history up to date; return what was written."""
+    settings, now = _settings(), datetime.now(UTC)
+    store = history.History(_client("s3"), settings.bucket)
+    if event == {"task": "account"}:
+        connect = partial(_client, "sustainability")
+        return {"months": account.update(now, store, connect, settings)}
+    if event and set(event) != {"hour"}:
+        raise InvalidEvent("the event is empty, an hour or the task account")
+    hours = [_hour(event["hour"])] if event else history.due(now, store.written(now))
+    return {
+        "hours": accounting.update(
+            now, hours, store, _client("cloudwatch"), settings, closing=bool(event)
+        )
+    }
+
+
+def _hour(text: object) -> datetime:
+    try:
+        hour = datetime.fromisoformat(str(text))
+    except ValueError as error:
+        raise InvalidEvent(f"hour: {error}") from error
+    if hour.tzinfo is None or hour != hour.replace(minute=0, second=0, microsecond=0):
+        raise InvalidEvent(f"hour: {text} is no full hour with a time zone: 2026-11-23T05:00:00Z")
+    return hour.astimezone(UTC)
+
+
+@cache
+def _settings() -> Settings:
+    return Settings.load(os.environ)
+
+
+@cache
+def _client(service: str) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(
+        service,
+        config=Config(connect_timeout=2, read_timeout=20, retries={"mode": "standard"}),
+    )

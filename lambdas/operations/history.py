@@ -1,0 +1,87 @@
+"""The history: one JSON object for each hour in S3, and which hours are to be written next."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+_KEY = "history/%Y/%m/%d/%H.json"
+_HOUR = timedelta(hours=1)
+SETTLES_AFTER = timedelta(hours=3)
+"""From the beginning of an hour until CloudWatch will not change what it says about it."""
+REMEMBERED = timedelta(days=14)
+"""How far back a gap is filled: metrics of a log line must not be older."""
+
+
+def key(hour: datetime) -> str:
+    """Return where the record of an hour lies in the bucket."""
+    return hour.strftime(_KEY)
+
+
+def due(now: datetime, written: Mapping[datetime, datetime]) -> list[datetime]:
+    """Return the hours to compute: missing ones, and those written before they had settled.
+
+    `written` are the hours with a record, and when it was written. Without any, the history begins
+    with the last hour that is over.
+    """
+    last = now.replace(minute=0, second=0, microsecond=0) - _HOUR
+    first = max(min(written, default=last), last - REMEMBERED)
+    hours = [first + _HOUR * number for number in range(int((last - first) / _HOUR) + 1)]
+    return [hour for hour in hours if hour not in written or not is_settled(hour, written[hour])]
+
+
+def is_settled(hour: datetime, at: datetime) -> bool:
+    """Return whether what was known about an hour then is what will be known."""
+    return at >= hour + SETTLES_AFTER
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The records in one bucket."""
+
+    client: Any
+    bucket: str
+
+    def written(self, now: datetime) -> dict[datetime, datetime]:
+        """Return the hours with a record, as far back as gaps are filled, and when it was written.
+
+        One request for all; if there are none, the first hour of all, should it be longer ago.
+        """
+        start = key(now - REMEMBERED - 2 * _HOUR)
+        found = list(self._list("history/", StartAfter=start))
+        return {
+            datetime.strptime(item["Key"], _KEY).replace(tzinfo=UTC): item["LastModified"]
+            for item in found or islice(self._list("history/"), 1)
+        }
+
+    def month(self, month: datetime) -> list[dict[str, Any]]:
+        """Return the records of a month."""
+        found = (self.read(item["Key"]) for item in self._list(month.strftime("history/%Y/%m/")))
+        return [record for record in found if record is not None]
+
+    def _list(self, prefix: str, **options: str) -> Iterator[dict[str, Any]]:
+        pages = self.client.get_paginator("list_objects_v2")
+        for page in pages.paginate(Bucket=self.bucket, Prefix=prefix, **options):
+            yield from page.get("Contents", ())
+
+    def read(self, key: str) -> dict[str, Any] | None:
+        """Return a stored object, or None when there is none."""
+        try:
+            body = self.client.get_object(Bucket=self.bucket, Key=key)["Body"]
+        except self.client.exceptions.NoSuchKey:
+            return None
+        found: dict[str, Any] = json.loads(body.read())
+        return found
+
+    def write(self, key: str, value: Mapping[str, Any]) -> None:
+        """Store an object."""
+        self.client.put_object(
+            Bucket=self.bucket,
+            Key=key,
+            Body=json.dumps(value, separators=(",", ":")).encode() + b"\n",
+            ContentType="application/json",
+        )

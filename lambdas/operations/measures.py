@@ -1,0 +1,199 @@
+"""What is asked of CloudWatch, and how much was used by its answer.
+
+Metrics of our own functions are preferred to those of the services where both exist: AWS/Bedrock
+counts the tokens of the whole account, the functions those of this deployment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from operations.settings import Sources
+
+_OURS = "SustainableGenerativeAI"
+_ACCELERATOR = "SustainableGenerativeAI/Accelerator"
+_MINUTES = 60
+"""Of an hour: OpenSearch Serverless sends its units each minute while it is awake."""
+_MS_PER_HOUR = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One number of each hour, as CloudWatch is asked for it."""
+
+    namespace: str
+    metric: str
+    statistic: str
+    dimensions: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """What an hour's numbers say. Shares are None of what was not awake."""
+
+    usage: Mapping[str, float]
+    """By quantity, as in the coefficients."""
+    answers: Mapping[str, float]
+    """Questions, and the answers to them by who gave them."""
+    tokens: Mapping[str, float]
+    utilization: Mapping[str, float | None]
+    missing: Sequence[str]
+    """Measures that an awake resource should have sent and did not."""
+
+
+def measures(deployment: str, sources: Sources) -> dict[str, Measure]:
+    """Return all that is asked, by the name under which :func:`count` knows it."""
+    asked = {}
+    for name, metric, statistic in (
+        ("questions", "Questions", "Sum"),
+        ("generated", "InputTokens", "SampleCount"),
+        ("cached", "CacheHits", "Sum"),
+        ("by_bedrock", "BedrockAnswers", "Sum"),
+        ("by_endpoint", "EndpointAnswers", "Sum"),
+        ("input_tokens", "InputTokens", "Sum"),
+        ("output_tokens", "OutputTokens", "Sum"),
+        ("question_tokens", "EmbeddingTokens", "Sum"),
+        ("searching_ms", "RetrievalLatency", "Sum"),
+    ):
+        dimensions = {"Deployment": deployment, "service": "answer"}
+        asked[name] = Measure(_OURS, metric, statistic, dimensions)
+    for name, metric in (
+        ("document_tokens", "EmbeddingTokens"),
+        ("indexed", "DocumentsIndexed"),
+        ("unchanged", "DocumentsUnchanged"),
+        ("deleted", "DocumentsDeleted"),
+        ("rejected", "DocumentsRejected"),
+    ):
+        dimensions = {"Deployment": deployment, "service": "ingest"}
+        asked[name] = Measure(_OURS, metric, "Sum", dimensions)
+    for name, function in (("answer", sources.answer), ("ingest", sources.ingest)):
+        for metric in ("Duration", "Invocations"):
+            asked[f"{name}_{metric.lower()}"] = Measure(
+                "AWS/Lambda", metric, "Sum", {"FunctionName": function}
+            )
+    return asked | _of_store(sources) | _of_endpoint(deployment, sources)
+
+
+def _of_store(sources: Sources) -> dict[str, Measure]:
+    client = {"ClientId": sources.account}
+    if sources.domain is None:
+        return {
+            "search_units": Measure("AWS/AOSS", "SearchOCU", "Sum", client),
+            "indexing_units": Measure("AWS/AOSS", "IndexingOCU", "Sum", client),
+        }
+    domain = client | {"DomainName": sources.domain}
+    return {
+        "nodes": Measure("AWS/ES", "Nodes", "Average", domain),
+        "store_cpu": Measure("AWS/ES", "CPUUtilization", "Average", domain),
+    }
+
+
+def _of_endpoint(deployment: str, sources: Sources) -> dict[str, Measure]:
+    if sources.endpoint is None:
+        return {}
+    monitor = {"Deployment": deployment, "Endpoint": sources.endpoint}
+    instances = Measure(_ACCELERATOR, "NeuronCoresProvisioned", "SampleCount", monitor)
+    if sources.variant is not None:  # what SageMaker says also tells of an instance that starts
+        variant = {"EndpointName": sources.endpoint, "VariantName": sources.variant}
+        instances = Measure("/aws/sagemaker/Endpoints", "CPUUtilization", "SampleCount", variant)
+    return {
+        "instance_samples": instances,
+        "busy_cores": Measure(_ACCELERATOR, "NeuronCoreUtilization", "Average", monitor),
+    }
+
+
+def count(values: Mapping[str, float], sources: Sources) -> Counted:
+    """Return how much was used in an hour of which CloudWatch says `values`.
+
+    What it does not mention did not happen, unless it belongs to something that was on.
+    """
+    of = _Zeroes(values)
+    by_models = of["by_bedrock"] + of["by_endpoint"]
+    # The functions do not count tokens by who generated them: each answer has an equal part.
+    on_bedrock = of["by_bedrock"] / by_models if by_models else 0.0
+    documents = of["indexed"] + of["unchanged"] + of["deleted"] + of["rejected"]
+    embedded = of["question_tokens"] + of["document_tokens"]
+    usage = {
+        "hours": 1.0,
+        "active_hours": float(of["questions"] + documents > 0),
+        "questions": of["questions"],
+        "generated": of["generated"],
+        "documents": documents,
+        "answer_seconds": of["answer_duration"] / 1000,
+        "ingest_seconds": of["ingest_duration"] / 1000,
+        "invocations": of["answer_invocations"] + of["ingest_invocations"],
+        "input_tokens": of["input_tokens"] * on_bedrock,
+        "output_tokens": of["output_tokens"] * on_bedrock,
+        "embedding_tokens": embedded,
+    }
+    count_store = _count_units if sources.domain is None else _count_nodes
+    store, endpoint = count_store(of, sources), _count_instances(of, sources)
+    return Counted(
+        usage={**usage, **store.usage, **endpoint.usage},
+        answers={
+            "questions": of["questions"],
+            "answered": of["cached"] + of["generated"],
+            "cached": of["cached"],
+            "bedrock": of["by_bedrock"],
+            "endpoint": of["by_endpoint"],
+        },
+        tokens={
+            "input": of["input_tokens"],
+            "output": of["output_tokens"],
+            "embedding": embedded,
+        },
+        utilization={"store": store.share, "endpoint": endpoint.share},
+        missing=[*store.missing, *endpoint.missing],
+    )
+
+
+class _Zeroes(dict[str, float]):
+    """Zero for what is not there."""
+
+    def __missing__(self, key: str) -> float:
+        return 0.0
+
+
+class _Machines(NamedTuple):
+    """How long machines were on, the share of it that was used, and what they did not tell."""
+
+    usage: Mapping[str, float] = {}
+    share: float | None = None
+    missing: Sequence[str] = ()
+
+
+def _count_units(of: _Zeroes, sources: Sources) -> _Machines:
+    assert sources.max_search_units is not None
+    # The account's, but no more than this deployment may have.
+    searching, indexing = (
+        min(of[name] / _MINUTES, sources.max_search_units)
+        for name in ("search_units", "indexing_units")
+    )
+    busy_hours = of["searching_ms"] / _MS_PER_HOUR
+    return _Machines(
+        {"search_unit_hours": searching + indexing},
+        min(busy_hours / searching, 1.0) if searching else None,
+    )
+
+
+def _count_nodes(of: _Zeroes, sources: Sources) -> _Machines:
+    assert sources.nodes is not None
+    return _Machines(
+        {"node_hours": of.get("nodes", sources.nodes)},
+        of["store_cpu"] / 100 if "store_cpu" in of else None,
+        [name for name in ("nodes", "store_cpu") if name not in of],
+    )
+
+
+def _count_instances(of: _Zeroes, sources: Sources) -> _Machines:
+    if sources.endpoint is None:
+        return _Machines()
+    assert sources.samples_per_hour is not None
+    hours = of["instance_samples"] / sources.samples_per_hour
+    busy = of["busy_cores"] / 100
+    usage = {"instance_hours": hours, "busy_hours": hours * busy, "awake_hours": min(hours, 1.0)}
+    if hours and "busy_cores" not in of:
+        return _Machines(usage, None, ["busy_cores"])
+    return _Machines(usage, busy if hours else None)

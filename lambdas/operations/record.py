@@ -1,0 +1,124 @@
+"""One hour's record: what was used, what it took, and what that is for each answer."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from operations.measures import count
+from operations.settings import MEASURES, Range, Settings
+
+Record = dict[str, Any]
+
+_NOTHING: Range = [0.0, 0.0, 0.0]
+
+
+def record(hour: datetime, values: Mapping[str, float], settings: Settings) -> Record:
+    """Return the record of an hour of which CloudWatch says `values`.
+
+    Every range is `[low, mid, high]`; numbers have six significant digits.
+    """
+    counted = count(values, settings.sources)
+    coefficients = settings.coefficients
+    parts = {
+        quantity: {
+            measure: [amount * end for end in coefficients[quantity].get(measure, _NOTHING)]
+            for measure in MEASURES
+        }
+        for quantity, amount in counted.usage.items()
+    }
+    taken = {measure: _sum(part[measure] for part in parts.values()) for measure in MEASURES}
+    taken["carbon_g"] = _sum([taken["operational_g"], taken["embodied_g"]])
+    thousands = (counted.tokens["input"] + counted.tokens["output"]) / 1000
+    found: Record = _rounded(
+        {
+            "hour": hour.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "deployment": settings.deployment,
+            "region": settings.region,
+            "accounting": settings.accounting,
+            "coefficients": _digest(coefficients),
+            "answers": counted.answers,
+            "tokens": counted.tokens,
+            "usage": counted.usage,
+            "taken": taken,
+            "taken_by": {
+                quantity: {
+                    "kwh": part["kwh"][1],
+                    "carbon_g": part["operational_g"][1] + part["embodied_g"][1],
+                    "usd": part["usd"][1],
+                }
+                for quantity, part in parts.items()
+            },
+            "per_answer": _each(taken, counted.answers["answered"]),
+            "per_1000_tokens": _each(taken, thousands),
+            "utilization": counted.utilization,
+            "missing": counted.missing,
+            "not_counted": list(settings.not_counted),
+        }
+    )
+    return found
+
+
+def metrics(record: Record) -> dict[str, float]:
+    """Return the metrics of a record by name, as `metrics.csv` says when each is written."""
+    taken, answer, tokens = record["taken"], record["per_answer"], record["per_1000_tokens"]
+    values = {
+        "TotalEnergyWhMid": taken["kwh"][1] * 1000,
+        "TotalCarbonGramsMid": taken["carbon_g"][1],
+        "TotalCostUsdMid": taken["usd"][1],
+    }
+    if answer is not None:
+        values |= {
+            "TotalEnergyWhLow": taken["kwh"][0] * 1000,
+            "TotalEnergyWhHigh": taken["kwh"][2] * 1000,
+            "TotalCarbonGramsLow": taken["carbon_g"][0],
+            "TotalCarbonGramsHigh": taken["carbon_g"][2],
+            "EnergyWhPerAnswer": answer["kwh"][1] * 1000,
+            "CarbonGramsPerAnswer": answer["carbon_g"][1],
+            "CostUsdPerAnswer": answer["usd"][1],
+        }
+    if tokens is not None:
+        values["EnergyWhPer1kTokens"] = tokens["kwh"][1] * 1000
+        values["CarbonGramsPer1kTokens"] = tokens["carbon_g"][1]
+    for name, share in record["utilization"].items():
+        if share is not None:
+            values[f"{name.capitalize()}Utilization"] = share * 100
+    return values
+
+
+@cache
+def units() -> dict[str, str]:
+    """Return the CloudWatch unit of each metric, from `metrics.csv`."""
+    with (Path(__file__).parent / "metrics.csv").open(encoding="utf-8", newline="") as file:
+        return {row["name"]: row["unit"] for row in csv.DictReader(file)}
+
+
+def _sum(ranges: Iterable[Range]) -> Range:
+    return [sum(ends) for ends in zip(*ranges, strict=True)]
+
+
+def _each(taken: Mapping[str, Range], number: float) -> dict[str, Range] | None:
+    if not number:
+        return None
+    return {
+        measure: [end / number for end in taken[measure]] for measure in ("kwh", "carbon_g", "usd")
+    }
+
+
+def _digest(coefficients: Mapping[str, Any]) -> str:
+    """Tell records of other coefficients apart: a step between them is no change of behaviour."""
+    return hashlib.sha256(json.dumps(coefficients, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, Mapping):
+        return {key: _rounded(item) for key, item in value.items()}
+    return [_rounded(item) for item in value] if isinstance(value, list) else value

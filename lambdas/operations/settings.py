@@ -1,0 +1,95 @@
+"""What the function is told at synth: where to look, and what one unit of each quantity takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+MEASURES = ("kwh", "operational_g", "embodied_g", "usd")
+"""What is counted of everything: energy at the wall, carbon of it, carbon of making, money."""
+
+Range = list[float]
+"""An estimate: low, mid, high."""
+
+
+class SettingsError(Exception):
+    """An environment variable is missing or broken; the message names it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """What CloudWatch knows the deployment's resources by (`SOURCES`).
+
+    `max_search_units` is set where the store is serverless, `domain` and `nodes` where it is not.
+    `endpoint` names the instances where there are any, `samples_per_hour` is how often each of
+    them reports; those of a job have no `variant`.
+    """
+
+    answer: str
+    ingest: str
+    account: str
+    max_search_units: float | None = None
+    domain: str | None = None
+    nodes: int | None = None
+    endpoint: str | None = None
+    variant: str | None = None
+    samples_per_hour: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that a run needs to know."""
+
+    deployment: str
+    region: str
+    accounting: str
+    """`location` or `market`: which carbon intensity the coefficients hold."""
+    bucket: str
+    sources: Sources
+    coefficients: Mapping[str, Mapping[str, Range]]
+    """By quantity and measure; a measure of which a quantity takes nothing is left out."""
+    not_counted: tuple[str, ...]
+    """What the deployment uses and no metric shows."""
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str]) -> Settings:
+        """Read the settings. Raises `SettingsError` naming the variable at fault."""
+        try:
+            sources = Sources(**_json(environ, "SOURCES"))
+        except TypeError as error:
+            raise SettingsError(f"SOURCES: {error}") from error
+        return cls(
+            deployment=_text(environ, "DEPLOYMENT"),
+            region=_text(environ, "AWS_REGION"),
+            accounting=_text(environ, "ACCOUNTING"),
+            bucket=_text(environ, "HISTORY_BUCKET"),
+            sources=sources,
+            coefficients=_coefficients(_json(environ, "COEFFICIENTS")),
+            not_counted=tuple(_json(environ, "NOT_COUNTED")),
+        )
+
+
+def _coefficients(
+    given: Mapping[str, Mapping[str, Range]],
+) -> Mapping[str, Mapping[str, Range]]:
+    for quantity, measures in given.items():
+        for measure, value in measures.items():
+            if measure not in MEASURES or len(value) != 3 or not 0 <= value[0] <= value[2]:
+                raise SettingsError(f"COEFFICIENTS: {quantity}: {measure}: {value!r}")
+    return given
+
+
+def _text(environ: Mapping[str, str], name: str) -> str:
+    value = environ.get(name, "").strip()
+    if not value:
+        raise SettingsError(f"{name}: not set")
+    return value
+
+
+def _json(environ: Mapping[str, str], name: str) -> Any:
+    try:
+        return json.loads(_text(environ, name))
+    except ValueError as error:
+        raise SettingsError(f"{name}: not JSON: {error}") from error

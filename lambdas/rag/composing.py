@@ -1,0 +1,111 @@
+"""From what a generator said to an answer with citations and what it took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rag.answers import Answer, Draft
+from rag.footprint import Footprint, Range, Usage
+from rag.generation import BEDROCK, ENDPOINT, Generation
+from rag.knowledge import Passage
+from rag.prompt import NO_ANSWER, Prompt, cite
+from rag.telemetry import logger, spread
+
+NOTHING_FOUND = "The documents do not answer this question."
+
+_EXCERPT_CHARACTERS = 300
+_NO_ENERGY = Range(0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Composer:
+    """What an answer is judged and priced by."""
+
+    prompt: Prompt
+    footprint: Footprint
+
+    def compose(self, draft: Draft, generation: Generation | None, *, requests: int = 1) -> Answer:
+        """Return the answer, which took so many requests; without generation, that there is none.
+
+        An answer that repeats the system prompt is withheld.
+        """
+        passages = len(draft.citations)
+        text, cited = cite(generation.text, passages) if generation else ("", set())
+        leaked = self.prompt.is_leaked_by(text)
+        if leaked:
+            logger.warning("answer withheld: it repeats the system prompt", id=draft.id)
+        answered = bool(text) and NO_ANSWER not in text and not leaked
+        return {
+            "id": draft.id,
+            "question": draft.question,
+            "answer": text if answered else NOTHING_FOUND,
+            "answered": answered,
+            "citations": [
+                {**citation, "cited": citation["number"] in cited}
+                for citation in (draft.citations if answered else ())
+            ],
+            "model": generation.model if generation else None,
+            "served_by": generation.served_by if generation else None,
+            "prompt_version": draft.prompt_version,
+            "truncated": bool(generation and generation.truncated),
+            "cached": False,
+            **self._cost(usage(draft, generation), requests),
+            "saved_energy_wh": _NO_ENERGY.as_json(),
+        }
+
+    def reuse(self, answer: Answer) -> Answer:
+        """Return an answer given before: it took no more than the request."""
+        cost = self._cost(Usage(), requests=1)
+        spent, now = answer["energy_wh"], cost["energy_wh"]
+        saved = {bound: float(f"{max(0, spent[bound] - now[bound]):.6g}") for bound in spent}
+        return answer | cost | {"cached": True, "saved_energy_wh": saved}
+
+    def energy_metrics(self, used: Usage) -> dict[str, float]:
+        """Return what one request and its tokens took, as metrics."""
+        energy, carbon = self.footprint.energy_wh(used), self.footprint.carbon_g(used)
+        return {**spread("EnergyWh", energy), **spread("CarbonGrams", carbon)}
+
+    def _cost(self, used: Usage, requests: int) -> dict[str, Any]:
+        return {
+            "usage": {
+                "input_tokens": used.input_tokens,
+                "output_tokens": used.output_tokens,
+                "embedding_tokens": used.embedding_tokens,
+            },
+            "energy_wh": self.footprint.energy_wh(used, requests=requests).as_json(),
+            "carbon_gco2e": self.footprint.carbon_g(used, requests=requests).as_json(),
+        }
+
+
+def usage(draft: Draft, generation: Generation | None) -> Usage:
+    """Return the tokens of an answer."""
+    return Usage(
+        input_tokens=generation.input_tokens if generation else 0,
+        output_tokens=generation.output_tokens if generation else 0,
+        embedding_tokens=draft.embedding_tokens,
+        by_endpoint=bool(generation and generation.served_by == ENDPOINT),
+    )
+
+
+def metrics(answer: Answer) -> dict[str, float]:
+    """Return what there is to count of an answer that was just composed."""
+    return {
+        "InputTokens": answer["usage"]["input_tokens"],
+        "OutputTokens": answer["usage"]["output_tokens"],
+        "Abstentions": int(not answer["answered"]),
+        "OutputTruncated": int(answer["truncated"]),
+        "EndpointAnswers": int(answer["served_by"] == ENDPOINT),
+        "BedrockAnswers": int(answer["served_by"] == BEDROCK),
+    }
+
+
+def citation(number: int, passage: Passage) -> dict[str, Any]:
+    """Return a passage as it is cited."""
+    return {
+        "number": number,
+        "document": passage.document,
+        "title": passage.title,
+        "section": passage.section,
+        "excerpt": passage.text[:_EXCERPT_CHARACTERS],
+    }

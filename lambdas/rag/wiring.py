@@ -1,0 +1,142 @@
+"""Which parts an answer is made by: what the settings name, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rag.answering import GENERATION_SHARE, Answering
+from rag.answers import Answers
+from rag.clients import client
+from rag.deferral import Carrier, Deferral, Queue, Record, Window
+from rag.embedding import Embedder
+from rag.endpoint import Breaker, BridgedGenerator, ChatCompletions, Copies, EndpointGenerator
+from rag.extractive import EXTRACTIVE, ExtractiveGenerator
+from rag.generation import BedrockGenerator, Converse, Generator, Shape
+from rag.knowledge import Knowledge
+from rag.opensearch import OpenSearch
+from rag.prompt import Prompt
+from rag.settings import AnswerSettings, DeferralSettings, EndpointSettings
+
+_LOOK_S = 1
+"""Of the generator's time, what looking for an endpoint's copies may take."""
+
+
+def wire(settings: AnswerSettings, prompt: Prompt) -> Answering:
+    """Put together what the settings name."""
+    limits, knowledge, embedding = settings.limits, settings.knowledge, settings.embedding
+    # The steps' time-outs add up to the deadline.
+    step_s = limits.deadline_s * (1 - GENERATION_SHARE) / 2
+    return Answering(
+        answers=Answers(
+            client=client("dynamodb", read_timeout_s=2, attempts=2),
+            table=settings.answers_table,
+            documents_table=settings.documents_table,
+            keep_hours=limits.cache_hours,
+        ),
+        embedder=Embedder(
+            client("bedrock-runtime", read_timeout_s=step_s, attempts=2),
+            embedding.model,
+            embedding.dimensions,
+        ),
+        knowledge=Knowledge(
+            OpenSearch(knowledge.endpoint, knowledge.service, timeout_s=step_s), knowledge.index
+        ),
+        generator=_generator(settings)
+        if settings.deferral is None
+        else _deferral(settings, settings.deferral),
+        generator_name=_name(settings),
+        prompt=prompt,
+        limits=limits,
+        footprint=settings.footprint,
+    )
+
+
+def _name(settings: AnswerSettings) -> str:
+    """Return whose answers may be used again: those of other models may not."""
+    if settings.deferral is not None:
+        return settings.deferral.model or settings.generator_model
+    endpoint = settings.endpoint
+    return f"{settings.generator_model} {endpoint.model}" if endpoint else settings.generator_model
+
+
+def _deferral(settings: AnswerSettings, later: DeferralSettings) -> Deferral:
+    limits = settings.limits
+    budget_s = limits.deadline_s * GENERATION_SHARE
+    inference: dict[str, Any] = {
+        "temperature": limits.temperature,
+        "top_p": limits.top_p,
+        "top_k": limits.top_k,
+    }
+    shape: Shape = (
+        ChatCompletions(model=later.model, thinks=later.thinks, **inference)
+        if later.model
+        else Record(Converse(model=settings.generator_model, **inference))
+    )
+    carrier: Carrier = (
+        Queue(
+            # No second try: the first may have queued the question though nothing was heard of it.
+            client=client("sagemaker-runtime", read_timeout_s=budget_s * 2 / 3, attempts=1),
+            endpoint=later.endpoint,
+            deadline_s=later.deadline_s,
+        )
+        if later.endpoint
+        else Window()
+    )
+    return Deferral(
+        client=client("s3", read_timeout_s=budget_s / 6, attempts=2),
+        bucket=later.mailbox,
+        shape=shape,
+        carrier=carrier,
+        deadline_s=later.deadline_s,
+    )
+
+
+def _generator(settings: AnswerSettings) -> Generator:
+    if settings.generator_model == EXTRACTIVE:
+        return ExtractiveGenerator()
+    budget_s = settings.limits.deadline_s * GENERATION_SHARE
+    if settings.endpoint is None:
+        return _bedrock(settings, budget_s)
+    return _bridged(settings, settings.endpoint, budget_s - _LOOK_S)
+
+
+def _bridged(
+    settings: AnswerSettings, endpoint: EndpointSettings, budget_s: float
+) -> BridgedGenerator:
+    longest_s = budget_s / 2 if settings.bedrock_may_answer else budget_s
+    timeout_s = min(endpoint.timeout_s or longest_s, longest_s)
+    limits = settings.limits
+    return BridgedGenerator(
+        endpoint=EndpointGenerator(
+            client=client("sagemaker-runtime", read_timeout_s=timeout_s, attempts=1),
+            endpoint=endpoint.endpoint,
+            component=endpoint.component,
+            model=endpoint.model,
+            thinks=endpoint.thinks,
+            temperature=limits.temperature,
+            top_p=limits.top_p,
+            top_k=limits.top_k,
+        ),
+        fallback=_bedrock(settings, budget_s - timeout_s) if settings.bedrock_may_answer else None,
+        is_awake=_is_awake(endpoint.component),
+        breaker=Breaker(),
+    )
+
+
+def _is_awake(component: str | None) -> Callable[[], bool]:
+    if component is None:
+        return lambda: True  # an endpoint without components never sleeps
+    return Copies(client("sagemaker", read_timeout_s=_LOOK_S, attempts=1), component).awake
+
+
+def _bedrock(settings: AnswerSettings, timeout_s: float) -> BedrockGenerator:
+    limits = settings.limits
+    # No second try: the caller can tell better than we can whether an answer is still worth it.
+    return BedrockGenerator(
+        client=client("bedrock-runtime", read_timeout_s=timeout_s, attempts=1),
+        model=settings.generator_model,
+        temperature=limits.temperature,
+        top_p=limits.top_p,
+        top_k=limits.top_k,
+    )

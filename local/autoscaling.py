@@ -1,0 +1,198 @@
+"""Application Auto Scaling, played from the deployed targets, policies and schedules.
+
+What AWS documents is followed. What it leaves open is decided as in the simulator: target tracking
+scales out after three datapoints above the target, and in when every datapoint of a quarter of an
+hour was below nine tenths of it, to what the highest of them needs.
+https://docs.aws.amazon.com/autoscaling/application/userguide/what-is-application-auto-scaling.html
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from ministack.core.responses import set_request_region
+from ministack.services import cloudwatch, eventbridge
+
+from local.alarms import current_values, series
+from local.cloudformation import RECORDS
+from local.endpoints import Fleet, fleets
+
+_LOGGER = logging.getLogger(__name__)
+_OUT_DATAPOINTS, _IN_SECONDS, _IN_THRESHOLD = 3, 900, 0.9
+_PREDEFINED = {
+    "SageMakerInferenceComponentConcurrentRequestsPerCopyHighResolution": (
+        "ConcurrentRequestsPerCopy",
+        "Maximum",
+        10,
+    ),
+    "SageMakerInferenceComponentInvocationsPerCopy": ("InvocationsPerCopy", "Sum", 60),
+    "SageMakerVariantConcurrentRequestsPerModelHighResolution": (
+        "ConcurrentRequestsPerModel",
+        "Maximum",
+        10,
+    ),
+    "SageMakerVariantInvocationsPerInstance": ("InvocationsPerInstance", "Sum", 60),
+}
+"""Metric, statistic and period in seconds."""
+
+
+def scale(now: float) -> None:
+    """Bring every scalable target to the copies that its schedule and its policies ask for."""
+    served = {(fleet.region, fleet.resource_id): fleet for fleet in fleets()}
+    for target in _records("AWS::ApplicationAutoScaling::ScalableTarget"):
+        fleet = served.get((target["region"], target["properties"]["ResourceId"]))
+        if fleet is None:
+            continue
+        set_request_region(fleet.region)
+        policies = [
+            policy
+            for policy in _records("AWS::ApplicationAutoScaling::ScalingPolicy")
+            if policy["properties"]["ScalingTargetId"] == target["id"]
+            and policy["region"] == fleet.region
+        ]
+        _keep_in_bounds(fleet, target, now)
+        minimum, maximum = target["bounds"]
+        for policy in policies:
+            if steps := policy["properties"].get("StepScalingPolicyConfiguration"):
+                wanted = _step(policy, steps, fleet.desired, now)
+                _resize(fleet, min(max(wanted, minimum), maximum), policy["id"])
+        wanted = _track(policies, fleet, now)
+        _resize(fleet, min(max(wanted, minimum), maximum), "target tracking")
+
+
+def _records(type_name: str) -> Iterator[dict[str, Any]]:
+    return (record for record in list(RECORDS.values()) if record["type"] == type_name)
+
+
+def _resize(fleet: Fleet, copies: int, cause: str) -> None:
+    if copies != fleet.desired:
+        _LOGGER.info("%s: %d to %d copies, by %s", fleet.name, fleet.desired, copies, cause)
+        fleet.resize(copies)
+
+
+def _keep_in_bounds(fleet: Fleet, target: dict[str, Any], now: float) -> None:
+    """Set the target's bounds, from the template or the schedule; new ones move the copies."""
+    properties = target["properties"]
+    declared = [properties["MinCapacity"], properties["MaxCapacity"]]
+    bounds = target.get("bounds", declared)
+    if target.get("declared") != declared:
+        target["declared"] = bounds = declared
+    since = target.get("scheduled_until", now)
+    for action in properties.get("ScheduledActions", []):
+        if _fires(action, since, now):
+            change = action["ScalableTargetAction"]
+            bounds = [change.get("MinCapacity", bounds[0]), change.get("MaxCapacity", bounds[1])]
+    target["scheduled_until"] = now
+    if bounds != target.get("bounds"):
+        target["bounds"] = bounds = [int(bound) for bound in bounds]
+        _resize(fleet, min(max(fleet.desired, bounds[0]), bounds[1]), "its bounds")
+
+
+def _fires(action: Mapping[str, Any], since: float, now: float) -> bool:
+    """Tell whether a schedule, in its own time zone, has a time after `since` and not after `now`.
+
+    https://docs.aws.amazon.com/autoscaling/application/userguide/scheduled-scaling-using-cron-expressions.html
+    """
+    zone = ZoneInfo(action.get("Timezone", "UTC"))
+    fields = eventbridge._parse_cron_fields(action["Schedule"])
+    if fields is None:
+        raise ValueError(f"The embedded AWS plays cron schedules alone, not {action['Schedule']}")
+    fires_at = eventbridge._cron_next_fire(fields, datetime.fromtimestamp(since, zone))
+    return fires_at is not None and fires_at.timestamp() <= now
+
+
+def _step(policy: dict[str, Any], configuration: Mapping[str, Any], copies: int, now: float) -> int:
+    """Return the copies that a step policy asks for, which its alarm runs as long as it lasts.
+
+    https://docs.aws.amazon.com/autoscaling/application/userguide/step-scaling-policy-overview.html
+    """
+    for alarm in cloudwatch._alarms.values():
+        acts = alarm["ActionsEnabled"] and policy["id"] in alarm["AlarmActions"]
+        if not acts or alarm["StateValue"] != "ALARM":
+            continue
+        value = current_values(alarm, now)[-1]
+        # Where no data is a breach there is nothing to tell how large it is.
+        excess = 0.0 if value is None else value - alarm["Threshold"]
+        adjustment = _adjustment(configuration["StepAdjustments"], excess)
+        if adjustment is None or now < policy.get("cooling_until", 0.0):
+            continue
+        wanted = adjustment
+        if configuration["AdjustmentType"] == "ChangeInCapacity":
+            wanted += copies
+        if wanted != copies:
+            policy["cooling_until"] = now + configuration.get("Cooldown", 0)
+        return wanted
+    return copies
+
+
+def _adjustment(steps: list[Mapping[str, Any]], excess: float) -> int | None:
+    for step in steps:
+        lower = step.get("MetricIntervalLowerBound", -math.inf)
+        upper = step.get("MetricIntervalUpperBound", math.inf)
+        # The bound that is nearer to the threshold belongs to the step.
+        if (lower <= excess < upper) if lower >= 0 else (lower < excess <= upper):
+            return int(step["ScalingAdjustment"])
+    return None
+
+
+def _track(policies: list[dict[str, Any]], fleet: Fleet, now: float) -> int:
+    """Return the copies that target tracking asks for: any policy scales out, all scale in.
+
+    https://docs.aws.amazon.com/autoscaling/application/userguide/target-tracking-scaling-policy-overview.html
+    """
+    out, into = [], []
+    for policy in policies:
+        configuration = policy["properties"].get("TargetTrackingScalingPolicyConfiguration")
+        if configuration is None:
+            continue
+        more, fewer = _tracked(configuration, fleet, now)
+        if more and now >= policy.get("out_cooling_until", 0.0):
+            out.append((more, policy, configuration))
+        into.append((fewer, policy, configuration))
+    if out:
+        wanted = max(more for more, _, _ in out)
+        for _, policy, configuration in out:
+            policy["out_cooling_until"] = now + configuration.get("ScaleOutCooldown", 0)
+        return max(wanted, fleet.desired)
+    if not into or any(
+        fewer is None or now < policy.get("in_cooling_until", 0.0) for fewer, policy, _ in into
+    ):
+        return fleet.desired
+    wanted = min(max(fewer for fewer, _, _ in into if fewer is not None), fleet.desired)
+    if wanted < fleet.desired:
+        for _, policy, configuration in into:
+            policy["in_cooling_until"] = now + configuration.get("ScaleInCooldown", 0)
+    return wanted
+
+
+def _tracked(
+    configuration: Mapping[str, Any], fleet: Fleet, now: float
+) -> tuple[int | None, int | None]:
+    """Return to how many copies a policy scales out, and in; None where it does not."""
+    metric, statistic, period = _metric(configuration, fleet)
+    target = configuration["TargetValue"]
+    # Whole periods: each holds one datapoint of a metric that is published once in each.
+    recent = series(metric, statistic, period, _IN_SECONDS // period, now - now % period)
+    above = [value for value in recent[-_OUT_DATAPOINTS:] if value is not None and value > target]
+    more = fewer = None
+    if len(above) == _OUT_DATAPOINTS:
+        more = math.ceil(fleet.current * above[-1] / target)
+    below = [value for value in recent if value is not None and value < _IN_THRESHOLD * target]
+    if len(below) == len(recent):
+        fewer = math.ceil(fleet.current * max(below) / target)
+    return more, fewer
+
+
+def _metric(configuration: Mapping[str, Any], fleet: Fleet) -> tuple[Mapping[str, Any], str, int]:
+    if custom := configuration.get("CustomizedMetricSpecification"):
+        return custom, custom["Statistic"], 60
+    kind = configuration["PredefinedMetricSpecification"]["PredefinedMetricType"]
+    name, statistic, period = _PREDEFINED[kind]
+    dimensions = [{"Name": key, "Value": value} for key, value in fleet.dimensions.items()]
+    metric = {"Namespace": "AWS/SageMaker", "MetricName": name, "Dimensions": dimensions}
+    return metric, statistic, period

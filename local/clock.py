@@ -1,0 +1,44 @@
+"""What time it is in the embedded AWS: the machine's, or ahead of it because somebody moved it.
+
+Metrics, alarms, cold starts, cooldowns and schedules go by this clock, so that hours can pass in a
+moment. What other processes measure themselves goes by the machine's.
+"""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+from typing import Any
+
+from ministack import app
+from ministack.services import cloudwatch
+
+_state = {"ahead_s": 0.0}
+
+
+def now() -> float:
+    """Return the time, in seconds since the epoch."""
+    return time.time() + _state["ahead_s"]
+
+
+def here(timestamp: float) -> float:
+    """Return what time it is here when the machine's clock says `timestamp`."""
+    return timestamp + _state["ahead_s"]
+
+
+def move(seconds: float) -> None:
+    """Let the clock run ahead by so many seconds more."""
+    _state["ahead_s"] += seconds
+
+
+def install() -> None:
+    """Have CloudWatch go by this clock, and keep it with the rest of the emulator's state."""
+    cloudwatch.time = SimpleNamespace(time=now)
+
+    def restore(state: dict[str, Any]) -> None:
+        _state.update(state)
+
+    app._state_map["local_clock"] = "local_clock"
+    app._loaded_modules["local_clock"] = SimpleNamespace(
+        get_state=lambda: _state, load_persisted_state=restore
+    )

@@ -1,0 +1,290 @@
+"""SageMaker endpoints as they stand: copies that start, serve and stop, and what they publish.
+
+Metrics and their dimensions:
+https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
+https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-monitor.html
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import psutil
+from ministack.core.responses import get_region, set_request_region
+from ministack.services import cloudwatch
+
+from local import clock
+from local.cloudformation import RECORDS, Behaviour, Properties
+from sustainability.facts import Facts
+
+COMPONENT = "AWS::SageMaker::InferenceComponent"
+ENDPOINT = "AWS::SageMaker::Endpoint"
+CONFIG = "AWS::SageMaker::EndpointConfig"
+MODEL = "AWS::SageMaker::Model"
+
+_LOAD_PERIOD_S, _PERIOD_S = 10, 60
+_settings = {"cold_start_s": 0.0}
+_lock = threading.Lock()
+_outstanding: Counter[str] = Counter()
+_peaks: Counter[str] = Counter()
+_published: dict[tuple[str, int], float] = {}
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """What scales: the copies of an inference component, or the instances behind a variant."""
+
+    record: dict[str, Any] = field(repr=False)
+    endpoint: str
+    variant: str
+    component: str | None
+
+    @property
+    def region(self) -> str:
+        """Where it is."""
+        return str(self.record["region"])
+
+    @property
+    def name(self) -> str:
+        """What is asked: the component's name, or the endpoint's."""
+        return self.component or self.endpoint
+
+    @property
+    def resource_id(self) -> str:
+        """What Application Auto Scaling calls it."""
+        if self.component:
+            return f"inference-component/{self.component}"
+        return f"endpoint/{self.endpoint}/variant/{self.variant}"
+
+    @property
+    def dimensions(self) -> dict[str, str]:
+        """What its metrics are told apart by."""
+        return {"InferenceComponentName": self.component} if self.component else self._hosts
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What is known beyond the template; it lasts as long as the resource."""
+        if "fleet" not in self.record:
+            ready_at = [0.0] * self._initial
+            self.record["fleet"] = {"ready_at": ready_at, "queue": [], "since": clock.now()}
+        state: dict[str, Any] = self.record["fleet"]
+        return state
+
+    @property
+    def desired(self) -> int:
+        """Copies that there shall be."""
+        return len(self.state["ready_at"])
+
+    @property
+    def current(self) -> int:
+        """Copies that serve."""
+        now = clock.now()
+        return sum(ready_at <= now for ready_at in self.state["ready_at"])
+
+    @property
+    def outstanding(self) -> int:
+        """Requests under way."""
+        return _outstanding[self.resource_id]
+
+    @property
+    def queue_config(self) -> dict[str, Any] | None:
+        """The asynchronous endpoint's configuration, None of any other."""
+        return config_of(self.endpoint, self.region).get("AsyncInferenceConfig")
+
+    def instances(self, copies: int) -> int:
+        """Return how many instances so many copies take."""
+        if not self.component:
+            return copies
+        variant = variant_of(self.endpoint, self.region)
+        required = self.record["properties"]["Specification"]["ComputeResourceRequirements"]
+        devices = Facts()(f"power/accelerators/{variant['InstanceType'][3:]}", "devices").mid
+        per_instance = devices // int(required["NumberOfAcceleratorDevicesRequired"])
+        least = int(variant.get("ManagedInstanceScaling", {}).get("MinInstanceCount", 0))
+        return max(math.ceil(copies / per_instance), least)
+
+    def resize(self, copies: int, *, waited_for: bool = False) -> None:
+        """Start copies, which serve after a cold start, or stop the youngest at once.
+
+        A deployment waits for the copies that it starts: to it they serve at once.
+        """
+        ready_at = clock.now() + (0 if waited_for else _settings["cold_start_s"])
+        kept = self.state["ready_at"][:copies]
+        self.state["ready_at"] = kept + [ready_at] * (copies - len(kept))
+
+    def begin(self) -> None:
+        """Count a request that is under way."""
+        with _lock:
+            _outstanding[self.resource_id] += 1
+            _peaks[self.resource_id] = max(_peaks[self.resource_id], self.outstanding)
+
+    def end(self) -> None:
+        """Count a request as done."""
+        with _lock:
+            _outstanding[self.resource_id] -= 1
+
+    def publish_answer(self, metrics: Mapping[str, float], *, unit: str = "None") -> None:
+        """Publish to AWS/SageMaker by component and by variant."""
+        for dimensions in (self.dimensions, self._hosts) if self.component else (self._hosts,):
+            self._publish("AWS/SageMaker", metrics, dimensions, unit)
+
+    def publish_outcome(self, metric: str) -> None:
+        """Publish what became of a queued request."""
+        self._publish("AWS/SageMaker", {metric: 1}, {"EndpointName": self.endpoint})
+
+    def publish_refusal(self) -> None:
+        """Publish that a call found no copy, which counts by component alone."""
+        self._publish("AWS/SageMaker", {"NoCapacityInvocationFailures": 1}, self.dimensions)
+
+    def publish_regularly(self) -> None:
+        """Publish what SageMaker publishes whether anybody asks or not."""
+        if self._due(_LOAD_PERIOD_S) and self.current:
+            peak, _peaks[self.resource_id] = _peaks[self.resource_id], self.outstanding
+            name = "ConcurrentRequestsPer" + ("Copy" if self.component else "Model")
+            self._publish("AWS/SageMaker", {name: peak / self.current}, self.dimensions)
+        if self._due(_PERIOD_S):
+            self._publish_utilization()
+            if self.queue_config:
+                self._publish_backlog()
+
+    def _publish_utilization(self) -> None:
+        """Publish this machine's own utilization: it does the work here."""
+        cpu, memory = psutil.cpu_percent(), psutil.virtual_memory().percent
+        for _ in range(self.current if self.component else 0):
+            copy = {"CPUUtilizationNormalized": cpu, "MemoryUtilizationNormalized": memory}
+            self._publish("/aws/sagemaker/InferenceComponents", copy, self.dimensions)
+        for _ in range(self.instances(self.current)):
+            instance = {
+                "CPUUtilization": cpu * (psutil.cpu_count() or 1),  # cores are added up
+                "MemoryUtilization": memory,
+                "DiskUtilization": psutil.disk_usage("/").percent,
+            }
+            self._publish("/aws/sagemaker/Endpoints", instance, self._hosts)
+
+    def _publish_backlog(self) -> None:
+        waiting = self.state["queue"]
+        backlog = len(waiting) + self.outstanding
+        metrics: dict[str, float] = {
+            "ApproximateBacklogSize": backlog,
+            "HasBacklogWithoutCapacity": int(backlog > 0 and not self.current),
+        }
+        if self.current:
+            metrics["ApproximateBacklogSizePerInstance"] = backlog / self.current
+        if waiting:
+            metrics["ApproximateAgeOfOldestRequest"] = clock.now() - waiting[0]["received_at"]
+        self._publish("AWS/SageMaker", metrics, {"EndpointName": self.endpoint})
+
+    def _publish(
+        self,
+        namespace: str,
+        metrics: Mapping[str, float],
+        dimensions: dict[str, str],
+        unit: str = "None",
+    ) -> None:
+        set_request_region(self.region)
+        for name, value in metrics.items():
+            cloudwatch.record_metric(namespace, name, value, unit, dimensions)
+
+    def _due(self, period_s: int) -> bool:
+        key, now = (self.resource_id, period_s), clock.now()
+        if now // period_s == _published.get(key, 0.0) // period_s:
+            return False
+        _published[key] = now
+        return True
+
+    @property
+    def _initial(self) -> int:
+        if self.component:
+            return _copy_count(self.record["properties"])
+        return int(variant_of(self.endpoint, self.region)["InitialInstanceCount"])
+
+    @property
+    def _hosts(self) -> dict[str, str]:
+        return {"EndpointName": self.endpoint, "VariantName": self.variant}
+
+
+def install(*, cold_start_s: float) -> dict[str, Behaviour]:
+    """Set how long a copy takes to start; return what the types do beyond being recorded."""
+    _settings["cold_start_s"] = cold_start_s
+
+    def check_models(physical_id: str, props: Properties) -> None:
+        for variant in props["ProductionVariants"]:
+            if "ModelName" in variant:
+                find(MODEL, variant["ModelName"], get_region())
+
+    def check_config(physical_id: str, props: Properties) -> None:
+        find(CONFIG, props["EndpointConfigName"], get_region())
+
+    def check_component(physical_id: str, props: Properties) -> None:
+        find(MODEL, props["Specification"]["ModelName"], get_region())
+        variant = variant_of(props["EndpointName"], get_region())["VariantName"]
+        if variant != props["VariantName"]:
+            raise ValueError(f"{props['EndpointName']} has no variant {props['VariantName']}")
+
+    def update_component(physical_id: str, props: Properties) -> None:
+        check_component(physical_id, props)
+        (fleet,) = (fleet for fleet in fleets() if fleet.record["id"] == physical_id)
+        copies = _copy_count(props)
+        if copies != _copy_count(fleet.record["properties"]):
+            fleet.resize(copies, waited_for=True)
+
+    def check_empty(physical_id: str, props: Properties) -> None:
+        name = _name(physical_id)
+        if any(fleet.endpoint == name and fleet.component for fleet in fleets()):
+            raise ValueError(f"Endpoint {name} hosts inference components: delete them first")
+
+    return {
+        CONFIG: Behaviour(create=check_models),
+        ENDPOINT: Behaviour(create=check_config, update=check_config, delete=check_empty),
+        COMPONENT: Behaviour(create=check_component, update=update_component),
+    }
+
+
+def fleets() -> list[Fleet]:
+    """Return all that scales, in every Region."""
+    return list(_fleets())
+
+
+def _fleets() -> Iterator[Fleet]:
+    for record in list(RECORDS.values()):
+        properties, name = record["properties"], _name(record["id"])
+        if record["type"] == COMPONENT:
+            yield Fleet(record, properties["EndpointName"], properties["VariantName"], name)
+        elif record["type"] == ENDPOINT:
+            variant = variant_of(name, record["region"])
+            if "ModelName" in variant:
+                yield Fleet(record, name, variant["VariantName"], None)
+
+
+def find(type_name: str, name: str, region: str) -> dict[str, Any]:
+    """Return the record of a SageMaker resource. Raises ValueError if there is none."""
+    for record in RECORDS.values():
+        if (record["type"], record["region"], _name(record["id"])) == (type_name, region, name):
+            return record
+    kind = type_name.rsplit("::", 1)[1]
+    raise ValueError(f"Could not find {kind} {name} in {region}.")
+
+
+def config_of(endpoint: str, region: str) -> dict[str, Any]:
+    """Return the properties of an endpoint's configuration. Raises ValueError."""
+    name = find(ENDPOINT, endpoint, region)["properties"]["EndpointConfigName"]
+    properties: dict[str, Any] = find(CONFIG, name, region)["properties"]
+    return properties
+
+
+def variant_of(endpoint: str, region: str) -> dict[str, Any]:
+    """Return an endpoint's only variant. Raises ValueError."""
+    variant: dict[str, Any] = config_of(endpoint, region)["ProductionVariants"][0]
+    return variant
+
+
+def _copy_count(props: Properties) -> int:
+    return int(props.get("RuntimeConfig", {}).get("CopyCount", 0))
+
+
+def _name(arn: str) -> str:
+    return arn.rsplit("/", 1)[-1]

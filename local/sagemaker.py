@@ -1,0 +1,203 @@
+"""Amazon SageMaker's API, as far as what our stacks deploy is asked by it.
+
+Who may ask is decided by IAM, as of every other service.
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Operations.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from ministack import app
+from ministack.core import iam_actions
+from ministack.core.responses import get_account_id, get_region
+
+from local import transform
+from local.endpoints import COMPONENT, ENDPOINT, Fleet, find, fleets, variant_of
+from local.invocations import Answer, enqueue, invoke
+from local.models.application import error_response
+from local.models.aws import ServiceError
+
+_INVOCATION = re.compile(r"/endpoints/([^/]+)/(invocations|async-invocations)")
+_COMPONENT_HEADER = "x-amzn-sagemaker-inference-component"
+_NO_CAPACITY = (
+    "Inference Component has no capacity to process this request. ApplicationAutoScaling may be "
+    "in-progress (if configured) or try to increase the capacity by invoking "
+    "UpdateInferenceComponentRuntimeConfig API."
+)
+_RESOURCES = {
+    "EndpointName": "endpoint",
+    "InferenceComponentName": "inference-component",
+    "TransformJobName": "transform-job",
+}
+
+
+def install(models_url: str) -> None:
+    """Serve SageMaker beside the emulator's own services, with the models at `models_url`."""
+    operations: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+        "DescribeEndpoint": _describe_endpoint,
+        "DescribeInferenceComponent": _describe_component,
+        "UpdateInferenceComponentRuntimeConfig": _update_copies,
+        "CreateTransformJob": lambda request: transform.create(request, models_url),
+        "DescribeTransformJob": transform.describe,
+    }
+
+    async def serve(
+        method: str, path: str, headers: Mapping[str, str], body: bytes, query: object
+    ) -> Answer:
+        if invocation := _INVOCATION.fullmatch(path):
+            return await _invoke(unquote(invocation[1]), invocation[2], headers, body, models_url)
+        operation = headers.get("x-amz-target", "").removeprefix("SageMaker.")
+        try:
+            if operation not in operations:
+                raise ValueError(f"The embedded AWS does not play SageMaker's {operation}.")
+            return _json(200, operations[operation](json.loads(body)))
+        except ValueError as error:
+            return _json(400, {"__type": "ValidationException", "message": str(error)})
+
+    app.SERVICE_HANDLERS["sagemaker"] = serve
+    _authorize()
+    transform.install(models_url)
+
+
+def _authorize() -> None:
+    """Tell the emulator which actions and resources of IAM the requests are."""
+    iam_actions.SERVICE_TO_IAM_NAMESPACE["sagemaker"] = "sagemaker"
+    iam_actions._BOTOCORE_SERVICE_MAP["sagemaker"] = ["sagemaker-runtime"]
+    others = iam_actions.extract_resource_arn
+
+    def resource_arn(
+        service: str, method: str, path: str, headers: Any, body: bytes, *rest: Any
+    ) -> Any:
+        if service != "sagemaker":
+            return others(service, method, path, headers, body, *rest)
+        if invocation := _INVOCATION.fullmatch(path):
+            return _arn("endpoint", unquote(invocation[1]))
+        request = json.loads(body or b"{}")
+        named = (_arn(kind, request[key]) for key, kind in _RESOURCES.items() if key in request)
+        return next(named, "*")
+
+    iam_actions.extract_resource_arn = resource_arn
+
+
+def status() -> list[dict[str, Any]]:
+    """Return how many copies each endpoint has, and how many requests wait for one."""
+    return [
+        {
+            "name": fleet.name,
+            "current": fleet.current,
+            "desired": fleet.desired,
+            "waiting": len(fleet.state["queue"]),
+        }
+        for fleet in fleets()
+    ]
+
+
+async def _invoke(
+    endpoint: str, operation: str, headers: Mapping[str, str], body: bytes, models_url: str
+) -> Answer:
+    try:
+        fleet = _asked(endpoint, headers.get(_COMPONENT_HEADER))
+        if operation == "async-invocations":
+            return enqueue(fleet, headers)
+        if fleet.queue_config:
+            raise ServiceError("ValidationError", f"Endpoint {endpoint} is asynchronous.")
+        if not fleet.current:
+            fleet.publish_refusal()
+            raise ServiceError("ValidationError", _NO_CAPACITY)
+    except ServiceError as error:
+        refusal = error_response(error)
+        return _json(refusal.status, refusal.body, refusal.headers)
+    fleet.begin()
+    try:
+        return await asyncio.to_thread(invoke, fleet, models_url, body, headers)
+    finally:
+        fleet.end()
+
+
+def _asked(endpoint: str, component: str | None) -> Fleet:
+    candidates = [f for f in fleets() if (f.endpoint, f.region) == (endpoint, get_region())]
+    if not candidates:
+        raise ServiceError(
+            "ValidationError", f"Endpoint {endpoint} of account {get_account_id()} not found."
+        )
+    for fleet in candidates:
+        if fleet.component == component:
+            return fleet
+    raise ServiceError(
+        "ValidationError",
+        f"Inference Component {component} is not of endpoint {endpoint}."
+        if component
+        else "Inference Component Name header is required for endpoints of inference components.",
+    )
+
+
+def _describe_endpoint(request: dict[str, Any]) -> dict[str, Any]:
+    name, region = request["EndpointName"], get_region()
+    record, variant = find(ENDPOINT, name, region), variant_of(name, region)
+    copies = [fleet for fleet in fleets() if (fleet.endpoint, fleet.region) == (name, region)]
+    summary: dict[str, Any] = {"VariantName": variant["VariantName"]}
+    for fleet in copies:
+        summary |= {
+            "CurrentInstanceCount": fleet.instances(fleet.current),
+            "DesiredInstanceCount": fleet.instances(fleet.desired),
+        }
+    return {
+        "EndpointName": name,
+        "EndpointArn": record["id"],
+        "EndpointConfigName": record["properties"]["EndpointConfigName"],
+        "EndpointStatus": _status(copies),
+        "ProductionVariants": [summary],
+        **_times(copies),
+    }
+
+
+def _describe_component(request: dict[str, Any]) -> dict[str, Any]:
+    fleet = _component(request)
+    properties = fleet.record["properties"]
+    return {
+        "InferenceComponentName": fleet.component,
+        "InferenceComponentArn": fleet.record["id"],
+        "EndpointName": fleet.endpoint,
+        "EndpointArn": _arn("endpoint", fleet.endpoint),
+        "VariantName": fleet.variant,
+        "Specification": {"ModelName": properties["Specification"]["ModelName"]},
+        "RuntimeConfig": {"DesiredCopyCount": fleet.desired, "CurrentCopyCount": fleet.current},
+        "InferenceComponentStatus": _status([fleet]),
+        **_times([fleet]),
+    }
+
+
+def _update_copies(request: dict[str, Any]) -> dict[str, Any]:
+    fleet = _component(request)
+    fleet.resize(int(request["DesiredRuntimeConfig"]["CopyCount"]))
+    return {"InferenceComponentArn": fleet.record["id"]}
+
+
+def _component(request: dict[str, Any]) -> Fleet:
+    record = find(COMPONENT, request["InferenceComponentName"], get_region())
+    (fleet,) = (fleet for fleet in fleets() if fleet.record is record)
+    return fleet
+
+
+def _status(copies: list[Fleet]) -> str:
+    return "Updating" if any(fleet.current != fleet.desired for fleet in copies) else "InService"
+
+
+def _times(copies: list[Fleet]) -> dict[str, float]:
+    since = min((fleet.state["since"] for fleet in copies), default=0.0)
+    return {"CreationTime": since, "LastModifiedTime": since}
+
+
+def _arn(resource: str, name: str) -> str:
+    return f"arn:aws:sagemaker:{get_region()}:{get_account_id()}:{resource}/{name}"
+
+
+def _json(status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Answer:
+    content_type = {"content-type": "application/x-amz-json-1.1"}
+    return status, content_type | dict(headers or {}), json.dumps(body).encode()

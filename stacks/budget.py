@@ -1,0 +1,61 @@
+"""The budget: whoever pays is told before the month costs more than the deployment may."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_budgets as budgets
+from constructs import Construct
+
+from sustainability.deployment import Deployment
+
+REGION = "us-east-1"
+"""A budget belongs to an account and to no Region; not every Region's CloudFormation knows it."""
+
+
+class BudgetStack(cdk.Stack):
+    """A monthly budget of what carries the deployment's tag, with an alert on its forecast.
+
+    It sees costs only once the tag ``deployment`` is activated as a cost allocation tag, in the
+    account that pays. Of a deployment that states ``monitoring.monthly_budget_usd``.
+    """
+
+    def __init__(self, scope: Construct, id_: str, *, deployment: Deployment) -> None:
+        super().__init__(
+            scope,
+            id_,
+            env=cdk.Environment(region=REGION),
+            description=f"Tells when the month will cost too much ({deployment.name})",
+            # It has no assets, so nobody need bootstrap another Region for it.
+            synthesizer=cdk.BootstraplessSynthesizer(),
+        )
+        monitoring = deployment.monitoring
+        assert monitoring.monthly_budget_usd is not None
+        assert monitoring.email is not None
+        budgets.CfnBudget(
+            self,
+            "Budget",
+            budget=budgets.CfnBudget.BudgetDataProperty(
+                budget_name=f"{deployment.name}-monthly",
+                budget_type="COST",
+                time_unit="MONTHLY",
+                budget_limit=budgets.CfnBudget.SpendProperty(
+                    amount=monitoring.monthly_budget_usd, unit="USD"
+                ),
+                cost_filters={"TagKeyValue": [f"user:deployment${deployment.name}"]},
+            ),
+            notifications_with_subscribers=[
+                budgets.CfnBudget.NotificationWithSubscribersProperty(
+                    notification=budgets.CfnBudget.NotificationProperty(
+                        notification_type="FORECASTED",
+                        comparison_operator="GREATER_THAN",
+                        threshold=100,
+                        threshold_type="PERCENTAGE",
+                    ),
+                    subscribers=[
+                        budgets.CfnBudget.SubscriberProperty(
+                            subscription_type="EMAIL", address=monitoring.email
+                        )
+                    ],
+                )
+            ],
+        )

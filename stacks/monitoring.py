@@ -1,0 +1,126 @@
+"""The monitoring stack: what was provisioned, what of it was used, and whether answers keep up."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from constructs import Construct
+
+from stacks.components.alarm_topic import AlarmTopic
+from stacks.components.operations import Operations
+from stacks.inference import InferenceStack
+from stacks.monitors.accelerator import AcceleratorMonitor
+from stacks.monitors.account import AccountMonitor
+from stacks.monitors.alarms import Alarms
+from stacks.monitors.answers import AnswerMonitor
+from stacks.monitors.dashboards import engineer_dashboard, owner_dashboard
+from stacks.monitors.endpoint import EndpointMonitor
+from stacks.monitors.ingest import IngestMonitor
+from stacks.monitors.queue import QueueMonitor
+from stacks.monitors.service_level import ServiceLevelMonitor
+from stacks.monitors.store import StoreMonitor
+from stacks.monitors.window import WindowMonitor
+from stacks.rag import RagStack
+from sustainability.deployment import Deployment
+from sustainability.serving import ServingPlan
+
+
+class MonitoringStack(cdk.Stack):
+    """Alarms, the topic that they tell through, the hourly account, and two dashboards.
+
+    All of it follows from the deployment and its plan. ``inference`` is None in the mode that
+    answers by Bedrock alone.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        deployment: Deployment,
+        plan: ServingPlan,
+        rag: RagStack,
+        inference: InferenceStack | None,
+        env: cdk.Environment,
+    ) -> None:
+        super().__init__(
+            scope,
+            id_,
+            env=env,
+            description=f"Watches service levels, waste and health ({deployment.name})",
+        )
+        self._deployment, self._plan = deployment, plan
+        self.topic = AlarmTopic(self, "Topic", deployment=deployment)
+        cdk.CfnOutput(self, "AlarmsTopic", value=self.topic.topic_arn)
+        self._groups: list[Alarms] = []
+        sla = self._group("SlaAtRisk", "The service level is at risk.")
+        waste = self._group("Wasting", "Something is provisioned or done for nothing.")
+
+        operations = Operations(
+            self, "Operations", deployment=deployment, plan=plan, rag=rag, inference=inference
+        )
+        account = AccountMonitor(deployment=deployment, plan=plan, operations=operations)
+        level = ServiceLevelMonitor(deployment=deployment, plan=plan, rag=rag)
+        answers = AnswerMonitor(deployment=deployment, plan=plan, rag=rag)
+        ingest = IngestMonitor(deployment=deployment, rag=rag)
+        store = StoreMonitor(deployment=deployment, rag=rag)
+        level.watch(sla)
+        answers.watch(waste)
+        ingest.watch(sla, waste)
+        store.watch(waste)
+        account.watch(waste)
+        sections = {
+            "Answers": [*level.graphs(), *answers.graphs()],
+            "Documents and search": [*ingest.graphs(), *store.graphs()],
+        }
+        if inference is not None:
+            sections["Inference"] = self._watch_inference(inference, sla, waste)
+
+        owner_dashboard(
+            self,
+            deployment=deployment,
+            level=level,
+            answers=answers,
+            account=account,
+            composites=[group.compose() for group in self._groups],
+        )
+        engineer_dashboard(
+            self,
+            deployment=deployment,
+            alarms=[alarm for group in self._groups for alarm in group.members],
+            sections=sections,
+        )
+
+    def _group(self, id_: str, says: str) -> Alarms:
+        group = Alarms(self, id_, deployment=self._deployment, topic=self.topic, says=says)
+        self._groups.append(group)
+        return group
+
+    def _watch_inference(
+        self, inference: InferenceStack, sla: Alarms, waste: Alarms
+    ) -> list[cloudwatch.GraphWidget]:
+        """Add the alarms of whatever generates answers; return its graphs."""
+        deployment, plan = self._deployment, self._plan
+        graphs: list[cloudwatch.GraphWidget] = []
+        if inference.endpoint is not None:
+            endpoint = EndpointMonitor(
+                deployment=deployment, plan=plan, endpoint=inference.endpoint
+            )
+            endpoint.watch(sla, waste)
+            graphs += endpoint.graphs()
+            if plan.alarms.backlog_age_s is not None:
+                queue = QueueMonitor(
+                    endpoint=inference.endpoint, longest_wait_s=plan.alarms.backlog_age_s
+                )
+                queue.watch(sla, waste)
+                graphs += queue.graphs()
+        if inference.window is not None:
+            window = WindowMonitor(plan=plan, machine=inference.window.machine)
+            window.watch(sla)
+            graphs += window.graphs()
+        if plan.model is not None:
+            health = self._group("AcceleratorUnwell", "The accelerator or its host is not well.")
+            accelerator = AcceleratorMonitor(deployment=deployment, plan=plan, inference=inference)
+            accelerator.watch(health, waste)
+            graphs += accelerator.graphs()
+        return graphs

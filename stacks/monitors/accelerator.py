@@ -1,0 +1,257 @@
+"""The accelerator: whether it is well, and how much of it is used."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+
+from stacks.components.endpoint import VARIANT
+from stacks.inference import InferenceStack
+from stacks.monitors.alarms import Alarms
+from stacks.monitors.endpoint import cold_start_periods
+from stacks.monitors.graphs import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, TEAL, graph
+from stacks.monitors.metrics import ACCELERATOR, FIVE_MINUTES, HOUR, maths, metric, scaled
+from sustainability.deployment import Deployment
+from sustainability.facts import Facts, load_facts
+from sustainability.serving import ServingPlan
+
+_KINDS = ("Model", "Numerical", "Runtime", "Transient", "Generic")
+"""Of execution errors, besides those of the hardware."""
+_FULL = 90
+"""Percent of a host's memory or disk from which on containers are killed."""
+_BYTES_PER_GIB = 2**30
+_HOSTS = "/aws/sagemaker/Endpoints"
+
+
+class AcceleratorMonitor:
+    """Alarms and graphs of the NeuronCores, wherever the serving image runs."""
+
+    def __init__(
+        self, *, deployment: Deployment, plan: ServingPlan, inference: InferenceStack
+    ) -> None:
+        assert plan.model is not None
+        self._deployment, self._plan, self._model = deployment, plan, plan.model
+        # Hosts of a batch job have no metrics by a name that is known before.
+        self._host: dict[str, str] | None = None
+        if inference.endpoint is not None:
+            served_as = inference.endpoint.name
+            self._host = {"EndpointName": served_as, "VariantName": VARIANT}
+        else:
+            assert inference.window is not None
+            served_as = inference.window.served_as
+        self._dimensions = {"Deployment": deployment.name, "Endpoint": served_as}
+
+    def watch(self, health: Alarms, waste: Alarms) -> None:
+        """Add the alarms."""
+        self._watch_health(health)
+        if self._host is not None:
+            self._watch_host(health, self._host)
+        self._watch_waste(waste)
+
+    def _watch_health(self, health: Alarms) -> None:
+        health.add(
+            "HardwareErrors",
+            maths(
+                "FILL(executions, 0) + FILL(memory, 0)",
+                label="hardware errors and uncorrected memory errors",
+                executions=self._own("ExecutionErrorsHardware", "Sum"),
+                memory=self._own("EccEventsUncorrected", "Maximum"),
+            ),
+            ">",
+            0,
+            periods=1,
+            says="The accelerator reports hardware errors. Have SageMaker replace the instance: "
+            "update the endpoint, or set its copies to zero and back.",
+        )
+        errors = " + ".join(f"FILL({kind.lower()}, 0)" for kind in _KINDS)
+        health.add(
+            "ExecutionErrors",
+            maths(
+                f"100 * ({errors}) / ({errors} + FILL(completed, 0))",
+                label="executions that failed, %",
+                color=RED,
+                completed=self._own("ExecutionsCompleted", "Sum"),
+                **{kind.lower(): self._own(f"ExecutionErrors{kind}", "Sum") for kind in _KINDS},
+            ),
+            ">",
+            100 * (1 - self._deployment.service_level.attainment),
+            says="More executions on the NeuronCores fail than answers may.",
+        )
+        slowest = self._model.prefill.high * self._model.sequence_length
+        health.add(
+            "ExecutionLatency",
+            self._own("ExecutionLatencyP99", "Maximum"),
+            ">",
+            round(1000 * slowest),
+            says="Executions on the NeuronCores take longer than the longest prompt that the model "
+            "was compiled for.",
+        )
+
+    def _watch_host(self, health: Alarms, host: dict[str, str]) -> None:
+        health.add(
+            "MonitorSilent",
+            maths(
+                "IF(FILL(awake, 0) > 0, IF(FILL(reports, 0) > 0, FILL(silent, 0), 1), 0)",
+                label="silent",
+                awake=metric(_HOSTS, "CPUUtilization", host, "SampleCount"),
+                reports=self._own("MonitorSilent", "SampleCount"),
+                silent=self._own("MonitorSilent", "Maximum"),
+            ),
+            ">",
+            0,
+            # A host has metrics before its container starts.
+            periods=1 + cold_start_periods(FIVE_MINUTES.to_seconds()),
+            says="An instance is awake, and its accelerator reports nothing: nobody knows how it "
+            "is used. Read the monitor's lines in the endpoint's log.",
+        )
+        health.add(
+            "HostFull",
+            maths(
+                "MAX([memory, disk])",
+                label="memory or disk in use, %",
+                memory=metric(_HOSTS, "MemoryUtilization", host, "Maximum"),
+                disk=metric(_HOSTS, "DiskUtilization", host, "Maximum"),
+            ),
+            ">",
+            _FULL,
+            says="The host's memory or disk is nearly full; containers are killed next.",
+        )
+
+    def _watch_waste(self, waste: Alarms) -> None:
+        limit = 100 * self._deployment.monitoring.waste.used_share
+        waste.add(
+            "DeviceMemoryUnused",
+            self._memory_percent(HOUR),
+            "<",
+            limit,
+            practice="SUS05-BP04",
+            says="The accelerator's memory is nearly empty. Compile for more slots, put another "
+            "model beside this one, or take a smaller size.",
+        )
+        if self._has_smaller_host():
+            waste.add(
+                "ProcessorsIdle",
+                self._own("SystemVcpuUtilization", "Maximum", period=HOUR),
+                "<",
+                limit,
+                practice="SUS05-BP01",
+                says="The host's processors idle. The size with as many chips and fewer "
+                "processors serves the same: leave the larger one out of inference.instance_types.",
+            )
+
+    def _has_smaller_host(self) -> bool:
+        """Whether another instance type has as many chips and less memory, so fewer processors."""
+        facts = Facts()
+
+        def size(instance_type: str) -> tuple[float, float]:
+            chips = facts(f"power/accelerators/{instance_type.removeprefix('ml.')}", "devices").mid
+            return chips, facts(f"instances/{instance_type}/memory", "GiB").mid
+
+        assert self._plan.instance_type is not None
+        chips, memory = size(self._plan.instance_type)
+        others = {key.removesuffix("/memory") for key in load_facts("instances") if "inf2" in key}
+        return any(size(other)[0] == chips and size(other)[1] < memory for other in others)
+
+    def _memory_percent(self, period: cdk.Duration) -> cloudwatch.MathExpression:
+        return maths(
+            "100 * used / provisioned",
+            period,
+            label="device memory in use, %",
+            color=PURPLE,
+            used=self._own("NeuronDeviceMemoryUsed", "Maximum"),
+            provisioned=self._own("NeuronDeviceMemoryProvisioned", "Maximum"),
+        )
+
+    def _own(
+        self,
+        name: str,
+        statistic: str,
+        *,
+        period: cdk.Duration = FIVE_MINUTES,
+        label: str | None = None,
+        color: str | None = None,
+    ) -> cloudwatch.Metric:
+        return metric(
+            ACCELERATOR,
+            name,
+            self._dimensions,
+            statistic,
+            period=period,
+            label=label,
+            color=color,
+        )
+
+    def graphs(self) -> list[cloudwatch.GraphWidget]:
+        """Return the engineer's graphs."""
+        floor = self._plan.alarms.utilization_floor
+        return [
+            graph(
+                "NeuronCores busy",
+                self._own("NeuronCoreUtilization", "Average", label="mean", color=BLUE),
+                self._own("NeuronCoreUtilization", "Maximum", label="busiest", color=TEAL),
+                unit="%",
+                limit=None if floor is None else 100 * floor,
+                limit_label="waste below",
+                top=100,
+            ),
+            graph(
+                "Device memory",
+                *(
+                    scaled(
+                        self._own(f"NeuronDeviceMemory{what}", "Maximum"),
+                        _BYTES_PER_GIB,
+                        label=what.lower(),
+                        color=color,
+                    )
+                    for what, color in (("Used", PURPLE), ("Provisioned", GREY))
+                ),
+                unit="GiB",
+            ),
+            graph(
+                "Host: processors and memory",
+                self._own(
+                    "RuntimeVcpuUtilization", "Average", label="processors, server", color=BLUE
+                ),
+                self._own("SystemVcpuUtilization", "Average", label="processors, all", color=TEAL),
+                self._own("SystemMemoryUtilization", "Average", label="memory", color=ORANGE),
+                unit="%",
+                top=100,
+            ),
+            graph(
+                "Executions on the NeuronCores",
+                self._own("ExecutionsCompleted", "Sum", label="completed", color=GREEN),
+                unit="executions",
+            ),
+            graph(
+                "Execution latency",
+                *(
+                    self._own(f"ExecutionLatency{rank}", "Maximum", label=label, color=color)
+                    for rank, label, color in (
+                        ("P50", "median", BLUE),
+                        ("P99", "99th percentile", ORANGE),
+                        ("P100", "slowest", RED),
+                    )
+                ),
+                unit="ms",
+            ),
+            graph(
+                "Execution errors, by kind",
+                *(
+                    self._own(f"ExecutionErrors{kind}", "Sum", label=kind.lower(), color=color)
+                    for kind, color in zip(
+                        ("Hardware", *_KINDS),
+                        (RED, ORANGE, PURPLE, BLUE, GREY, TEAL),
+                        strict=True,
+                    )
+                ),
+                unit="errors",
+                stacked=True,
+            ),
+            graph(
+                "Memory errors and monitor",
+                self._own("EccEventsUncorrected", "Maximum", label="uncorrected", color=RED),
+                self._own("EccEventsCorrected", "Maximum", label="corrected", color=ORANGE),
+                self._own("MonitorRestarts", "Sum", label="monitor restarts", color=GREY),
+                unit="events",
+            ),
+        ]

@@ -1,0 +1,177 @@
+"""The answers: who gives them, and what they take for nothing."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from aws_cdk import aws_cloudwatch as cloudwatch
+
+from stacks.monitors.alarms import Alarms
+from stacks.monitors.graphs import BLUE, GREEN, GREY, ORANGE, RED, TEAL, WIDTH, graph
+from stacks.monitors.metrics import DAY, HOUR, maths, metric, own, scaled
+from stacks.rag import RagStack
+from sustainability.deployment import Deployment
+from sustainability.facts import Facts
+from sustainability.monitoring.burn_rates import LEAST_FAILURES
+from sustainability.serving import ServingPlan
+from sustainability.workload import ANSWER_MEMORY_MIB
+
+_KB = 1000
+
+
+class AnswerMonitor:
+    """Alarms and graphs of tokens, cache, memory and logs."""
+
+    def __init__(self, *, deployment: Deployment, plan: ServingPlan, rag: RagStack) -> None:
+        self._deployment, self._plan = deployment, plan
+        self._own = partial(own, deployment, "answer")
+        group = {"LogGroupName": rag.answer.log_group.log_group_name}
+        self._logged = metric("AWS/Logs", "IncomingBytes", group, "Sum")
+
+    def watch(self, waste: Alarms) -> None:
+        """Add the alarms."""
+        limits, traffic = self._deployment.monitoring.waste, self._deployment.traffic
+        waste.add(
+            "OutputTruncated",
+            maths(
+                f"IF(cut >= {LEAST_FAILURES}, 100 * cut / (bedrock + endpoint), 0)",
+                HOUR,
+                label="cut at the token limit, %",
+                cut=self._own("OutputTruncated"),
+                bedrock=self._own("BedrockAnswers"),
+                endpoint=self._own("EndpointAnswers"),
+            ),
+            ">",
+            100 * limits.truncated_share,
+            practice="GENCOST03-BP02",
+            says="Answers are cut at answers.max_tokens: their tokens are spent and half a "
+            "sentence is read. Ask for shorter answers in prompts/, or raise the limit.",
+        )
+        waste.add(
+            "InputOverBudget",
+            self._own("InputTokens", "p95", period=HOUR),
+            ">",
+            traffic.input_tokens.p95,
+            practice="AGENTSUS02-BP01",
+            says="Prompts are longer than traffic.input_tokens.p95 plans for. Lower "
+            "answers.context_tokens or answers.passages, or correct the plan.",
+        )
+        if traffic.cache_hit_share:
+            waste.add(
+                "CacheCollapsed",
+                maths(
+                    f"IF(questions >= {LEAST_FAILURES}, 100 * FILL(hits, 0) / questions, 100)",
+                    DAY,
+                    label="from the cache, %",
+                    hits=self._own("CacheHits"),
+                    questions=self._own("Questions"),
+                ),
+                "<",
+                100 * limits.cache_share * traffic.cache_hit_share,
+                periods=1,
+                practice="AGENTSUS02-BP02",
+                says="The cache answers far fewer questions than traffic.cache_hit_share. See "
+                "whether documents change too often or answers.cache is too short.",
+            )
+        waste.add(
+            "LogVolume",
+            maths(
+                "IF(questions > 0, logged / questions, 0)",
+                HOUR,
+                label="bytes logged a question",
+                logged=self._logged,
+                questions=self._own("Questions"),
+            ),
+            ">",
+            Facts()("workload/log_kb_per_answer", "kB").high * _KB,
+            practice="SUS04-BP05",
+            says="A question logs more than it should. Look for a log line in a loop, or a level "
+            "below INFO.",
+        )
+        waste.add(
+            "AnswerMemory",
+            self._own("MemoryUsed", "Maximum", period=DAY),
+            "<",
+            limits.used_share * ANSWER_MEMORY_MIB,
+            periods=1,
+            practice="SUS05-BP01",
+            says="The answer function uses a fraction of its memory. Lower ANSWER_MEMORY_MIB in "
+            "sustainability/workload.py as far as the latency allows.",
+        )
+
+    def who_answered(self) -> cloudwatch.GraphWidget:
+        """Return the graph of where answers came from, by day."""
+        generators = []
+        if self._plan.bedrock_share:
+            generators.append(self._own("BedrockAnswers", label="Bedrock", color=BLUE))
+        if self._plan.instance_type is not None:
+            generators.append(self._own("EndpointAnswers", label="endpoint", color=TEAL))
+        return graph(
+            "Questions, by who answered",
+            self._own("CacheHits", label="cache", color=GREEN),
+            *generators,
+            self._own("Deferred", label="put off", color=GREY),
+            self._own("Errors", label="failed", color=RED),
+            unit="questions",
+            stacked=True,
+            period=DAY,
+        )
+
+    def cache_share(self) -> cloudwatch.GraphWidget:
+        """Return the graph of what the cache answers, by day."""
+        planned = self._deployment.traffic.cache_hit_share
+        return graph(
+            "Answered by the cache",
+            maths(
+                "100 * FILL(hits, 0) / questions",
+                DAY,
+                label="of all questions",
+                color=GREEN,
+                hits=self._own("CacheHits"),
+                questions=self._own("Questions"),
+            ),
+            unit="% of questions",
+            period=DAY,
+            limit=100 * planned if planned else None,
+            limit_label="planned",
+            top=100,
+        )
+
+    def energy_range(self) -> cloudwatch.GraphWidget:
+        """Return the graph of how sure the estimate is, by day."""
+        return graph(
+            "The answers' own energy: range of the estimate",
+            *(
+                self._own(f"EnergyWh{bound}", label=bound.lower(), color=color)
+                for bound, color in (("Low", GREEN), ("Mid", BLUE), ("High", ORANGE))
+            ),
+            unit="Wh a day",
+            period=DAY,
+            width=2 * WIDTH,
+        )
+
+    def graphs(self) -> list[cloudwatch.GraphWidget]:
+        """Return the engineer's graphs."""
+        return [
+            graph(
+                "Answer function: memory",
+                self._own("MemoryUsed", "Maximum", label="used", color=BLUE),
+                unit="MB",
+                limit=ANSWER_MEMORY_MIB,
+                limit_label="provisioned",
+            ),
+            graph(
+                "Tokens a question",
+                self._own("InputTokens", "p95", label="read, 95th percentile", color=BLUE),
+                self._own("InputTokens", "Average", label="read, mean", color=TEAL),
+                self._own("OutputTokens", "Average", label="written, mean", color=ORANGE),
+                unit="tokens",
+                limit=self._deployment.traffic.input_tokens.p95,
+                limit_label="planned to read, 95th percentile",
+            ),
+            graph(
+                "Log volume",
+                scaled(self._logged, _KB, label="answer function", color=GREY),
+                unit="kB",
+            ),
+        ]

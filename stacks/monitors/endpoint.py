@@ -1,0 +1,255 @@
+"""The endpoint: whether it keeps its part of the service level, and whether it is worth awake."""
+
+from __future__ import annotations
+
+import math
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+
+from stacks.components.endpoint import VARIANT, CopiesEndpoint, InstancesEndpoint
+from stacks.monitors.alarms import Alarms
+from stacks.monitors.graphs import BLUE, GREY, ORANGE, PURPLE, RED, TEAL, graph
+from stacks.monitors.metrics import (
+    ACCELERATOR,
+    FIVE_MINUTES,
+    HOUR,
+    known,
+    maths,
+    metric,
+    own,
+    scaled,
+)
+from sustainability.deployment import Deployment
+from sustainability.facts import Facts
+from sustainability.serving import Mode, ServingPlan
+
+_SAGEMAKER = "AWS/SageMaker"
+_AN_HOUR = int(HOUR.to_minutes() / FIVE_MINUTES.to_minutes())
+
+
+def cold_start_periods(period_s: float) -> int:
+    """Return how many periods the slowest start of an instance takes."""
+    return math.ceil(Facts()("serving/cold_start", "s").high / period_s)
+
+
+INSTANCES_AWAKE = f"FILL(awake, 0) / {FIVE_MINUTES.to_minutes():g}"
+"""Metric math: how many there are, of ``awake`` over five minutes."""
+
+
+def awake(endpoint: CopiesEndpoint | InstancesEndpoint) -> cloudwatch.Metric:
+    """Return the metric of which each awake instance gives one sample a minute."""
+    variant = {"EndpointName": endpoint.name, "VariantName": VARIANT}
+    return metric("/aws/sagemaker/Endpoints", "CPUUtilization", variant, "SampleCount")
+
+
+class EndpointMonitor:
+    """Alarms and graphs of an endpoint, whatever keeps its copies."""
+
+    def __init__(
+        self,
+        *,
+        deployment: Deployment,
+        plan: ServingPlan,
+        endpoint: CopiesEndpoint | InstancesEndpoint,
+    ) -> None:
+        self._deployment, self._plan, self._endpoint = deployment, plan, endpoint
+        self._component = endpoint.component_name
+        self._variant = {"EndpointName": endpoint.name, "VariantName": VARIANT}
+        self._served = (
+            {"InferenceComponentName": self._component} if self._component else self._variant
+        )
+
+    def watch(self, sla: Alarms, waste: Alarms) -> None:
+        """Add the alarms."""
+        # The alarm that rolls a bad update back is the one on answers that fail.
+        sla.include(self._endpoint.errors)
+        budget = 1 - self._deployment.service_level.attainment
+        sla.add(
+            "EndpointRefusals",
+            metric(_SAGEMAKER, "Invocation4XXErrors", self._served, "Average"),
+            ">",
+            budget,
+            says="The endpoint refuses more calls than may fail: wrong requests, or prompts "
+            "longer than the compiled model takes.",
+        )
+        if self._plan.alarms.endpoint_latency_p95_s is not None:
+            limit_s = self._plan.alarms.endpoint_latency_p95_s
+            sla.add(
+                "EndpointLatency",
+                metric(_SAGEMAKER, "ModelLatency", self._served, "p95"),
+                ">",
+                known(_SAGEMAKER, "ModelLatency").of_seconds(limit_s),
+                says=f"More than 5 in 100 answers of the endpoint take longer than {limit_s:g} s.",
+            )
+        if self._component:
+            self._watch_capacity(sla)
+        self._watch_waste(waste)
+
+    def _watch_capacity(self, sla: Alarms) -> None:
+        refused = {"InferenceComponentName": self._component or ""}
+        wake = self._plan.wake
+        if wake is not None:
+            period = cdk.Duration.seconds(wake.period_s)
+            sla.add(
+                "NoCapacityLasts",
+                metric(_SAGEMAKER, "NoCapacityInvocationFailures", refused, "Sum", period=period),
+                ">=",
+                wake.questions_per_period,
+                periods=wake.datapoints + cold_start_periods(wake.period_s),
+                says="Calls found no copy for longer than waking one takes: there is no capacity, "
+                "or waking fails. Bedrock answers meanwhile.",
+            )
+            return
+        sla.add(
+            "NoCapacityLasts",
+            maths(
+                "100 * refused / (FILL(calls, 0) + refused)",
+                label="calls without a copy, %",
+                refused=metric(_SAGEMAKER, "NoCapacityInvocationFailures", refused, "Sum"),
+                calls=metric(_SAGEMAKER, "Invocations", self._served, "Sum"),
+            ),
+            ">",
+            100 * (1 - self._deployment.service_level.attainment),
+            says="More calls find no copy than may fail, and nobody else answers them.",
+        )
+
+    def _watch_waste(self, waste: Alarms) -> None:
+        alarms = self._plan.alarms
+        # Utilization is the accelerator's: no metric of SageMaker knows NeuronCores.
+        if alarms.utilization_floor is not None and self._plan.max_copies > self._plan.min_copies:
+            waste.add(
+                "UtilizationLow",
+                maths(
+                    f"IF({INSTANCES_AWAKE} > {self._plan.min_instances}, used, 100)",
+                    label="NeuronCores busy while more than the minimum is awake, %",
+                    awake=awake(self._endpoint),
+                    used=metric(
+                        ACCELERATOR,
+                        "NeuronCoreUtilization",
+                        {"Deployment": self._deployment.name, "Endpoint": self._endpoint.name},
+                        "Average",
+                    ),
+                ),
+                "<",
+                100 * alarms.utilization_floor,
+                periods=_AN_HOUR,
+                practice="MLSUS06-BP01",
+                says="More instances than the minimum are awake and hardly busy. Correct traffic "
+                "in the deployment and let the plan lower the copies, or see why scale-in waits.",
+            )
+        if alarms.demand_floor is not None:
+            floor = alarms.demand_floor
+            period = cdk.Duration.seconds(floor.period_s)
+            demand = "FILL(questions, 0) - FILL(repeated, 0)"
+            threshold = round(floor.questions_per_period, 3)
+            waste.add(
+                "BelowBreakEven",
+                maths(
+                    f"IF(FILL(awake, 0) > 0, {demand}, {threshold})",
+                    period,
+                    label="questions while awake",
+                    awake=awake(self._endpoint),
+                    questions=own(self._deployment, "answer", "Questions"),
+                    repeated=own(self._deployment, "answer", "CacheHits"),
+                ),
+                "<",
+                threshold,
+                # The policy that lets copies sleep gets as long again to do so.
+                periods=2 * floor.datapoints,
+                practice="GENSUS01-BP01",
+                says="The endpoint is awake for fewer questions than it takes to be worth it; "
+                "Bedrock would take less. See why its sleep policy did not act, or shorten its "
+                "schedule by correcting traffic.",
+            )
+
+    def graphs(self) -> list[cloudwatch.GraphWidget]:
+        """Return the engineer's graphs."""
+        return [
+            graph(
+                "Instances awake",
+                maths(INSTANCES_AWAKE, label="awake", color=BLUE, awake=awake(self._endpoint)),
+                unit="instances",
+                limit=self._plan.max_instances,
+                limit_label="ceiling",
+            ),
+            *([] if self._plan.mode is Mode.ASYNC else [self._calls()]),
+            graph(
+                "Endpoint latency",
+                *(
+                    scaled(
+                        metric(_SAGEMAKER, "ModelLatency", self._served, statistic),
+                        known(_SAGEMAKER, "ModelLatency").of_seconds(1),
+                        label=label,
+                        color=color,
+                    )
+                    for statistic, label, color in (
+                        ("p95", "95th percentile", ORANGE),
+                        ("p50", "median", BLUE),
+                    )
+                ),
+                unit="s",
+                limit=self._plan.alarms.endpoint_latency_p95_s,
+            ),
+            graph(
+                "Endpoint failures",
+                metric(
+                    _SAGEMAKER,
+                    "Invocation4XXErrors",
+                    self._served,
+                    "Sum",
+                    label="refused (4xx)",
+                    color=ORANGE,
+                ),
+                metric(
+                    _SAGEMAKER,
+                    "Invocation5XXErrors",
+                    self._served,
+                    "Sum",
+                    label="failed (5xx)",
+                    color=RED,
+                ),
+                *(
+                    [
+                        metric(
+                            _SAGEMAKER,
+                            "NoCapacityInvocationFailures",
+                            self._served,
+                            "Sum",
+                            label="no copy",
+                            color=GREY,
+                        )
+                    ]
+                    if self._component
+                    else []
+                ),
+                unit="calls",
+                stacked=True,
+            ),
+            graph(
+                "Endpoint hosts",
+                *(
+                    metric(
+                        "/aws/sagemaker/Endpoints",
+                        f"{name}Utilization",
+                        self._variant,
+                        "Average",
+                        label=label,
+                        color=color,
+                    )
+                    for name, label, color in (
+                        ("CPU", "processors, added up", BLUE),
+                        ("Memory", "memory", ORANGE),
+                        ("Disk", "disk", PURPLE),
+                    )
+                ),
+                unit="%",
+            ),
+        ]
+
+    def _calls(self) -> cloudwatch.GraphWidget:
+        return graph(
+            "Endpoint calls",
+            metric(_SAGEMAKER, "Invocations", self._served, "Sum", label="calls", color=TEAL),
+            unit="calls",
+        )

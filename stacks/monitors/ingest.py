@@ -1,0 +1,124 @@
+"""The documents on their way in: late, lost, or done again for nothing."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from aws_cdk import aws_cloudwatch as cloudwatch
+
+from stacks.monitors.alarms import Alarms
+from stacks.monitors.graphs import BLUE, GREEN, GREY, ORANGE, RED, graph
+from stacks.monitors.metrics import DAY, known, metric, own
+from stacks.rag import RagStack
+from sustainability.deployment import Deployment
+from sustainability.facts import Facts
+from sustainability.parts.demand import document_tokens
+from sustainability.workload import INGEST_MEMORY_MIB
+
+
+class IngestMonitor:
+    """Alarms and graphs of the ingest queue and function."""
+
+    def __init__(self, *, deployment: Deployment, rag: RagStack) -> None:
+        self._deployment = deployment
+        self._own = partial(own, deployment, "ingest")
+        self._queue = {"QueueName": rag.queue.queue_name}
+        self._dead_letters = {"QueueName": rag.dead_letters.queue_name}
+
+    def watch(self, sla: Alarms, waste: Alarms) -> None:
+        """Add the alarms."""
+        monitoring = self._deployment.monitoring
+        sla.add(
+            "DeadLetters",
+            metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", self._dead_letters, "Maximum"),
+            ">",
+            0,
+            periods=1,
+            says="A document could not be brought in; answers do not know it.",
+        )
+        lag = monitoring.ingest_lag
+        sla.add(
+            "IngestLag",
+            metric("AWS/SQS", "ApproximateAgeOfOldestMessage", self._queue, "Maximum"),
+            ">",
+            known("AWS/SQS", "ApproximateAgeOfOldestMessage").of_seconds(lag.total_seconds()),
+            says=f"A changed document waits longer than monitoring.ingest_lag, {lag}.",
+        )
+        waste.add(
+            "EmbeddedAgain",
+            self._own("ChunksEmbedded", period=DAY),
+            ">",
+            round(monitoring.waste.corpus_per_day * self._passages()),
+            periods=1,
+            practice="GENSUS02-BP01",
+            says="More passages are embedded in a day than all documents have. Find who rewrites "
+            "documents that did not change, or correct knowledge.documents.",
+        )
+        waste.add(
+            "IngestMemory",
+            self._own("MemoryUsed", "Maximum", period=DAY),
+            "<",
+            monitoring.waste.used_share * INGEST_MEMORY_MIB,
+            periods=1,
+            practice="SUS05-BP01",
+            says="The ingest function uses a fraction of its memory. Lower INGEST_MEMORY_MIB in "
+            "sustainability/workload.py.",
+        )
+
+    def graphs(self) -> list[cloudwatch.GraphWidget]:
+        """Return the engineer's graphs."""
+        return [
+            graph(
+                "Ingest: documents",
+                self._own("DocumentsIndexed", label="changed", color=BLUE),
+                self._own("DocumentsUnchanged", label="unchanged", color=GREY),
+                self._own("DocumentsDeleted", label="deleted", color=GREEN),
+                self._own("DocumentsRejected", label="rejected", color=RED),
+                unit="documents",
+                stacked=True,
+            ),
+            graph(
+                "Ingest: passages",
+                self._own("ChunksEmbedded", label="embedded", color=ORANGE),
+                self._own("ChunksUnchanged", label="kept as they were", color=GREEN),
+                unit="passages",
+                stacked=True,
+            ),
+            graph(
+                "Ingest: longest wait",
+                metric(
+                    "AWS/SQS",
+                    "ApproximateAgeOfOldestMessage",
+                    self._queue,
+                    "Maximum",
+                    label="oldest event in the queue",
+                    color=BLUE,
+                ),
+                unit="s",
+                limit=self._deployment.monitoring.ingest_lag.total_seconds(),
+            ),
+            graph(
+                "Ingest: dead letters",
+                metric(
+                    "AWS/SQS",
+                    "ApproximateNumberOfMessagesVisible",
+                    self._dead_letters,
+                    "Maximum",
+                    label="waiting for somebody",
+                    color=RED,
+                ),
+                unit="messages",
+            ),
+            graph(
+                "Ingest function: memory",
+                self._own("MemoryUsed", "Maximum", label="used", color=BLUE),
+                unit="MB",
+                limit=INGEST_MEMORY_MIB,
+                limit_label="provisioned",
+            ),
+        ]
+
+    def _passages(self) -> float:
+        knowledge = self._deployment.knowledge
+        tokens = document_tokens(self._deployment, Facts()).high
+        return knowledge.documents * max(1, tokens / knowledge.chunk_tokens)

@@ -1,0 +1,121 @@
+"""Metrics for alarms and graphs: none that nobody publishes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+
+from containers.neuron_vllm.metrics import DIMENSIONS, METRICS, NAMESPACE
+from stacks.components.operations import proxy_metrics
+from stacks.components.python_function import METRICS_NAMESPACE
+from sustainability.deployment import Deployment
+from sustainability.facts import Confidence
+from sustainability.monitoring.known_metrics import KnownMetric, KnownMetrics, documented_metrics
+
+FIVE_MINUTES = cdk.Duration.minutes(5)
+HOUR = cdk.Duration.hours(1)
+DAY = cdk.Duration.days(1)
+ACCELERATOR = NAMESPACE
+"""Namespace of what the accelerator monitor in the serving image measures."""
+
+known = KnownMetrics(
+    (
+        *documented_metrics(),
+        *(
+            KnownMetric(
+                namespace=NAMESPACE,
+                name=metric.name,
+                dimensions=(frozenset(DIMENSIONS),),
+                unit=metric.unit,
+                statistics=frozenset(("Average", "Maximum", "Minimum", "SampleCount", "Sum", "p")),
+                source="containers/neuron_vllm/metrics.py",
+                confidence=Confidence.PUBLISHED,
+            )
+            for metric in METRICS.values()
+        ),
+        *(
+            KnownMetric(
+                namespace=METRICS_NAMESPACE,
+                name=row["name"],
+                dimensions=(frozenset(("Deployment", "service")),),
+                unit=row["unit"],
+                statistics=frozenset(("Average", "Sum")),
+                source="lambdas/operations/metrics.csv",
+                confidence=Confidence.PUBLISHED,
+            )
+            for row in proxy_metrics()
+        ),
+    )
+)
+"""Looks a metric up; raises ``UnknownMetricError``."""
+
+
+def metric(
+    namespace: str,
+    name: str,
+    dimensions: Mapping[str, str],
+    statistic: str,
+    *,
+    period: cdk.Duration = FIVE_MINUTES,
+    label: str | None = None,
+    color: str | None = None,
+) -> cloudwatch.Metric:
+    """Return a statistic of a metric.
+
+    Raises
+    ------
+    UnknownMetricError
+        If nobody publishes it so.
+    """
+    known(namespace, name).require(dimensions=dimensions, statistic=statistic)
+    return cloudwatch.Metric(
+        namespace=namespace,
+        metric_name=name,
+        dimensions_map=dict(dimensions),
+        statistic=statistic,
+        period=period,
+        label=label,
+        color=color,
+    )
+
+
+def own(
+    deployment: Deployment,
+    service: str,
+    name: str,
+    statistic: str = "Sum",
+    *,
+    period: cdk.Duration = FIVE_MINUTES,
+    label: str | None = None,
+    color: str | None = None,
+) -> cloudwatch.Metric:
+    """Return a statistic of a metric that one of our functions, the ``service``, writes."""
+    dimensions = {"Deployment": deployment.name, "service": service}
+    return metric(
+        METRICS_NAMESPACE, name, dimensions, statistic, period=period, label=label, color=color
+    )
+
+
+def maths(
+    expression: str,
+    period: cdk.Duration = FIVE_MINUTES,
+    /,
+    *,
+    label: str,
+    color: str | None = None,
+    **metrics: cloudwatch.IMetric,
+) -> cloudwatch.MathExpression:
+    """Return metric math; the period is that of every metric in it."""
+    return cloudwatch.MathExpression(
+        expression=expression, using_metrics=metrics, period=period, label=label, color=color
+    )
+
+
+def scaled(
+    metric: cloudwatch.IMetric, divisor: float, *, label: str, color: str
+) -> cloudwatch.MathExpression:
+    """Return a metric for a graph in a unit of which ``divisor`` of its own make one."""
+    id_ = "m_" + "".join(filter(str.isalnum, label.lower()))
+    return maths(f"{id_} / {divisor:.0f}", label=label, color=color, **{id_: metric})

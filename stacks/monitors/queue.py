@@ -1,0 +1,73 @@
+"""The queue of an asynchronous endpoint: how long questions wait, and whether it sleeps in time."""
+
+from __future__ import annotations
+
+from aws_cdk import aws_cloudwatch as cloudwatch
+
+from stacks.components.endpoint import CopiesEndpoint, InstancesEndpoint
+from stacks.monitors.alarms import Alarms
+from stacks.monitors.endpoint import awake
+from stacks.monitors.graphs import BLUE, GREEN, ORANGE, RED, graph
+from stacks.monitors.metrics import FIVE_MINUTES, HOUR, known, maths, metric
+
+_SAGEMAKER = "AWS/SageMaker"
+
+
+class QueueMonitor:
+    """Alarms and graphs of the questions that wait for an endpoint."""
+
+    def __init__(
+        self, *, endpoint: CopiesEndpoint | InstancesEndpoint, longest_wait_s: float
+    ) -> None:
+        self._endpoint, self._longest_wait_s = endpoint, longest_wait_s
+
+    def watch(self, sla: Alarms, waste: Alarms) -> None:
+        """Add the alarms."""
+        age = known(_SAGEMAKER, "ApproximateAgeOfOldestRequest")
+        sla.add(
+            "BacklogAge",
+            self._own(age.name, "Maximum"),
+            ">",
+            age.of_seconds(self._longest_wait_s),
+            periods=1,
+            says="The oldest question waits so long that its answer misses the deadline.",
+        )
+        waste.add(
+            "AwakeWithoutWork",
+            maths(
+                "IF(FILL(awake, 0) > 0, FILL(processed, 0), 1)",
+                label="answered while awake",
+                awake=awake(self._endpoint),
+                processed=self._own("InvocationsProcessed", "Sum"),
+            ),
+            "<",
+            1,
+            periods=int(HOUR.to_minutes() / FIVE_MINUTES.to_minutes()),
+            practice="MLSUS05-BP01",
+            says="The endpoint has been awake for an hour without a question. See why its scaling "
+            "policy does not let it sleep.",
+        )
+
+    def graphs(self) -> list[cloudwatch.GraphWidget]:
+        """Return the engineer's graphs."""
+        return [
+            graph(
+                "Queue: oldest question",
+                self._own("ApproximateAgeOfOldestRequest", "Maximum", label="age", color=BLUE),
+                unit="s",
+                limit=self._longest_wait_s,
+            ),
+            graph(
+                "Queue: questions",
+                self._own("ApproximateBacklogSize", "Maximum", label="waiting", color=ORANGE),
+                self._own("InvocationsProcessed", "Sum", label="answered", color=GREEN),
+                self._own("InvocationsFailed", "Sum", label="failed", color=RED),
+                unit="questions",
+            ),
+        ]
+
+    def _own(
+        self, name: str, statistic: str, *, label: str | None = None, color: str | None = None
+    ) -> cloudwatch.Metric:
+        dimensions = {"EndpointName": self._endpoint.name}
+        return metric(_SAGEMAKER, name, dimensions, statistic, label=label, color=color)

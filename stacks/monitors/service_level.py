@@ -1,0 +1,195 @@
+"""The service level of answers: they come, they come in time, and they are not turned away."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+
+from stacks.components.python_function import METRICS_NAMESPACE
+from stacks.monitors.alarms import Alarms
+from stacks.monitors.graphs import BLUE, GREEN, ORANGE, PURPLE, RED, graph
+from stacks.monitors.metrics import DAY, FIVE_MINUTES, known, maths, metric, own
+from stacks.rag import RagStack
+from sustainability.deployment import Deployment
+from sustainability.monitoring.burn_rates import LEAST_FAILURES
+from sustainability.serving import ServingPlan
+
+_SLOW = 0.05
+"""Share of answers that a 95th percentile allows beyond it."""
+_FAILED = "(FILL(errors, 0) + FILL(crashes, 0))"
+
+
+class ServiceLevelMonitor:
+    """Alarms and graphs of errors, latency and throttles."""
+
+    def __init__(self, *, deployment: Deployment, plan: ServingPlan, rag: RagStack) -> None:
+        self._deployment = deployment
+        self._budget = 1 - deployment.service_level.attainment
+        self._limit_s = plan.alarms.latency_p95_s
+        self._own = partial(own, deployment, "answer")
+        self._function = {"FunctionName": rag.answer.function_name}
+
+    def watch(self, sla: Alarms) -> None:
+        """Add the alarms."""
+        sla.add_burn(
+            "AnswerErrors",
+            self._failing,
+            self._budget,
+            says=f"More answers fail than {self._budget:.2g} of them may.",
+        )
+        if self._limit_s is not None:
+            sla.add_burn(
+                "AnswerLatency",
+                partial(self._slow, self._limit_s),
+                _SLOW,
+                says=f"More than 5 in 100 answers take longer than {self._limit_s:g} s.",
+            )
+        sla.add(
+            "Throttles",
+            self._throttled(),
+            ">",
+            100 * self._budget,
+            says="More questions are turned away than may fail: at answers.concurrency or at "
+            "Bedrock's quota, which the whole account shares.",
+        )
+        sla.add(
+            "NothingAnswered",
+            maths(
+                "IF(FILL(answered, 0) > 0, 0, FILL(deferred, 0))",
+                label="put off, and none answered",
+                answered=self._own("AnswerLatency", "SampleCount"),
+                deferred=self._own("Deferred"),
+            ),
+            ">",
+            0,
+            says="Every question is put off, longer than a sleeping store or endpoint takes to "
+            "wake.",
+        )
+
+    def attainment(self) -> cloudwatch.GraphWidget:
+        """Return the graph of how well the service level is kept, by day."""
+        kept: list[cloudwatch.IMetric] = [
+            maths(
+                f"100 * (1 - {_FAILED} / questions)",
+                DAY,
+                label="not failed",
+                color=BLUE,
+                **self._outcomes(),
+            )
+        ]
+        if self._limit_s is not None:
+            label = f"within {self._limit_s:g} s"
+            kept.append(self._within(self._limit_s, label=label, color=ORANGE))
+        return graph(
+            "Service level kept",
+            *kept,
+            unit="% of answers",
+            period=DAY,
+            limit=100 * (1 - self._budget),
+            top=100,
+            # Ten times what may fail: at 0 nobody would see a difference.
+            bottom=max(0.0, 100 - 1000 * self._budget),
+        )
+
+    def graphs(self) -> list[cloudwatch.GraphWidget]:
+        """Return the engineer's graphs."""
+        return [
+            graph(
+                "Answer latency, 95th percentile",
+                *(
+                    self._own(f"{name}Latency", "p95", label=label, color=color)
+                    for name, label, color in (
+                        ("Answer", "all of it", ORANGE),
+                        ("Embedding", "embedding", GREEN),
+                        ("Retrieval", "search", BLUE),
+                        ("Generation", "generation", PURPLE),
+                    )
+                ),
+                unit="ms",
+                limit=None if self._limit_s is None else _milliseconds(self._limit_s),
+            ),
+            graph(
+                "Errors and throttles",
+                self._failing(FIVE_MINUTES, 1),
+                self._throttled(),
+                unit="% of questions",
+            ),
+            graph(
+                "Answer function: copies at once",
+                metric(
+                    "AWS/Lambda",
+                    "ConcurrentExecutions",
+                    self._function,
+                    "Maximum",
+                    label="used",
+                    color=BLUE,
+                ),
+                unit="executions",
+                limit=self._deployment.answers.concurrency,
+                limit_label="reserved",
+            ),
+        ]
+
+    def _failing(self, window: cdk.Duration, least: int) -> cloudwatch.MathExpression:
+        """Return the percentage of questions that failed; fewer than ``least`` are none."""
+        asked = "(FILL(questions, 0) + FILL(crashes, 0))"
+        # An answer that comes later can fail in an hour in which nobody asks.
+        of = f"IF({asked} > {_FAILED}, {asked}, {_FAILED})"
+        return maths(
+            f"IF({_FAILED} >= {least}, 100 * {_FAILED} / {of}, 0)",
+            window,
+            label="failed, %",
+            color=RED,
+            **self._outcomes(),
+        )
+
+    def _slow(self, limit_s: float, window: cdk.Duration, least: int) -> cloudwatch.MathExpression:
+        """Return the percentage of answers beyond the limit; fewer than ``least`` are none."""
+        return maths(
+            f"IF(answers * (100 - within) >= {100 * least}, 100 - within, 0)",
+            window,
+            label=f"slower than {limit_s:g} s, %",
+            answers=self._own("AnswerLatency", "SampleCount"),
+            within=self._within(limit_s),
+        )
+
+    def _throttled(self) -> cloudwatch.MathExpression:
+        """Return the percentage of questions turned away by Lambda or by Bedrock."""
+        models = {
+            "generator": self._deployment.answers.generator,
+            "embedding": self._deployment.knowledge.embedding.model,
+        }
+        throttles = {
+            name: metric("AWS/Bedrock", "InvocationThrottles", {"ModelId": model}, "Sum")
+            for name, model in models.items()
+        }
+        refused = " + ".join(f"FILL({name}, 0)" for name in ("function", *throttles))
+        return maths(
+            f"IF({refused} >= {LEAST_FAILURES}, 100 * ({refused}) / "
+            "(FILL(questions, 0) + FILL(function, 0)), 0)",
+            label="turned away, %",
+            color=PURPLE,
+            function=metric("AWS/Lambda", "Throttles", self._function, "Sum"),
+            questions=self._own("Questions"),
+            **throttles,
+        )
+
+    def _outcomes(self) -> dict[str, cloudwatch.IMetric]:
+        return {
+            "questions": self._own("Questions"),
+            "errors": self._own("Errors"),
+            # Of these the function could tell nothing itself.
+            "crashes": metric("AWS/Lambda", "Errors", self._function, "Sum"),
+        }
+
+    def _within(
+        self, limit_s: float, *, label: str | None = None, color: str | None = None
+    ) -> cloudwatch.Metric:
+        rank = f"PR(:{_milliseconds(limit_s):.0f})"
+        return self._own("AnswerLatency", rank, label=label, color=color)
+
+
+def _milliseconds(seconds: float) -> float:
+    return known(METRICS_NAMESPACE, "AnswerLatency").of_seconds(seconds)

@@ -1,0 +1,86 @@
+"""The daily windows in which questions that can wait are answered."""
+
+from __future__ import annotations
+
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_stepfunctions as sfn
+
+from stacks.monitors.alarms import Alarms
+from stacks.monitors.graphs import BLUE, GREEN, ORANGE, RED, graph
+from stacks.monitors.metrics import HOUR, known, maths, metric, scaled
+from sustainability.serving import ServingPlan
+
+_ENDS = {"ExecutionsFailed": RED, "ExecutionsTimedOut": ORANGE, "ExecutionsAborted": BLUE}
+
+
+class WindowMonitor:
+    """Alarms and graphs of the state machine that empties the mailbox."""
+
+    def __init__(self, *, plan: ServingPlan, machine: sfn.IStateMachine) -> None:
+        assert plan.batch is not None
+        self._batch = plan.batch
+        self._machine = {"StateMachineArn": machine.state_machine_arn}
+
+    def watch(self, sla: Alarms) -> None:
+        """Add the alarms."""
+        counts = {
+            name: metric("AWS/States", name, self._machine, "Sum")
+            for name in ("ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted")
+        }
+        sla.add(
+            "WindowFailed",
+            maths(
+                "FILL(failed, 0) + FILL(late, 0) + FILL(aborted, 0)",
+                label="windows that did not end well",
+                failed=counts["ExecutionsFailed"],
+                late=counts["ExecutionsTimedOut"],
+                aborted=counts["ExecutionsAborted"],
+            ),
+            ">",
+            0,
+            periods=1,
+            says="A window ended before all questions were answered; they wait for the next one.",
+        )
+
+    def graphs(self) -> list[cloudwatch.GraphWidget]:
+        """Return the engineer's graphs."""
+        return [
+            graph(
+                "Windows",
+                metric(
+                    "AWS/States",
+                    "ExecutionsSucceeded",
+                    self._machine,
+                    "Sum",
+                    period=HOUR,
+                    label="ended well",
+                    color=GREEN,
+                ),
+                *(
+                    metric(
+                        "AWS/States",
+                        name,
+                        self._machine,
+                        "Sum",
+                        period=HOUR,
+                        label=name.removeprefix("Executions"),
+                        color=color,
+                    )
+                    for name, color in _ENDS.items()
+                ),
+                unit="windows",
+                stacked=True,
+            ),
+            graph(
+                "Window: time it took",
+                scaled(
+                    metric("AWS/States", "ExecutionTime", self._machine, "Maximum"),
+                    known("AWS/States", "ExecutionTime").of_seconds(60),
+                    label="longest",
+                    color=BLUE,
+                ),
+                unit="minutes",
+                limit=round(self._batch.run_s / 60, 1),
+                limit_label="planned",
+            ),
+        ]

@@ -1,0 +1,59 @@
+"""``report``: what a deployment took since, and whether it took less and less."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = subparsers.add_parser(
+        "report",
+        help="what a deployment took: energy, carbon, cost, and the trend",
+        description="Reads what the deployed hourly function recorded, and tells energy, carbon "
+        "and cost of all that was provisioned and used, by the hour or by day, for 1,000 answers, "
+        "what changed and what it saved against the first week. Estimates, with ranges.",
+    )
+    parser.add_argument("deployment", type=Path, help="deployment file in deployments/")
+    parser.add_argument("--since", default="30d", metavar="TIME", help="such as 12h or 30d")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the report."""
+    import json
+    from datetime import UTC, datetime, timedelta
+    from zoneinfo import ZoneInfo
+
+    from sustainability.account import Account
+    from sustainability.deployment import Deployment
+    from sustainability.errors import UserError
+    from sustainability.history import History
+    from sustainability.report import history as report
+    from sustainability.report.page import write
+    from sustainability.units import parse_duration
+
+    try:
+        now = datetime.now(UTC)
+        since = now - parse_duration(options.since)
+    except (OverflowError, ValueError) as error:
+        raise UserError(f"--since {options.since}: {error}") from error
+    deployment = Deployment.load(options.deployment)
+    account = Account(deployment)
+    history = History.of(
+        account.history(since),
+        ZoneInfo(deployment.traffic.timezone),
+        until=now - timedelta(hours=1),  # an hour is recorded in the course of the next one
+    )
+    months = account.months()
+    if options.html:
+        write(options.html, report.as_html(deployment.name, history, months))
+    print(
+        json.dumps(report.as_json(history, months), indent=2)
+        if options.json
+        else report.as_text(deployment.name, history, months)
+    )
+    return 0

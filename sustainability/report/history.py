@@ -1,0 +1,408 @@
+"""A deployment's history as text, as JSON, and as a page with charts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from sustainability.estimate import Estimate
+from sustainability.history import BASELINE, DAY, HOUR, Change, History, Period
+from sustainability.report import charts
+from sustainability.report.history_charts import Course, columns, course
+from sustainability.report.page import folded, page, section, table, tiles
+from sustainability.report.text import amount, percent, spread
+from sustainability.report.text import table as text_table
+
+_SAMPLES = 10
+"""Rows of the table for a terminal, at most."""
+_QUANTITIES = {
+    "hours": "what stands there by the clock",
+    "active_hours": "metrics of hours with use",
+    "questions": "API calls and logs",
+    "generated": "storing new answers",
+    "documents": "taking in documents",
+    "answer_seconds": "the answer function",
+    "ingest_seconds": "the ingest function",
+    "invocations": "invocations",
+    "input_tokens": "reading prompts on Bedrock",
+    "output_tokens": "writing answers on Bedrock",
+    "embedding_tokens": "embeddings",
+    "search_unit_hours": "search units awake",
+    "node_hours": "search nodes",
+    "instance_hours": "instances awake",
+    "busy_hours": "instances at work",
+    "awake_hours": "metrics of the accelerator",
+}
+_MISSING = {
+    "busy_cores": "how busy the NeuronCores were, taken as idle",
+    "nodes": "the nodes of the domain, taken as deployed",
+    "store_cpu": "the CPU of the domain, left out of what was used",
+}
+_WHO = {"cached": "answer cache", "bedrock": "Bedrock", "endpoint": "endpoint"}
+_COMPONENTS = {"store": "knowledge store", "endpoint": "endpoint"}
+_MEASURES = {"kwh": ("energy", "kWh"), "carbon_g": ("carbon", "gCO2e"), "usd": ("cost", "USD")}
+
+
+def as_json(history: History, months: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return everything that the report knows. Every range is ``[low, mid, high]``."""
+    return {
+        "hours": history.whole.hours if history.periods else 0,
+        "hours_recorded": len(history.whole.records) if history.periods else 0,
+        "whole": _told(history.whole) if history.periods else None,
+        "periods": [_told(period) for period in history.periods],
+        "changes": [
+            {
+                "start": change.after.start.isoformat(),
+                "energy_per_answer": change.share,
+                "quantity": change.quantity,
+                "numbers_changed": change.numbers_changed,
+            }
+            for change in history.changes()
+        ],
+        "saved_against_first_week": {measure: history.saved(measure) for measure in _MEASURES},
+        "missing": history.whole.missing if history.periods else {},
+        "not_counted": sorted(history.whole.not_counted) if history.periods else [],
+        "account": list(months),
+    }
+
+
+def _told(period: Period) -> dict[str, Any]:
+    answers = {who: period.answers(who) for who in ("answered", *_WHO)}
+    told = {
+        "start": period.start.isoformat(),
+        "hours": period.hours,
+        "hours_recorded": len(period.records),
+        "answers": answers,
+        "taken": {measure: period.taken(measure).as_list() for measure in _MEASURES},
+        "per_1000_answers": {
+            measure: each.as_list()
+            for measure in _MEASURES
+            if (each := period.per_1000(measure)) is not None
+        },
+        "utilization": {name: period.utilization(name) for name in _COMPONENTS},
+    }
+    return told if not period.is_gap else told | {"answers": None, "taken": None}
+
+
+def as_text(name: str, history: History, months: Sequence[Mapping[str, Any]]) -> str:
+    """Return the report for a terminal."""
+    if not history.periods:
+        return f"{name}: nothing is recorded yet; the hourly function writes the first hour"
+    longest = history.length * -(-len(history.periods) // _SAMPLES)
+    length = next(
+        (step for step in (HOUR, 6 * HOUR, DAY, 7 * DAY, 28 * DAY) if step >= longest), longest
+    )
+    rows = [
+        (_time(period, length), f"{len(period.records)}/{period.hours}", *_cells(period))
+        for period in history.split(length)
+    ]
+    whole = history.whole
+    rows.append(("all", f"{len(whole.records)}/{whole.hours}", *_cells(whole)))
+    lines = [
+        f"{name}, {_place(history)}. Estimates: mids; --json and --html have the ranges.",
+        "",
+        text_table(
+            ("from", "hours", "answers", "kWh", "gCO2e", "USD", "Wh/1000", "g/1000", "USD/1000"),
+            rows,
+        ),
+    ]
+    saved = _saved(history)
+    lines += ["", f"against the first week: {saved}"] if saved else []
+    lines += [_change(change, history.length) for change in history.changes()[-3:]]
+    lines += [_month(month) for month in months]
+    lines += [f"mind: {remark}" for remark in _remarks(whole)]
+    return "\n".join(lines)
+
+
+def _remarks(whole: Period) -> list[str]:
+    missing = [
+        f"in {hours} of {len(whole.records)} hours nobody told {_MISSING.get(name, name)}"
+        for name, hours in whole.missing.items()
+    ]
+    return missing + [f"not counted: {what}" for what in sorted(whole.not_counted)]
+
+
+def _place(history: History) -> str:
+    record = history.whole.records[-1]
+    return f"{record['region']}, {record['accounting']}-based"
+
+
+def _cells(period: Period) -> tuple[str, ...]:
+    if period.is_gap:
+        return ("-",) * 7
+    each = (
+        None if (found := period.per_1000(measure)) is None else found.mid for measure in _MEASURES
+    )
+    wh, grams, usd = each
+    return (
+        f"{period.answers():,.0f}",
+        amount(period.taken("kwh").mid),
+        amount(period.taken("carbon_g").mid),
+        f"{period.taken('usd').mid:,.2f}",
+        "-" if wh is None else amount(wh * 1000),
+        "-" if grams is None else amount(grams),
+        "-" if usd is None else f"{usd:,.2f}",
+    )
+
+
+def _time(period: Period, length: timedelta) -> str:
+    return f"{period.start:%d %b %H:%M}" if length < DAY else f"{period.start:%d %b}"
+
+
+def _saved(history: History) -> str:
+    told = []
+    for measure, (_, unit) in _MEASURES.items():
+        value = history.saved(measure)
+        if value is not None:
+            told.append(f"{amount(abs(value))} {unit} {'less' if value >= 0 else 'more'}")
+    return ", ".join(told)
+
+
+def _change(change: Change, length: timedelta) -> str:
+    reason = _QUANTITIES.get(change.quantity, change.quantity)
+    numbers = "; the numbers behind it changed too" if change.numbers_changed else ""
+    return (
+        f"{_time(change.after, length)}: an answer took {percent(change.share)} energy, most of "
+        f"it by {reason}{numbers}"
+    )
+
+
+def _month(month: Mapping[str, Any]) -> str:
+    ours = f"{month['month']}: estimated {amount(month['estimate_g'][1])} gCO2e"
+    if month["account"] is None:
+        return f"{ours}; AWS's own figure is not available: {month['not_available']}"
+    theirs = ", ".join(
+        f"{amount(month['account'][f'{kind}_g'])} g {kind}-based (ratio {amount(ratio)})"
+        for kind, ratio in (month["ratio"] or {}).items()
+    )
+    return f"{ours}; AWS says of {month['account_scope']}: {theirs or 'nothing emitted'}"
+
+
+def as_html(name: str, history: History, months: Sequence[Mapping[str, Any]]) -> str:
+    """Return the page."""
+    title = f"What {name} took"
+    if not history.periods:
+        return page(title, "Nothing is recorded yet.", [])
+    whole = history.whole
+    first, last = history.periods[0].start, history.periods[-1].start
+    lead = (
+        f"{_place(history)} carbon, {first:%d %b %Y} to {last:%d %b %Y}. Estimates from what "
+        "CloudWatch counted; ranges span what the sources disagree by."
+    )
+    sections = [_glance(history)]
+    sections += [section("Mind", remark, "", wide=True) for remark in _remarks(whole)]
+    sections.append(_changes(history))
+    for measure, (word, unit) in _MEASURES.items():
+        sections += [_totals(history, measure, word, unit), _each(history, measure, word, unit)]
+    sections += [_who(history), _used(history), _where(whole)]
+    if months:
+        sections.append(_beside(months))
+    sections.append(_numbers(history))
+    return page(title, lead, sections)
+
+
+def _glance(history: History) -> str:
+    whole = history.whole
+    gaps = whole.hours - len(whole.records)
+    remark = f"{gaps} of {whole.hours} hours without a record" if gaps else "every hour recorded"
+    entries = [("Answers", f"{whole.answers():,.0f}", remark)]
+    for measure, (word, unit) in _MEASURES.items():
+        total, each = whole.taken(measure), whole.per_1000(measure)
+        entries.append((word.capitalize(), f"{amount(total.mid)} {unit}", _range(total)))
+        if each is not None:
+            scale, small = (1000, "Wh") if measure == "kwh" else (1, unit)
+            entries.append(
+                (
+                    f"{word.capitalize()}, 1,000 answers",
+                    f"{amount(each.mid * scale)} {small}",
+                    _range(each * scale),
+                )
+            )
+    explanation = "Everything provisioned and used, whether anybody asked or not."
+    return section("At a glance", explanation, tiles(entries), wide=True)
+
+
+def _range(value: Estimate) -> str:
+    return f"{amount(value.low)} to {amount(value.high)}"
+
+
+def _changes(history: History) -> str:
+    saved = _saved(history)
+    lead = (
+        f"The answers since the first {BASELINE.days} days took {saved} than at those days' rate. "
+        if saved
+        else f"What was saved is told after the first {BASELINE.days} days. "
+    )
+    rows = [
+        (
+            _time(change.after, history.length),
+            percent(change.share),
+            _QUANTITIES.get(change.quantity, change.quantity),
+            "yes" if change.numbers_changed else "no",
+        )
+        for change in history.changes()
+    ]
+    header = ("when", "energy of an answer", "most of it by", "other coefficients")
+    body = table(header, rows, words=True) if rows else "<p>Nothing moved by a fifth or more.</p>"
+    return section(
+        "What changed",
+        lead
+        + "Below, when the energy of an answer moved by a fifth or more, against "
+        + ("a week before." if history.length == DAY else "a day before."),
+        body,
+        wide=True,
+    )
+
+
+def _word(history: History) -> str:
+    return "hour" if history.length == HOUR else "day"
+
+
+def _times(history: History) -> list[str]:
+    return [_time(period, history.length) for period in history.periods]
+
+
+def _totals(history: History, measure: str, word: str, unit: str) -> str:
+    values = [None if period.is_gap else period.taken(measure) for period in history.periods]
+    scaled, small = _readable(values, unit)
+    title = f"{word.capitalize()} by {_word(history)}"
+    return section(
+        title,
+        "All that was provisioned and used. Shaded: how much of it nobody recorded.",
+        columns(
+            title,
+            _times(history),
+            scaled,
+            small,
+            missing=[1 - len(period.records) / period.hours for period in history.periods],
+        ),
+    )
+
+
+def _each(history: History, measure: str, word: str, unit: str) -> str:
+    cycles = (history.cycle_until(index) for index in range(len(history.periods)))
+    values = [None if cycle is None else cycle.per_1000(measure) for cycle in cycles]
+    scaled, small = _readable(values, unit)
+    title = f"{word.capitalize()} of 1,000 answers"
+    before = "seven days" if history.length == DAY else "24 hours"
+    return section(
+        title,
+        f"What the {before} until then took, over their answers. The line breaks at a gap.",
+        course(title, _times(history), [Course(small, scaled)], small),
+    )
+
+
+def _readable(values: Sequence[Estimate | None], unit: str) -> tuple[list[Estimate | None], str]:
+    """Return kilowatt-hours as watt-hours where they are small."""
+    top = max((value.mid for value in values if value is not None), default=0)
+    if unit != "kWh" or top >= 1:
+        return list(values), unit
+    return [None if value is None else value * 1000 for value in values], "Wh"
+
+
+def _who(history: History) -> str:
+    lines = [
+        _shares(history, label, "share", who)
+        for who, label in _WHO.items()
+        if history.whole.answers(who)
+    ]
+    if not lines:
+        return section("Who answered", "Nobody asked.", "")
+    return section(
+        "Who answered",
+        "Share of the answers, in percent. A stored answer takes nearly nothing.",
+        course("Who answered", _times(history), lines, "%", 100),
+    )
+
+
+def _used(history: History) -> str:
+    lines = [_shares(history, label, "utilization", name) for name, label in _COMPONENTS.items()]
+    known = [line for line in lines if any(value is not None for value in line.values)]
+    explanation = "Of what was awake, in percent; what only runs when it is called has no spare."
+    if not known:
+        return section("What was used of it", explanation, "<p>Nothing was awake.</p>")
+    return section(
+        "What was used of it", explanation, course("Used while awake", _times(history), known, "%")
+    )
+
+
+def _shares(history: History, label: str, kind: str, name: str) -> Course:
+    shares = (
+        period.share(name) if kind == "share" else period.utilization(name)
+        for period in history.periods
+    )
+    return Course(
+        label, [None if share is None else Estimate.exact(100 * share) for share in shares]
+    )
+
+
+def _where(whole: Period) -> str:
+    parts = sorted(whole.taken_by("kwh").items(), key=lambda part: -part[1])
+    total = sum(kwh for _, kwh in parts)
+    bars = [
+        charts.Bar(_QUANTITIES.get(name, name), Estimate.exact(1000 * kwh))
+        for name, kwh in parts
+        if kwh > 0.001 * total
+    ]
+    return section(
+        "Where the energy went",
+        "The likeliest values, in watt-hours.",
+        charts.bars("Where the energy went", bars, "Wh"),
+    )
+
+
+def _beside(months: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        (
+            month["month"],
+            f"{month['hours_recorded']} of {month['hours_of_month']}",
+            amount(month["estimate_g"][1]),
+            *(
+                _figure(month, kind)
+                for kind in ("location", "market")
+            ),
+            month["not_available"] or f"of {month['account_scope']}",
+        )
+        for month in months
+    ]  # fmt: skip
+    header = ("month", "hours", "ours, g", "AWS, location", "AWS, market", "remark")
+    return section(
+        "Beside the account's own figures",
+        "AWS's monthly figures are of the whole account. The ratio is ours over theirs.",
+        table(header, rows, words=True),
+        wide=True,
+    )
+
+
+def _figure(month: Mapping[str, Any], kind: str) -> str:
+    grams = (month["account"] or {}).get(f"{kind}_g")
+    if grams is None:
+        return "-"
+    ratio = (month["ratio"] or {}).get(kind)
+    return f"{amount(grams)} g" + ("" if ratio is None else f", ratio {amount(ratio)}")
+
+
+def _numbers(history: History) -> str:
+    rows = [
+        (
+            _time(period, history.length),
+            f"{len(period.records)}/{period.hours}",
+            *(
+                ("-",) * 4
+                if period.is_gap
+                else (
+                    f"{period.answers():,.0f}",
+                    *(spread(period.taken(measure)) for measure in _MEASURES),
+                )
+            ),
+        )
+        for period in history.periods
+    ]
+    header = ("from", "hours", "answers", "kWh", "gCO2e", "USD")
+    return section(
+        "The numbers",
+        "Hours recorded of those there were; the mid, and the range in brackets.",
+        folded(f"All {len(rows)} rows", table(header, rows)),
+        wide=True,
+    )

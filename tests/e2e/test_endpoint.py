@@ -1,0 +1,320 @@
+"""An endpoint that sleeps, wakes, ails and heals, and its life in every mode."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from local import processes
+from local.embedded import EmbeddedAws
+from sustainability.account import Account
+from sustainability.cdk import Cdk
+from sustainability.deployment import Deployment
+from sustainability.serving import DemandThreshold, plan_serving
+from tests.e2e.conftest import COLD_START_S, LOCAL, ROOT, Models, left_of, quiet
+from tests.e2e.modes import MODES
+
+NAP = ROOT / "deployments" / "examples" / "nap.yaml"
+NEVER = {"inference": {"bedrock": "never"}}
+MODEL = "qwen3-1.7b"
+ENDPOINT = "nap-copies-inf2-xlarge"
+_TRACKED_S = 1000
+"""Beyond the quarter of an hour that target tracking looks at before it scales in."""
+_BACKLOG_S = 180
+"""Beyond the two minutes for which the backlog alarm wants it to last."""
+numbers = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def _quick(models: Models) -> None:
+    """Have the models answer at once: who answers is the question here, and not what."""
+    models.answer("It freezes every February.")
+
+
+class Cli:
+    """The CDK CLI on one app, against the embedded AWS."""
+
+    def __init__(self, embedded: EmbeddedAws, folder: Path, *options: str) -> None:
+        self._embedded, self._folder, self._options = embedded, folder, options
+
+    def deploy(self, *options: str) -> None:
+        synth = ["--output", str(self._folder / "cdk.out"), *self._options, *options]
+        self._run("deploy", "--require-approval", "never", *synth)
+
+    def destroy(self) -> None:
+        """Destroy what was deployed last."""
+        self._run("destroy", "--force", "--app", str(self._folder / "cdk.out"))
+
+    def _run(self, verb: str, *options: str) -> None:
+        cdk = str(ROOT / "node_modules" / ".bin" / "cdk")
+        processes.run(
+            [cdk, verb, "--all", "--no-notices", "--concurrency", "4", *options],
+            environment=self._embedded.environment(),
+            log=self._embedded.state / "logs" / "endpoint.log",
+            progress=quiet,
+        )
+
+
+class Clock:
+    """The embedded AWS's clock, and what its endpoints look like by it."""
+
+    def __init__(self, embedded: EmbeddedAws) -> None:
+        self._embedded = embedded
+        self.forward = embedded.let_pass
+
+    def copies(self, name: str) -> tuple[int, int]:
+        """Return how many serve and how many there shall be."""
+        (found,) = (each for each in self._embedded.endpoints() if each.name == name)
+        return found.current, found.desired
+
+    def names(self) -> set[str]:
+        return {each.name for each in self._embedded.endpoints()}
+
+
+def until(condition: Callable[[], object], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it has not come about"
+        time.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def clock(embedded: EmbeddedAws) -> Clock:
+    return Clock(embedded)
+
+
+@pytest.fixture(scope="module")
+def bootstrapped(embedded: EmbeddedAws) -> None:
+    cdk = Cdk(LOCAL)
+    if not cdk.is_bootstrapped():
+        cdk.bootstrap()
+
+
+class System:
+    """One deployment, whose YAML the tests change and deploy again."""
+
+    def __init__(self, cli: Cli, file: Path) -> None:
+        self._cli, self._file = cli, file
+        self.account: Account
+        self.deployment: Deployment
+
+    def deploy(self, **changes: Any) -> None:
+        # JSON is YAML.
+        self._file.write_text(json.dumps(yaml.safe_load(NAP.read_text()) | changes))
+        self.deployment = Deployment.load(self._file)
+        self.account = Account(self.deployment)
+        self._cli.deploy()
+
+    def destroy(self) -> None:
+        self._cli.destroy()
+
+    def ask(self) -> dict[str, Any]:
+        """Ask, and again if a busy machine does not answer within the API's deadline."""
+        for _ in range(5):
+            status, _, answer = self.account.call("POST", "/answers", {"question": _question()})
+            if status != 504:
+                break
+        assert status in (200, 202), answer
+        return answer
+
+    def fetch(self, asked: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        status, _, answer = self.account.call("GET", f"/answers/{asked['id']}")
+        return status, answer
+
+    def crowd(self, questions: float) -> None:
+        """Have so many others ask, each about something that is not in the documents."""
+        asked = [f"Who won chess match {next(numbers)}?" for _ in range(int(questions) + 1)]
+        with ThreadPoolExecutor(4) as pool:
+            answers = pool.map(lambda each: self.account.ask(each, progress=quiet), asked)
+            assert not any(answer["citations"] for answer in answers)
+
+
+def _question() -> str:
+    return f"When does the harbour of Brineport freeze? Visitor {next(numbers)} asks."
+
+
+@pytest.fixture(scope="module")
+def system(
+    embedded: EmbeddedAws, bootstrapped: None, tmp_path_factory: pytest.TempPathFactory
+) -> System:
+    """Return a deployment in mode bridged, with one document; a test destroys it."""
+    folder = tmp_path_factory.mktemp("nap")
+    file = folder / "nap.yaml"
+    # The app takes a path, too, where it is given the name of a deployment.
+    cli = Cli(embedded, folder, "--context", f"deployment={file.with_suffix('')}")
+    system = System(cli, file)
+    system.deploy()
+    document = folder / "harbour.md"
+    document.write_text("# Harbour\n\nThe harbour of Brineport freezes every February.\n")
+    uploaded = system.account.add({"harbour.md": document})
+    system.account.wait_until_settled(uploaded, seconds=60, progress=quiet)
+    return system
+
+
+def test_it_sleeps_until_demand_wakes_it(
+    system: System, clock: Clock, client: Callable[[str], Any]
+) -> None:
+    wake = plan_serving(system.deployment).wake
+    assert isinstance(wake, DemandThreshold)
+    assert clock.copies(ENDPOINT) == (0, 0)
+    asleep = system.ask()
+    assert (asleep["served_by"], asleep["model"]) == ("bedrock", "openai.gpt-oss-120b-1:0")
+
+    for _ in range(wake.datapoints):
+        clock.forward(wake.period_s)
+        system.crowd(wake.questions_per_period)
+    until(lambda: clock.copies(ENDPOINT) == (0, 1))
+    alarming = client("cloudwatch").describe_alarms(StateValue="ALARM")["MetricAlarms"]
+    assert any("none is awake" in alarm["AlarmDescription"] for alarm in alarming)
+
+    clock.forward(COLD_START_S)
+    assert clock.copies(ENDPOINT) == (1, 1)
+    awake = system.ask()
+    assert (awake["served_by"], awake["model"]) == ("endpoint", MODEL)
+
+
+def test_an_ailing_endpoint_costs_one_probe_until_it_heals(
+    system: System, clock: Clock, models: Models
+) -> None:
+    models.fail(match=ENDPOINT, error="ModelError", count=100)
+    before = models.requests("InvokeEndpoint")
+    clock.forward(1)
+    assert [system.ask()["served_by"] for _ in range(3)] == ["bedrock"] * 3
+    assert models.requests("InvokeEndpoint") == before + 1
+    models.heal()
+    models.answer("It freezes again.")
+    clock.forward(60)
+    assert system.ask()["served_by"] == "endpoint"
+
+
+def test_without_demand_it_sleeps(system: System, clock: Clock) -> None:
+    sleep = plan_serving(system.deployment).sleep
+    assert isinstance(sleep, DemandThreshold)
+    clock.forward(sleep.period_s * sleep.datapoints)
+    assert clock.copies(ENDPOINT) == (0, 0)
+    assert system.ask()["served_by"] == "bedrock"
+
+
+def test_a_call_that_finds_no_copy_is_refused_and_counted(
+    system: System, clock: Clock, client: Callable[[str], Any]
+) -> None:
+    runtime, cloudwatch = client("sagemaker-runtime"), client("cloudwatch")
+    with pytest.raises(runtime.exceptions.ValidationError, match="no capacity"):
+        runtime.invoke_endpoint(EndpointName=ENDPOINT, InferenceComponentName=ENDPOINT, Body=b"{}")
+    (counted,) = cloudwatch.list_metrics(MetricName="NoCapacityInvocationFailures")["Metrics"]
+    assert counted["Dimensions"] == [{"Name": "InferenceComponentName", "Value": ENDPOINT}]
+
+
+def test_what_must_not_leave_waits_for_a_copy(
+    system: System, clock: Clock, client: Callable[[str], Any]
+) -> None:
+    system.deploy(**NEVER)
+    least, _ = clock.copies(ENDPOINT)
+    assert least == plan_serving(system.deployment).min_copies > 0
+    assert system.ask()["served_by"] == "endpoint"
+
+    sagemaker = client("sagemaker")
+    sagemaker.update_inference_component_runtime_config(
+        InferenceComponentName=ENDPOINT, DesiredRuntimeConfig={"CopyCount": 0}
+    )
+    clock.forward(1)
+    status, headers, body = system.account.call("POST", "/answers", {"question": _question()})
+    assert (status, body["error"]["code"]) == (503, "unavailable")
+    assert int(headers["retry-after"]) > 0
+
+
+def test_a_question_that_can_wait_wakes_the_queue(system: System, clock: Clock) -> None:
+    system.deploy(service_level={"deadline": "30m"}, **NEVER)
+    queue = "nap-queue-inf2-xlarge"
+    assert ENDPOINT not in clock.names()
+    clock.forward(_TRACKED_S)  # after which target tracking lets an idle instance go
+    assert clock.copies(queue) == (0, 0)
+
+    asked = system.ask()
+    assert asked["status"] == "pending"
+    clock.forward(_BACKLOG_S)
+    assert clock.copies(queue) == (0, 1)
+    assert system.fetch(asked)[0] == 202
+
+    clock.forward(COLD_START_S)
+    until(lambda: system.fetch(asked)[0] == 200)
+    _, answer = system.fetch(asked)
+    assert answer["model"] == MODEL
+    assert answer["citations"][0]["document"] == "harbour.md"
+
+
+def test_a_question_that_can_wait_for_the_window_is_answered_in_it(
+    system: System, client: Callable[[str], Any]
+) -> None:
+    system.deploy(service_level={"deadline": "12h"}, **NEVER)
+    asked = system.ask()
+    assert (asked["status"], system.fetch(asked)[0]) == ("pending", 202)
+
+    states = client("stepfunctions")
+    (machine,) = states.list_state_machines()["stateMachines"]
+    window = states.start_execution(stateMachineArn=machine["stateMachineArn"])["executionArn"]
+    until(lambda: states.describe_execution(executionArn=window)["status"] == "SUCCEEDED")
+    status, answer = system.fetch(asked)
+    assert (status, answer["model"]) == (200, MODEL)
+    assert answer["citations"][0]["document"] == "harbour.md"
+
+
+def test_destroy_leaves_nothing_but_the_compiled_models(
+    system: System, embedded: EmbeddedAws
+) -> None:
+    system.destroy()
+    assert left_of(embedded, "nap-") == {"AWS::S3::Bucket"}
+
+
+def test_every_mode_is_deployed_changed_and_destroyed(
+    embedded: EmbeddedAws,
+    bootstrapped: None,
+    clock: Clock,
+    client: Callable[[str], Any],
+    tmp_path: Path,
+) -> None:
+    cli = Cli(embedded, tmp_path, "--app", "python -m tests.e2e.modes")
+
+    def models() -> set[str]:
+        stacks = [
+            client("cloudformation").describe_stack_resources(StackName=f"{mode}-inference")
+            for mode in MODES
+        ]
+        return {
+            resource["PhysicalResourceId"]
+            for stack in stacks
+            for resource in stack["StackResources"]
+            if resource["ResourceType"] == "AWS::SageMaker::Model"
+        }
+
+    def shaped(slots: int, size: str) -> list[str]:
+        return ["-c", f"slots={slots}", "-c", f"instance_type=ml.inf2.{size}"]
+
+    def endpoints(size: str) -> set[str]:
+        kinds = ("bridged-copies", "realtime-copies", "async-queue")
+        return {f"{kind}-inf2-{size}" for kind in kinds}
+
+    cli.deploy(*shaped(8, "xlarge"))
+    assert endpoints("xlarge") <= clock.names()
+    before, serving = models(), clock.copies("realtime-copies-inf2-xlarge")
+    assert len(before) == len(MODES)
+    assert serving[0] > 0
+
+    cli.deploy(*shaped(12, "xlarge"))
+    assert models().isdisjoint(before)
+    assert clock.copies("realtime-copies-inf2-xlarge") == serving
+
+    cli.deploy(*shaped(12, "8xlarge"))
+    assert endpoints("8xlarge") <= clock.names()
+    assert endpoints("xlarge").isdisjoint(clock.names())
+
+    cli.destroy()
+    assert [left_of(embedded, f"{mode}-") for mode in MODES] == [set()] * len(MODES)

@@ -1,0 +1,210 @@
+"""What a record says of an hour."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import operations
+from operations.measures import measures
+from operations.record import metrics, record, units
+from operations.settings import Settings, Sources
+from stacks.monitors.metrics import known
+from sustainability.coefficients import as_json, coefficients
+from sustainability.deployment import Deployment
+from sustainability.facts import Facts
+from sustainability.footprint import footprint
+from sustainability.impact import HOURS_PER_MONTH
+from sustainability.parts.demand import Demand, document_tokens
+from sustainability.serving_plan import Batch, Mode
+from tests.unit.operations import fakes
+from tests.unit.operations.fakes import MEASURES, NOW
+from tests.unit.sustainability.deployments import a_deployment, a_plan, traffic
+
+HOUR = NOW.replace(minute=0)
+DOMAIN = Sources(answer="ask", ingest="read", account="1", domain="books", nodes=3)
+ENDPOINT = replace(
+    fakes.SOURCES, endpoint="dev-copies-inf2-xlarge", variant="all", samples_per_hour=60
+)
+JOB = replace(ENDPOINT, variant=None, samples_per_hour=120)
+TABLE = Path(operations.__file__ or "").parent / "metrics.csv"
+
+
+def test_every_measure_is_one_that_somebody_publishes() -> None:
+    for sources in (ENDPOINT, JOB, DOMAIN):
+        for measure in measures("test", sources).values():
+            metric = known(measure.namespace, measure.metric)
+            metric.require(dimensions=measure.dimensions, statistic=measure.statistic)
+
+
+def test_no_run_asks_for_more_than_the_footprint_counts() -> None:
+    most = max(len(measures("test", sources)) for sources in (ENDPOINT, DOMAIN))
+    assert Facts()("operations/queries", "metrics").mid == most
+
+
+INSTANCES = {
+    "instance_type": "ml.inf2.xlarge",
+    "expected_instance_hours": 1.5 * HOURS_PER_MONTH,
+    "expected_utilization": 0.3,
+    "bedrock_share": 0.4,
+}
+
+
+@pytest.mark.parametrize(
+    ("store", "planned"),
+    [
+        ("serverless", {"mode": Mode.BEDROCK}),
+        ("serverless", {"mode": Mode.BRIDGED, **INSTANCES}),
+        ("domain", {"mode": Mode.REALTIME, **INSTANCES}),
+        (
+            "serverless",
+            {"mode": Mode.BATCH, "batch": Batch(hours=(2,), instances=0, run_s=3600)},
+        ),
+    ],
+)
+@pytest.mark.parametrize("end", [0, 1, 2])
+def test_the_declared_traffic_measured_is_the_footprint(
+    store: str, planned: dict[str, Any], end: int
+) -> None:
+    deployment = a_deployment(
+        knowledge={"store": store},
+        traffic=traffic(90, cache_hit_share=0.25),
+        monitoring={"tracing": True},
+    )
+    plan = a_plan(**planned)
+    sources = DOMAIN if store == "domain" else fakes.SOURCES
+    if plan.instance_type:
+        sources = replace(sources, endpoint="e", variant="all", samples_per_hour=60)
+    values = mean_hour(deployment, on_bedrock=plan.bedrock_share, end=end)
+    taken = record(HOUR, values, told(deployment, plan, sources))["taken"]
+    month = footprint(deployment, plan).traffic
+    for measure, expected in (("kwh", month.kwh), ("carbon_g", month.carbon_g), ("usd", month.usd)):
+        monthly = taken[measure][end] * HOURS_PER_MONTH
+        assert monthly == pytest.approx(expected.as_list()[end], rel=1e-4)
+
+
+def mean_hour(deployment: Deployment, *, on_bedrock: float, end: int) -> dict[str, float]:
+    """Return what CloudWatch would say of a mean hour, at one end of every assumed amount."""
+    facts, hours = Facts(), HOURS_PER_MONTH
+    demand = Demand.of(deployment, facts)
+
+    def fact(name: str, unit: str) -> float:
+        return facts(f"workload/{name}", unit).as_list()[end]
+
+    questions, generated = demand.questions / hours, demand.generated / hours
+    cached, documents = questions - generated, demand.changed_documents / hours
+    seconds = fact("answer_seconds", "s") * generated + fact("cached_seconds", "s") * cached
+    return {
+        "questions": questions,
+        "generated": generated,
+        "cached": cached,
+        "by_bedrock": generated * on_bedrock,
+        "by_endpoint": generated * (1 - on_bedrock),
+        "input_tokens": generated * deployment.traffic.input_tokens.mean,
+        "output_tokens": generated * deployment.traffic.output_tokens.mean,
+        "question_tokens": fact("question_tokens", "tokens") * generated,
+        "document_tokens": document_tokens(deployment, facts).as_list()[end] * documents,
+        "indexed": documents,
+        "answer_duration": seconds * 1000,
+        "answer_invocations": questions,
+        "ingest_duration": fact("ingest_seconds", "s") * documents * 1000,
+        "ingest_invocations": documents,
+        "search_units": fact("search_ocus", "OCU") * demand.search_hours / hours * 60,
+        "indexing_units": fact("indexing_ocus", "OCU") * demand.indexing_hours / hours * 60,
+        "nodes": 1,
+        "instance_samples": 1.5 * 60,
+        "busy_cores": 30,
+    }
+
+
+def told(deployment: Deployment, plan: object, sources: Sources) -> Settings:
+    return fakes.settings(
+        sources=sources,
+        coefficients=as_json(coefficients(deployment, plan)),  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.parametrize("store", ["serverless", "domain"])
+def test_an_hour_in_which_nobody_asks_is_the_idle_floor(store: str) -> None:
+    deployment, plan = a_deployment(knowledge={"store": store}), a_plan()
+    sources = replace(DOMAIN, nodes=1) if store == "domain" else fakes.SOURCES
+    told_hour = record(HOUR, {}, told(deployment, plan, sources))
+    idle = footprint(deployment, plan).idle
+    for measure, expected in (("kwh", idle.kwh), ("carbon_g", idle.carbon_g), ("usd", idle.usd)):
+        monthly = [end * HOURS_PER_MONTH for end in told_hour["taken"][measure]]
+        assert monthly == pytest.approx(expected.as_list(), rel=1e-4)
+    assert told_hour["per_answer"] is None
+    assert set(metrics(told_hour)) == {
+        "TotalEnergyWhMid", "TotalCarbonGramsMid", "TotalCostUsdMid",
+    }  # fmt: skip
+
+
+def test_what_should_have_been_told_and_was_not_is_named() -> None:
+    silent = record(HOUR, {"instance_samples": 60}, fakes.settings(sources=ENDPOINT))
+    assert silent["missing"] == ["busy_cores"]
+    assert silent["usage"]["instance_hours"] == 1
+    assert silent["utilization"]["endpoint"] is None
+    asleep = record(HOUR, {}, fakes.settings(sources=ENDPOINT))
+    assert asleep["missing"] == []
+    domain = record(HOUR, {}, fakes.settings(sources=DOMAIN))
+    assert domain["missing"] == ["nodes", "store_cpu"]
+    assert domain["usage"]["node_hours"] == 3
+
+
+def test_utilization_is_of_what_was_awake() -> None:
+    values = {
+        "search_units": 120, "searching_ms": 1_800_000, "instance_samples": 30, "busy_cores": 40,
+    }  # fmt: skip
+    told_hour = record(HOUR, values, fakes.settings(sources=ENDPOINT))
+    assert told_hour["utilization"] == {"store": 0.25, "endpoint": 0.4}
+    assert metrics(told_hour)["EndpointUtilization"] == 40
+
+
+def test_a_jobs_instances_are_counted_by_their_monitors() -> None:
+    told_hour = record(
+        HOUR, {"instance_samples": 180, "busy_cores": 50}, fakes.settings(sources=JOB)
+    )
+    usage = told_hour["usage"]
+    assert (usage["instance_hours"], usage["busy_hours"], usage["awake_hours"]) == (1.5, 0.75, 1)
+
+
+def test_the_accounts_search_units_count_up_to_what_this_deployment_may_have() -> None:
+    usage = record(HOUR, {"search_units": 6000, "indexing_units": 60}, fakes.settings())["usage"]
+    assert usage["search_unit_hours"] == 2 + 1
+
+
+@given(st.dictionaries(st.sampled_from(sorted(MEASURES)), st.integers(0, 10**9)))
+def test_whatever_was_counted_the_record_adds_up(values: dict[str, int]) -> None:
+    found = record(HOUR, values, fakes.settings())
+    for low, mid, high in found["taken"].values():
+        assert 0 <= low <= mid <= high
+    parts = sum(part["kwh"] for part in found["taken_by"].values())
+    assert found["taken"]["kwh"][1] == pytest.approx(parts, rel=1e-5)
+    if found["per_answer"]:
+        total = found["per_answer"]["usd"][1] * found["answers"]["answered"]
+        assert found["taken"]["usd"][1] == pytest.approx(total, rel=1e-4)
+    assert metrics(found).keys() <= units().keys()
+
+
+def test_the_table_says_when_each_metric_is_written() -> None:
+    always = set(metrics(record(HOUR, {}, fakes.settings(sources=ENDPOINT))))
+    busy = {"cached": 1, "input_tokens": 1, "search_units": 60, "instance_samples": 1,
+            "busy_cores": 1}  # fmt: skip
+    all_ = set(metrics(record(HOUR, busy, fakes.settings(sources=ENDPOINT))))
+    awake = {"EndpointUtilization", "StoreUtilization"}
+    with TABLE.open(encoding="utf-8") as file:
+        written = {row["name"]: row["written"] for row in csv.DictReader(file)}
+    assert written == (
+        dict.fromkeys(all_, "with answers")
+        | dict.fromkeys(always, "always")
+        | dict.fromkeys(awake, "while awake")
+    )
+    facts = Facts()
+    assert facts("operations/metrics", "metrics").mid == len(always)
+    assert facts("operations/metrics_of_answers", "metrics").mid == len(all_ - always)
