@@ -41,7 +41,7 @@ from sustainability.traffic import (
     synthetic_week,
 )
 
-REPORTED = (("diurnal", 11), ("bursty", 11), ("flash", 11))
+REPORTED = (("diurnal", 11), ("bursty", 11), ("flash", 13))
 """Kinds and seeds of the weeks that are replayed; nothing was tuned on these seeds."""
 DECLARED = 100
 """What is added to a seed for the week that the plan sees."""

@@ -110,7 +110,8 @@ class Accelerated:
     def work_watts(self) -> Estimate:
         """What the accelerators take when busy, on top of being idle."""
         busy, idle = self.busy.watts.as_list(), self.idle.watts.as_list()
-        return Estimate(*(high - low for high, low in zip(busy, idle, strict=True)))
+        # Sorted: where the idle power alone varies, more of it leaves less for the work.
+        return Estimate(*sorted(high - low for high, low in zip(busy, idle, strict=True)))
 
     def at(self, utilization: float) -> Machine:
         """Return it at a share of its accelerators' work; the host runs either way."""

@@ -125,11 +125,14 @@ def rates_of(traffic: Traffic) -> Rates:
     return Rates(_BIN_SECONDS, tuple(count * 3600 / _BIN_SECONDS for count in counts))
 
 
-def declaring(deployment: Deployment, rates: Rates) -> Deployment:
+def declaring(
+    deployment: Deployment, rates: Rates, *, variation: float | None = None
+) -> Deployment:
     """Return the deployment with ``rates`` as its declared week, hour by hour from Monday 0:00.
 
     Each hour has its mean. Its peak is what stands out from the course of the means, which change
     steadily from the middle of one hour to that of the next. A curve shorter than a week repeats.
+    ``variation`` is that of the time between two questions, if it shall be another.
     """
     hours = max(1, round(rates.duration / 3600))
     of_hour = [
@@ -154,6 +157,8 @@ def declaring(deployment: Deployment, rates: Rates) -> Deployment:
         for hour in range(HOURS_OF_WEEK)
     ]
     traffic = {**dict(deployment.traffic), "periods": periods}
+    if variation is not None:
+        traffic["arrival_variation"] = variation
     return Deployment.model_validate({**dict(deployment), "traffic": traffic})
 
 

@@ -10,7 +10,7 @@ from stacks.inference import InferenceStack
 from stacks.monitors.alarms import Alarms
 from stacks.monitors.endpoint import cold_start_periods
 from stacks.monitors.graphs import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, TEAL, graph
-from stacks.monitors.metrics import ACCELERATOR, FIVE_MINUTES, HOUR, maths, metric, scaled
+from stacks.monitors.metrics import ACCELERATOR, FIVE_MINUTES, maths, metric, scaled
 from sustainability.deployment import Deployment
 from sustainability.facts import Facts, load_facts
 from sustainability.serving import ServingPlan
@@ -121,7 +121,12 @@ class AcceleratorMonitor:
         limit = 100 * self._deployment.monitoring.waste.used_share
         waste.add(
             "DeviceMemoryUnused",
-            self._memory_percent(HOUR),
+            self._while_working(
+                "100 * used / provisioned",
+                label="device memory in use, %",
+                used=self._own("NeuronDeviceMemoryUsed", "Maximum"),
+                provisioned=self._own("NeuronDeviceMemoryProvisioned", "Maximum"),
+            ),
             "<",
             limit,
             practice="SUS05-BP04",
@@ -131,13 +136,29 @@ class AcceleratorMonitor:
         if self._has_smaller_host():
             waste.add(
                 "ProcessorsIdle",
-                self._own("SystemVcpuUtilization", "Maximum", period=HOUR),
+                self._while_working(
+                    "used",
+                    label="processors in use, %",
+                    used=self._own("SystemVcpuUtilization", "Maximum"),
+                ),
                 "<",
                 limit,
                 practice="SUS05-BP01",
                 says="The host's processors idle. The size with as many chips and fewer "
                 "processors serves the same: leave the larger one out of inference.instance_types.",
             )
+
+    def _while_working(
+        self, expression: str, *, label: str, **metrics: cloudwatch.IMetric
+    ) -> cloudwatch.MathExpression:
+        """Return an expression that is 100 while nothing is executed, as in a start."""
+        return maths(
+            f"IF(FILL(executed, 0) > 0, {expression}, 100)",
+            label=label,
+            color=None,
+            executed=self._own("ExecutionsCompleted", "Sum"),
+            **metrics,
+        )
 
     def _has_smaller_host(self) -> bool:
         """Whether another instance type has as many chips and less memory, so fewer processors."""
@@ -151,16 +172,6 @@ class AcceleratorMonitor:
         chips, memory = size(self._plan.instance_type)
         others = {key.removesuffix("/memory") for key in load_facts("instances") if "inf2" in key}
         return any(size(other)[0] == chips and size(other)[1] < memory for other in others)
-
-    def _memory_percent(self, period: cdk.Duration) -> cloudwatch.MathExpression:
-        return maths(
-            "100 * used / provisioned",
-            period,
-            label="device memory in use, %",
-            color=PURPLE,
-            used=self._own("NeuronDeviceMemoryUsed", "Maximum"),
-            provisioned=self._own("NeuronDeviceMemoryProvisioned", "Maximum"),
-        )
 
     def _own(
         self,

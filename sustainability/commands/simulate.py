@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from sustainability.deployment import Deployment
     from sustainability.traffic import Traffic
 
+_BURSTY = 4.0
+"""Variation of bursty weeks."""
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
@@ -46,8 +49,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--variation",
         type=float,
-        default=4.0,
-        help="of bursty weeks: coefficient of variation of the time between questions; default: 4",
+        help="coefficient of variation of the time between questions that are made up; default: 4 "
+        "for bursty weeks, otherwise traffic.arrival_variation or 1",
     )
     parser.add_argument(
         "--plan-from-trace",
@@ -76,12 +79,17 @@ def run(options: argparse.Namespace) -> int:
     traffic = _traffic(options, deployment)
     if options.plan_from_trace:
         uncached = 1 - deployment.traffic.cache_hit_share
-        deployment = declaring(deployment, rates_of(traffic).scaled(1 / uncached))
+        deployment = declaring(
+            deployment,
+            rates_of(traffic).scaled(1 / uncached),
+            variation=_variation(options, deployment),
+        )
     plan, situation = plan_serving(deployment), Situation.of(deployment)
     with status_line() as progress:
         results = compare(situation, plan, traffic, progress=progress)
     if options.plot:
-        source = options.trace or options.synthetic or "declared week"
+        trace = options.trace.name if options.trace else None
+        source = trace or options.synthetic or "declared week"
         picture = svg(f"{deployment.name}, {plan.mode}: {source}", results[0].outcome.timeline)
         options.plot.write_text(picture, encoding="utf-8")
     if options.json:
@@ -114,5 +122,12 @@ def _traffic(options: argparse.Namespace, deployment: Deployment) -> Traffic:
             declared.input_tokens, declared.output_tokens, float(deployment.answers.max_tokens)
         ),
         seed=options.seed,
-        variation=options.variation if options.synthetic == "bursty" else 1.0,
+        variation=_variation(options, deployment) or 1.0,
     )
+
+
+def _variation(options: argparse.Namespace, deployment: Deployment) -> float | None:
+    if options.variation is None and options.synthetic == "bursty":
+        return _BURSTY
+    variation: float | None = options.variation or deployment.traffic.arrival_variation
+    return variation

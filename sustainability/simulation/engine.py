@@ -117,6 +117,8 @@ def replay(
         fleet.tick(scaler(observation), now)
         if now % sample_every < TICK:
             fleet.sample(now)
+    if now > fleet.sampled[0]:
+        fleet.sample(now)
     return outcome
 
 

@@ -17,7 +17,11 @@ from sustainability.deployment import Deployment
 from sustainability.facts import Facts
 from sustainability.monitoring.burn_rates import BURN_RATES
 from sustainability.monitoring.known_metrics import UnknownMetricError, documented_metrics
+from sustainability.nag.engine import judge
 from sustainability.nag.practices import load_practices
+from sustainability.nag.settings import RuleSettings
+from sustainability.nag.template import Template as RuleTemplate
+from sustainability.nag.template import link
 from sustainability.serving import plan_serving
 from tests.infrastructure.conftest import DEPLOYMENTS, FOLDER, ROOT
 
@@ -201,6 +205,18 @@ def test_without_data_only_what_lets_an_endpoint_rest_is_on(
         for path, alarm in resources(templates, "AWS::CloudWatch::Alarm"):
             if "AlarmActions" not in alarm:
                 assert alarm["TreatMissingData"] == "notBreaching", path
+
+
+def test_each_endpoint_is_watched_for_idling_as_our_own_rule_asks(
+    all_modes: dict[str, tuple[Template, ...]],
+) -> None:
+    for templates in all_modes.values():
+        program = [RuleTemplate(body, complete=True) for body in templates]
+        link(program)
+        judgement = judge(program, settings=RuleSettings())
+        assert "EndpointUtilizationWatched" not in {
+            finding.demand.name for finding in judgement.open
+        }
 
 
 def test_the_topic_is_encrypted_with_a_key_that_cloudwatch_may_use(

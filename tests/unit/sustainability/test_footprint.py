@@ -257,6 +257,14 @@ def test_an_influence_contains_the_mid_and_only_its_own_range(generator: str) ->
     assert found["prices/other_region"].low == pytest.approx(found["prices/other_region"].high)
 
 
+@pytest.mark.parametrize("mode", ["bridged", "realtime", "async", "batch"])
+def test_the_influence_of_each_fact_can_be_told_in_every_mode(mode: str) -> None:
+    deployment = Deployment.load(f"deployments/examples/{mode}.yaml")
+    paths = {one.fact.path for one in influences(deployment, plan_serving(deployment))}
+
+    assert "power/idle/inf2" in paths
+
+
 def test_the_synth_line_is_one_line_with_both_figures() -> None:
     line = synth_line(footprint(a_deployment(), a_plan()))
 
