@@ -8,7 +8,6 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
-export PYTHONDONTWRITEBYTECODE := 1
 # Questions and paths reach the shell through the environment, so that any character is safe.
 export Q FILE DEPLOYMENT
 
