@@ -42,7 +42,10 @@ _PREDEFINED = {
 
 
 def scale(now: float) -> None:
-    """Bring every scalable target to the copies that its schedule and its policies ask for."""
+    """Bring every scalable target to the copies that its schedule and its policies ask for.
+
+    Of step policies that act at once, the one that asks for the most copies wins.
+    """
     served = {(fleet.region, fleet.resource_id): fleet for fleet in fleets()}
     for target in _records("AWS::ApplicationAutoScaling::ScalableTarget"):
         fleet = served.get((target["region"], target["properties"]["ResourceId"]))
@@ -56,20 +59,24 @@ def scale(now: float) -> None:
             and policy["region"] == fleet.region
         ]
         _keep_in_bounds(fleet, target, now)
-        minimum, maximum = target["bounds"]
-        for policy in policies:
-            if steps := policy["properties"].get("StepScalingPolicyConfiguration"):
-                wanted = _step(policy, steps, fleet.desired, now)
-                _resize(fleet, min(max(wanted, minimum), maximum), policy["id"])
-        wanted = _track(policies, fleet, now)
-        _resize(fleet, min(max(wanted, minimum), maximum), "target tracking")
+        stepped = [_step(policy, fleet.desired, now) for policy in policies]
+        if asked := [copies for copies in stepped if copies is not None]:
+            _scale_to(max(asked), fleet, target, "an alarm")
+        _scale_to(_track(policies, fleet, now), fleet, target, "target tracking")
 
 
 def _records(type_name: str) -> Iterator[dict[str, Any]]:
     return (record for record in list(RECORDS.values()) if record["type"] == type_name)
 
 
-def _resize(fleet: Fleet, copies: int, cause: str) -> None:
+def _scale_to(wanted: int, fleet: Fleet, target: Mapping[str, Any], cause: str) -> None:
+    """Change nothing unless something else is wanted: somebody may have set the copies by hand."""
+    if wanted != fleet.desired:
+        _move_into(target["bounds"], wanted, fleet, cause)
+
+
+def _move_into(bounds: list[int], wanted: int, fleet: Fleet, cause: str) -> None:
+    copies = min(max(wanted, bounds[0]), bounds[1])
     if copies != fleet.desired:
         _LOGGER.info("%s: %d to %d copies, by %s", fleet.name, fleet.desired, copies, cause)
         fleet.resize(copies)
@@ -90,7 +97,7 @@ def _keep_in_bounds(fleet: Fleet, target: dict[str, Any], now: float) -> None:
     target["scheduled_until"] = now
     if bounds != target.get("bounds"):
         target["bounds"] = bounds = [int(bound) for bound in bounds]
-        _resize(fleet, min(max(fleet.desired, bounds[0]), bounds[1]), "its bounds")
+        _move_into(bounds, fleet.desired, fleet, "its bounds")
 
 
 def _fires(action: Mapping[str, Any], since: float, now: float) -> bool:
@@ -106,11 +113,14 @@ def _fires(action: Mapping[str, Any], since: float, now: float) -> bool:
     return fires_at is not None and fires_at.timestamp() <= now
 
 
-def _step(policy: dict[str, Any], configuration: Mapping[str, Any], copies: int, now: float) -> int:
-    """Return the copies that a step policy asks for, which its alarm runs as long as it lasts.
+def _step(policy: dict[str, Any], copies: int, now: float) -> int | None:
+    """Return the copies that a policy's alarm asks for, as long as it lasts; None if it does not.
 
     https://docs.aws.amazon.com/autoscaling/application/userguide/step-scaling-policy-overview.html
     """
+    configuration = policy["properties"].get("StepScalingPolicyConfiguration")
+    if configuration is None or now < policy.get("cooling_until", 0.0):
+        return None
     for alarm in cloudwatch._alarms.values():
         acts = alarm["ActionsEnabled"] and policy["id"] in alarm["AlarmActions"]
         if not acts or alarm["StateValue"] != "ALARM":
@@ -119,15 +129,14 @@ def _step(policy: dict[str, Any], configuration: Mapping[str, Any], copies: int,
         # Where no data is a breach there is nothing to tell how large it is.
         excess = 0.0 if value is None else value - alarm["Threshold"]
         adjustment = _adjustment(configuration["StepAdjustments"], excess)
-        if adjustment is None or now < policy.get("cooling_until", 0.0):
+        if adjustment is None:
             continue
-        wanted = adjustment
-        if configuration["AdjustmentType"] == "ChangeInCapacity":
-            wanted += copies
+        relative = configuration["AdjustmentType"] == "ChangeInCapacity"
+        wanted = copies + adjustment if relative else adjustment
         if wanted != copies:
             policy["cooling_until"] = now + configuration.get("Cooldown", 0)
         return wanted
-    return copies
+    return None
 
 
 def _adjustment(steps: list[Mapping[str, Any]], excess: float) -> int | None:

@@ -135,7 +135,7 @@ class EmbeddedAws:
         return [Endpoint(**each) for each in self._ask_emulator("GET", "/_local/endpoints")]
 
     def let_pass(self, seconds: float) -> None:
-        """Move its clock forward, with all that happens on the way.
+        """Move its clock forward, with all that happens on the way, or back, and nothing happens.
 
         Raises
         ------

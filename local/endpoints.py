@@ -262,7 +262,7 @@ def _fleets() -> Iterator[Fleet]:
 
 def find(type_name: str, name: str, region: str) -> dict[str, Any]:
     """Return the record of a SageMaker resource. Raises ValueError if there is none."""
-    for record in RECORDS.values():
+    for record in list(RECORDS.values()):
         if (record["type"], record["region"], _name(record["id"])) == (type_name, region, name):
             return record
     kind = type_name.rsplit("::", 1)[1]

@@ -23,7 +23,7 @@ async def beat(models_url: str) -> None:
 
 
 async def let_pass(seconds: float, models_url: str) -> None:
-    """Move the clock, and let everything happen on the way in its order.
+    """Move the clock, and let everything happen on the way in its order; nothing on the way back.
 
     The functions' environments are given up, as Lambda does with idle ones: their clocks cannot be
     moved along.
@@ -35,6 +35,7 @@ async def let_pass(seconds: float, models_url: str) -> None:
         seconds -= stride
         _let_happen(models_url)
         await asyncio.sleep(0)
+    clock.move(seconds)
 
 
 def _let_happen(models_url: str) -> None:

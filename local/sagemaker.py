@@ -37,15 +37,23 @@ _RESOURCES = {
 }
 
 
-def install(models_url: str) -> None:
-    """Serve SageMaker beside the emulator's own services, with the models at `models_url`."""
-    operations: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+def operations(models_url: str) -> dict[str, Callable[[dict[str, Any]], dict[str, Any]]]:
+    """Return a function from request to response for each operation of the control plane.
+
+    Each raises ValueError where SageMaker would answer with a ValidationException.
+    """
+    return {
         "DescribeEndpoint": _describe_endpoint,
         "DescribeInferenceComponent": _describe_component,
         "UpdateInferenceComponentRuntimeConfig": _update_copies,
         "CreateTransformJob": lambda request: transform.create(request, models_url),
         "DescribeTransformJob": transform.describe,
     }
+
+
+def install(models_url: str) -> None:
+    """Serve SageMaker beside the emulator's own services, with the models at `models_url`."""
+    played = operations(models_url)
 
     async def serve(
         method: str, path: str, headers: Mapping[str, str], body: bytes, query: object
@@ -54,9 +62,9 @@ def install(models_url: str) -> None:
             return await _invoke(unquote(invocation[1]), invocation[2], headers, body, models_url)
         operation = headers.get("x-amz-target", "").removeprefix("SageMaker.")
         try:
-            if operation not in operations:
+            if operation not in played:
                 raise ValueError(f"The embedded AWS does not play SageMaker's {operation}.")
-            return _json(200, operations[operation](json.loads(body)))
+            return _json(200, played[operation](json.loads(body)))
         except ValueError as error:
             return _json(400, {"__type": "ValidationException", "message": str(error)})
 

@@ -1,4 +1,4 @@
-"""A Lambda bundle built without Docker: pinned wheels for arm64, our package, the prompts."""
+"""A Lambda bundle built without Docker: pinned wheels for arm64, our package, its prompts."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ _ROOT = Path(__file__).resolve().parents[2]
 _CACHE = _ROOT / ".build"
 _PYTHON = "3.14"
 _PLATFORM = "aarch64-manylinux2014"
+_PROMPTED = ("rag",)
+"""Packages that read the prompts."""
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "requirements.*")
 
 
@@ -36,18 +38,19 @@ def bundle(package: str) -> Path:
     BundleError
         If the wheels are neither cached nor reachable.
     """
-    code, prompts = _ROOT / "lambdas" / package, _ROOT / "prompts"
-    target = _CACHE / f"{package}-{_digest(Path(__file__), *_files(code), *_files(prompts))}"
+    code = _ROOT / "lambdas" / package
+    prompts = sorted((_ROOT / "prompts").glob("*.yaml")) if package in _PROMPTED else []
+    target = _CACHE / f"{package}-{_digest(Path(__file__), *_files(code), *prompts)}"
     if target.exists():
         return target
     wheels = _wheels(_ROOT / "lambdas" / package / "requirements.txt")
     fresh = Path(tempfile.mkdtemp(dir=_CACHE, prefix="new-"))
     shutil.copytree(wheels, fresh, dirs_exist_ok=True)
     shutil.copytree(code, fresh / package, ignore=_LEFT_OUT)
-    (fresh / "prompts").mkdir()
-    for prompt in prompts.glob("*.yaml"):
+    for prompt in prompts:
         # As JSON, which needs no package to be read at run time.
         content = json.dumps(yaml.safe_load(prompt.read_text()), indent=2)
+        (fresh / "prompts").mkdir(exist_ok=True)
         (fresh / "prompts" / f"{prompt.stem}.json").write_text(content)
     return _publish(fresh, target)
 

@@ -84,7 +84,14 @@ def _built_in_the_account(scope: Construct, deployment: Deployment) -> ServingIm
         lifecycle_rules=[ecr.LifecycleRule(max_image_count=2)],
     )
     base = base_image(deployment.region)
-    source = s3_assets.Asset(scope, "ImageSource", path=str(_CONTAINER))
+    source = s3_assets.Asset(
+        scope,
+        "ImageSource",
+        path=str(_CONTAINER),
+        # What an interpreter left there would make another image.
+        exclude=["__pycache__"],
+        ignore_mode=cdk.IgnoreMode.DOCKER,
+    )
     tag = hashlib.sha256(f"{source.asset_hash} {base.uri}".encode()).hexdigest()[:16]
     uri = f"{repository.repository_uri}:{tag}"
     project = _project(scope, deployment, base, source, repository, uri)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,15 @@ class Clock:
 
     def __init__(self, embedded: EmbeddedAws) -> None:
         self._embedded = embedded
-        self.forward = embedded.let_pass
+        self._ahead_s = 0.0
+
+    def forward(self, seconds: float) -> None:
+        self._embedded.let_pass(seconds)
+        self._ahead_s += seconds
+
+    def reset(self) -> None:
+        """Set it back, because other tests go by their own."""
+        self._embedded.let_pass(-self._ahead_s)
 
     def copies(self, name: str) -> tuple[int, int]:
         """Return how many serve and how many there shall be."""
@@ -87,8 +95,10 @@ def until(condition: Callable[[], object], seconds: float = 30) -> None:
 
 
 @pytest.fixture(scope="module")
-def clock(embedded: EmbeddedAws) -> Clock:
-    return Clock(embedded)
+def clock(embedded: EmbeddedAws) -> Iterator[Clock]:
+    clock = Clock(embedded)
+    yield clock
+    clock.reset()
 
 
 @pytest.fixture(scope="module")
@@ -231,8 +241,11 @@ def test_what_must_not_leave_waits_for_a_copy(
     assert int(headers["retry-after"]) > 0
 
 
-def test_a_question_that_can_wait_wakes_the_queue(system: System, clock: Clock) -> None:
+def test_a_question_that_can_wait_wakes_the_queue(
+    system: System, clock: Clock, client: Callable[[str], Any]
+) -> None:
     system.deploy(service_level={"deadline": "30m"}, **NEVER)
+    told = subscribed(client, stack="nap-inference", topic="QueueSucceeded")
     queue = "nap-queue-inf2-xlarge"
     assert ENDPOINT not in clock.names()
     clock.forward(_TRACKED_S)  # after which target tracking lets an idle instance go
@@ -249,6 +262,34 @@ def test_a_question_that_can_wait_wakes_the_queue(system: System, clock: Clock) 
     _, answer = system.fetch(asked)
     assert answer["model"] == MODEL
     assert answer["citations"][0]["document"] == "harbour.md"
+    (message,) = client("sqs").receive_message(QueueUrl=told, WaitTimeSeconds=10)["Messages"]
+    outcome = json.loads(json.loads(message["Body"])["Message"])
+    assert outcome["invocationStatus"] == "Completed"
+    assert outcome["responseParameters"]["outputLocation"].endswith(".out")
+
+
+def subscribed(client: Callable[[str], Any], *, stack: str, topic: str) -> str:
+    """Return the URL of a new queue that hears what a stack's topic is told."""
+    resources = client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
+    (arn,) = (
+        resource["PhysicalResourceId"]
+        for resource in resources
+        if resource["ResourceType"] == "AWS::SNS::Topic"
+        and resource["LogicalResourceId"].startswith(topic)
+    )
+    sqs = client("sqs")
+    url: str = sqs.create_queue(QueueName="hearer")["QueueUrl"]
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": attributes["QueueArn"],
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    client("sns").subscribe(TopicArn=arn, Protocol="sqs", Endpoint=attributes["QueueArn"])
+    return url
 
 
 def test_a_question_that_can_wait_for_the_window_is_answered_in_it(

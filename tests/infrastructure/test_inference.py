@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import py_compile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
@@ -15,6 +16,7 @@ import pytest
 from aws_cdk import aws_lambda as lambda_
 from cfnlint.api import ManualArgs, lint
 
+from stacks.components.serving_image import ServingImage
 from stacks.inference import InferenceStack
 from stacks.models import ModelsStack
 from sustainability.catalogue import InferenceModel
@@ -502,6 +504,16 @@ def test_a_machine_without_x86_can_build_the_x86_image(synthesize: Synthesize) -
     assert project["Environment"]["Type"] == "ARM_CONTAINER"
     assert "--platform linux/amd64" in project["Source"]["BuildSpec"]
     assert not any(line.startswith("RUN") for line in dockerfile.splitlines())
+
+
+def test_what_an_interpreter_leaves_behind_makes_no_other_image(tmp_path: Path) -> None:
+    py_compile.compile(str(ROOT / "containers" / "neuron_vllm" / "emf.py"))
+    app = cdk.App(outdir=str(tmp_path))
+    stack = cdk.Stack(app, "stack", env=cdk.Environment(region="eu-north-1"))
+    ServingImage.of(stack, dev())
+    app.synth()
+    (source,) = {file.parent for file in tmp_path.glob("asset.*/Dockerfile")}
+    assert {file.suffix for file in source.rglob("*")} == {"", ".py", ".json"}
 
 
 def test_one_may_bring_ones_own_image(synthesize: Synthesize) -> None:

@@ -93,6 +93,16 @@ def test_a_lasting_alarm_adds_one_copy_in_each_cooldown(world: World) -> None:
     assert (fleet.current, fleet.desired) == (1, 2)
 
 
+def test_of_two_alarms_the_one_that_asks_for_more_copies_wins(world: World) -> None:
+    fleet = world.deploy(copies=2)
+    world.policy("sleep", "StepScaling", SLEEP)
+    world.policy("wake", "StepScaling", WAKE)
+    world.alarm("sleep", "ALARM", 5)
+    world.alarm("wake", "ALARM", 7)
+    world.scale()
+    assert fleet.desired == 3
+
+
 def test_a_breach_in_no_step_changes_nothing(world: World) -> None:
     fleet = world.deploy(copies=3)
     world.policy("wake", "StepScaling", WAKE)
@@ -140,6 +150,18 @@ def test_what_a_deployment_declares_anew_moves_the_copies_at_once(world: World) 
     target["properties"] |= {"MinCapacity": 2}
     world.scale()
     assert fleet.desired == 2
+
+
+def test_what_is_set_by_hand_stays_until_something_else_is_wanted(world: World) -> None:
+    fleet = world.deploy(copies=2, least=1)
+    world.policy("wake", "StepScaling", WAKE)
+    world.scale()
+    fleet.resize(0)
+    world.scale(after=60)
+    assert fleet.desired == 0
+    world.alarm("wake", "ALARM", 7)
+    world.scale()
+    assert fleet.desired == 1
 
 
 @given(

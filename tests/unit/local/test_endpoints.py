@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import botocore.session
 import pytest
+from botocore.validate import ParamValidator
 from ministack.services import cloudwatch
 
-from local import endpoints, invocations, transform
+from local import endpoints, invocations, sagemaker, transform
 from local.cloudformation import RECORDS, handlers
 from local.endpoints import ENDPOINT, Fleet
-from tests.unit.local.conftest import REGION, World
+from tests.unit.local.conftest import COLD_START_S, REGION, World
 
 SLOTS = 4
 QUEUE = {
@@ -74,6 +76,43 @@ def test_a_queue_gives_out_no_more_than_its_instances_take(
     assert len(fleet.state["queue"]) == 9 - SLOTS
     for _ in range(SLOTS):
         fleet.end()
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_"),
+    [
+        ("DescribeEndpoint", {"EndpointName": "answers"}),
+        ("DescribeInferenceComponent", {"InferenceComponentName": "answers"}),
+        (
+            "UpdateInferenceComponentRuntimeConfig",
+            {"InferenceComponentName": "answers", "DesiredRuntimeConfig": {"CopyCount": 3}},
+        ),
+    ],
+)
+def test_what_sagemaker_answers_is_what_botocore_knows(
+    world: World, operation: str, request_: dict[str, Any]
+) -> None:
+    world.deploy(copies=1)
+    answer = sagemaker.operations("")[operation](request_)
+    service = botocore.session.get_session().get_service_model("sagemaker")
+    shape = service.operation_model(operation).output_shape
+    assert ParamValidator().validate(answer, shape).generate_report() == ""
+
+
+def test_a_component_is_updating_until_its_copies_serve(world: World) -> None:
+    fleet = world.deploy(copies=1)
+    fleet.resize(3)
+
+    def described() -> tuple[str, int, int]:
+        request = {"InferenceComponentName": "answers"}
+        answer = sagemaker.operations("")["DescribeInferenceComponent"](request)
+        copies = answer["RuntimeConfig"]
+        status = answer["InferenceComponentStatus"]
+        return status, copies["CurrentCopyCount"], copies["DesiredCopyCount"]
+
+    assert described() == ("Updating", 1, 3)
+    world.now += COLD_START_S
+    assert described() == ("InService", 3, 3)
 
 
 def test_an_endpoint_outlives_what_it_hosts(world: World) -> None:
