@@ -14,8 +14,7 @@ export Q FILE DEPLOYMENT
 python := $(VENV)/bin/python
 # What `make up` brings up lives in the embedded AWS; any other is in your account.
 against := $(if $(filter local examples/%,$(DEPLOYMENT)),$(python) -m local exec --)
-# A file's tests share what its fixtures have synthesized, so they stay in one process.
-fast = $(python) -m pytest tests/unit tests/infrastructure --numprocesses auto --dist loadfile
+fast = $(python) -m pytest tests/unit tests/infrastructure --numprocesses auto --dist loadgroup
 file = deployments/$(DEPLOYMENT).yaml
 
 .PHONY: help setup up ask add documents down status clean test test-fast lint bench synth deploy destroy lock

@@ -44,7 +44,9 @@ def synthesize(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Deployment
 
 
 @pytest.fixture(scope="session")
-def _templates_of(synthesize: Callable[[Deployment], Templates]) -> Callable[[str], Templates]:
+def templates_of(synthesize: Callable[[Deployment], Templates]) -> Callable[[str], Templates]:
+    """Return a function from the name of one of our deployments to its templates by stack name."""
+
     @cache
     def templates_of(name: str) -> Templates:
         return synthesize(Deployment.load(FOLDER / f"{name}.yaml"))
@@ -53,6 +55,6 @@ def _templates_of(synthesize: Callable[[Deployment], Templates]) -> Callable[[st
 
 
 @pytest.fixture
-def templates(deployment_name: str, _templates_of: Callable[[str], Templates]) -> Templates:
+def templates(deployment_name: str, templates_of: Callable[[str], Templates]) -> Templates:
     """Return the templates of one of our deployments by stack name."""
-    return _templates_of(deployment_name)
+    return templates_of(deployment_name)

@@ -50,13 +50,16 @@ def deployments() -> dict[str, Deployment]:
 
 @pytest.fixture(scope="module")
 def all_modes(
-    synthesize: Synthesize, deployments: dict[str, Deployment]
+    synthesize: Synthesize,
+    deployments: dict[str, Deployment],
+    templates_of: Callable[[str], Templates],
 ) -> dict[str, tuple[Template, ...]]:
     """Return the templates of every deployment of ours, and of one on a host larger than needed."""
     large = deployments["examples/realtime"]
     inference = large.inference.model_copy(update={"instance_types": ("ml.inf2.8xlarge",)})
-    everything = deployments | {"large": large.model_copy(update={"inference": inference})}
-    return {name: tuple(synthesize(each).values()) for name, each in everything.items()}
+    templates = {name: tuple(templates_of(name).values()) for name in deployments}
+    large = large.model_copy(update={"inference": inference})
+    return templates | {"large": tuple(synthesize(large).values())}
 
 
 def resources(

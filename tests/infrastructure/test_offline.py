@@ -19,6 +19,8 @@ def bare(tmp_path: Path) -> dict[str, str]:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "node").symlink_to(Path(sys.executable).parent / "node")
     (tmp_path / "home").mkdir()
+    # jsii unpacks the CDK there, once for all tests.
+    (tmp_path / "home" / ".cache").symlink_to(Path.home() / ".cache")
     return {
         "PATH": str(tmp_path / "bin"),
         "HOME": str(tmp_path / "home"),

@@ -91,8 +91,7 @@ def test_undoing_a_setting_is_found(
                 assert (stack, logical_id, rule) in findings(mutated, deployment_name)
 
 
-def test_every_setting_is_undone_somewhere(request: pytest.FixtureRequest) -> None:
-    templates_of: Callable[[str], Templates] = request.getfixturevalue("_templates_of")
+def test_every_setting_is_undone_somewhere(templates_of: Callable[[str], Templates]) -> None:
     deployed = [
         resource
         for file in Path("deployments").rglob("*.yaml")
