@@ -29,10 +29,9 @@ def test_the_domain_has_a_strict_index_and_answers_from_it(
     uploaded = production.add({"harbour.md": file})
     (state,) = production.wait_until_settled(uploaded, seconds=60, progress=quiet)
     assert state.status == "indexed"
-    mappings = urllib3.request(
-        "GET", f"{embedded.running()['opensearch'].url}/documents-*/_mapping"
-    ).json()
-    (mapping,) = (index["mappings"] for index in mappings.values())
+    index = production.function_environment("rag.answer_handler.handler")["KNOWLEDGE_INDEX"]
+    url = f"{embedded.running()['opensearch'].url}/{index}/_mapping"
+    mapping = urllib3.request("GET", url).json()[index]["mappings"]
     assert mapping["dynamic"] == "strict"
     assert mapping["properties"]["embedding"]["compression_level"] == "32x"
     answer = production.ask("When does the harbour of Brineport freeze?", progress=quiet)
