@@ -10,6 +10,10 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from cfnlint.config import ConfigMixIn
+from cfnlint.decode.decode import decode_str
+from cfnlint.rules import Match
+from cfnlint.runner import Runner
 
 from app import build
 from sustainability.deployment import Deployment
@@ -58,3 +62,19 @@ def templates_of(synthesize: Callable[[Deployment], Templates]) -> Callable[[str
 def templates(deployment_name: str, templates_of: Callable[[str], Templates]) -> Templates:
     """Return the templates of one of our deployments by stack name."""
     return templates_of(deployment_name)
+
+
+@pytest.fixture(scope="session")
+def cfn_lint() -> Callable[[dict[str, Any], str], list[Match]]:
+    """Return a function from a template and its Region to what cfn-lint finds."""
+
+    @cache
+    def runner(region: str) -> Runner:
+        # W3005: the CDK states each dependency, also where a reference implies it.
+        return Runner(ConfigMixIn(regions=[region], ignore_checks=["W3005"]))
+
+    def lint(template: dict[str, Any], region: str) -> list[Match]:
+        decoded, errors = decode_str(json.dumps(template))
+        return errors or list(runner(region).validate_template(decoded))
+
+    return lint

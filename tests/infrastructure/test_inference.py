@@ -14,7 +14,7 @@ import aws_cdk as cdk
 import cdk_nag
 import pytest
 from aws_cdk import aws_lambda as lambda_
-from cfnlint.api import ManualArgs, lint
+from cfnlint.rules import Match
 
 from stacks.components.serving_image import ServingImage
 from stacks.inference import InferenceStack
@@ -163,11 +163,9 @@ def triggers(template: Template) -> list[tuple[dict[str, Any], dict[str, Any]]]:
 
 @pytest.mark.parametrize("name", ["instances", "bedrock-batch"])  # of no deployment of ours
 def test_what_no_deployment_of_ours_has_passes_cdk_nag_and_cfn_lint(
-    synthesize: Synthesize, name: str
+    synthesize: Synthesize, name: str, cfn_lint: Callable[[Template, str], list[Match]]
 ) -> None:
-    text = json.dumps(synthesize(PLANS[name]))
-    config = ManualArgs(regions=["eu-north-1"], ignore_checks=["W3005"])
-    assert lint(text, config=config) == []
+    assert cfn_lint(synthesize(PLANS[name]), "eu-north-1") == []
 
 
 @pytest.mark.parametrize(
