@@ -9,7 +9,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # Questions and paths reach the shell through the environment, so that any character is safe.
-export Q FILE DEPLOYMENT
+export Q FILE ID DEPLOYMENT
 
 python := $(VENV)/bin/python
 # What `make up` brings up lives in the embedded AWS; any other is in your account.
