@@ -12,8 +12,10 @@ from hypothesis import settings
 # jsii starts the first `node` on the path; this project brings its own.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
-# Examples are judged by what they show, not by how long they take on a busy machine.
-settings.register_profile("project", deadline=None)
+# Examples are judged by what they show, not by how long they take on a busy machine, and are the
+# same in every run: `pytest --hypothesis-profile explore` tries others.
+settings.register_profile("project", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None)
 settings.load_profile("project")
 
 

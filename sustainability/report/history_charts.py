@@ -91,12 +91,17 @@ def course(
     return drawing + legend([line.label for line in series]) if named else drawing
 
 
+_NOTHING = 1e-300
+"""What is smaller than this has no third that a number can hold."""
+
+
 class _Scale:
     """From values to heights, beginning at zero."""
 
     def __init__(self, top: float) -> None:
-        self._step = _round_step(top / 3) if top > 0 else 1.0
-        self._top = math.ceil(top / self._step - 1e-9) * self._step if top > 0 else 1.0
+        seen = top > _NOTHING
+        self._step = _round_step(top / 3) if seen else 1.0
+        self._top = math.ceil(top / self._step - 1e-9) * self._step if seen else 1.0
 
     def __call__(self, value: float) -> float:
         return _BOTTOM - (_BOTTOM - _TOP) * min(value / self._top, 1)

@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sustainability.estimate import Estimate
@@ -181,6 +181,7 @@ values = st.none() | st.lists(st.floats(0, 1e9), min_size=3, max_size=3).map(
 
 
 @given(st.lists(values, max_size=40), st.sampled_from([1, 2]))
+@example([Estimate(0.0, 0.0, 5e-324)], 1)
 def test_charts_take_any_course(course: list[Estimate | None], lines: int) -> None:
     times = [str(START + timedelta(days=number)) for number in range(len(course))]
     missing = [1.0 if value is None else 0.5 for value in course]
