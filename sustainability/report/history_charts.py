@@ -91,7 +91,7 @@ def course(
     return drawing + legend([line.label for line in series]) if named else drawing
 
 
-_NOTHING = 1e-300
+_LEAST = 1e-300
 """What is smaller than this has no third that a number can hold."""
 
 
@@ -99,7 +99,7 @@ class _Scale:
     """From values to heights, beginning at zero."""
 
     def __init__(self, top: float) -> None:
-        seen = top > _NOTHING
+        seen = top > _LEAST
         self._step = _round_step(top / 3) if seen else 1.0
         self._top = math.ceil(top / self._step - 1e-9) * self._step if seen else 1.0
 
