@@ -346,6 +346,11 @@ class Inference(_Section):
     image: str = "codebuild"
     """``codebuild`` builds the serving image in the account, ``docker`` builds it with the CDK CLI;
     anything else is the URI of an image of your own."""
+    volume_key: str | None = Field(
+        default=None, pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$"
+    )
+    """ARN of the KMS key that encrypts the instances' volumes. Its policy must let whoever deploys
+    create grants; without one, SageMaker encrypts with a key of AWS's."""
 
 
 class Waste(_Section):

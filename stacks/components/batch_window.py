@@ -155,6 +155,7 @@ class BatchWindow(Construct):
             concurrency=plan.model.slots,
             instance_type=plan.instance_type,
             instances=batch.instances,
+            volume_key=self._deployment.inference.volume_key,
         )
 
     def _on_bedrock(self) -> dict[str, Any]:

@@ -79,6 +79,7 @@ class CopiesEndpoint(Construct):
             "Config",
             execution_role_arn=model.role.role_arn,
             enable_network_isolation=True,
+            kms_key_id=deployment.inference.volume_key,
             metrics_config=_OBSERVED,
             production_variants=[
                 sagemaker.CfnEndpointConfig.ProductionVariantProperty(
@@ -201,6 +202,7 @@ class InstancesEndpoint(Construct):
         config = sagemaker.CfnEndpointConfig(
             self,
             "Config",
+            kms_key_id=deployment.inference.volume_key,
             metrics_config=_OBSERVED,
             async_inference_config=queue.config if queue else None,
             production_variants=[

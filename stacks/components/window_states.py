@@ -36,6 +36,7 @@ def transform_jobs(
     concurrency: int,
     instance_type: str,
     instances: int,
+    volume_key: str | None = None,
 ) -> States:
     """Return the states that run transform jobs, of up to 1000 questions each, until none waits.
 
@@ -85,6 +86,7 @@ def transform_jobs(
                     "TransformResources": {
                         "InstanceType": instance_type,
                         "InstanceCount": instances,
+                        **({"VolumeKmsKeyId": volume_key} if volume_key else {}),
                     },
                 },
                 next_="Check",

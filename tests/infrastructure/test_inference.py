@@ -507,6 +507,22 @@ def test_a_machine_without_x86_can_build_the_x86_image(synthesize: Synthesize) -
     assert not any(line.startswith("RUN") for line in dockerfile.splitlines())
 
 
+@pytest.mark.parametrize(
+    ("plan", "type_"),
+    [
+        (BRIDGED, "AWS::SageMaker::EndpointConfig"),
+        (ASYNC, "AWS::SageMaker::EndpointConfig"),
+        (BATCH, "AWS::StepFunctions::StateMachine"),
+    ],
+)
+def test_volumes_are_encrypted_with_the_key_that_is_asked_for(
+    synthesize: Synthesize, plan: ServingPlan, type_: str
+) -> None:
+    key = "arn:aws:kms:eu-north-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    assert key in json.dumps(only(synthesize(plan, volume_key=key), type_))
+    assert "KmsKey" not in json.dumps(only(synthesize(plan), type_))
+
+
 def test_what_an_interpreter_leaves_behind_makes_no_other_image(tmp_path: Path) -> None:
     py_compile.compile(str(ROOT / "containers" / "neuron_vllm" / "emf.py"))
     app = cdk.App(outdir=str(tmp_path))
