@@ -27,7 +27,7 @@ def update(
 
     CloudWatch cannot take a metric back, so an hour's are sent once: when it has settled, or when
     somebody closes it. They go out before the record does. If the run breaks off in between they go
-    out again, and an average of them is what it was.
+    out again: a sum over them then counts the hour twice, the history never does.
     """
     if not hours:
         return []
