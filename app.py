@@ -21,7 +21,8 @@ from sustainability.footprint import footprint, synth_line
 from sustainability.gates import check_offers
 from sustainability.nag.pack import SustainabilityChecks
 from sustainability.regions import check_region
-from sustainability.serving import Mode, ServingPlan, plan_serving
+from sustainability.serving import plan_serving
+from sustainability.serving_plan import Mode, ServingPlan
 
 
 def build(app: cdk.App, deployment: Deployment) -> ServingPlan:

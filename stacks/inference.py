@@ -16,7 +16,7 @@ from stacks.components.endpoint_scaling import EndpointScaling
 from stacks.components.mailbox import Mailbox
 from stacks.components.serving_image import ServingImage
 from sustainability.deployment import BedrockUse, Deployment
-from sustainability.serving import Mode, ServingPlan
+from sustainability.serving_plan import Mode, ServingPlan
 
 
 class InferenceStack(cdk.Stack):

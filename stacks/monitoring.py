@@ -22,7 +22,7 @@ from stacks.monitors.store import StoreMonitor
 from stacks.monitors.window import WindowMonitor
 from stacks.rag import RagStack
 from sustainability.deployment import Deployment
-from sustainability.serving import ServingPlan
+from sustainability.serving_plan import ServingPlan
 
 
 class MonitoringStack(cdk.Stack):

@@ -25,7 +25,7 @@ from stacks.components.python_function import PythonFunction
 from sustainability.deployment import BedrockUse, Deployment, Store
 from sustainability.footprint import answer_coefficients
 from sustainability.nag.settings import Profile
-from sustainability.serving import Mode, ServingPlan
+from sustainability.serving_plan import Mode, ServingPlan
 from sustainability.workload import ANSWER_MEMORY_MIB, INGEST_MEMORY_MIB
 
 _ANSWER_TIMEOUT = cdk.Duration.seconds(29)

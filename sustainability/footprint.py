@@ -23,7 +23,7 @@ from sustainability.parts.demand import Demand
 from sustainability.parts.operations import operations
 from sustainability.parts.store import store
 from sustainability.report.text import amount
-from sustainability.serving import ServingPlan
+from sustainability.serving_plan import ServingPlan
 from sustainability.workload import ANSWER_MEMORY_MIB
 
 

@@ -10,8 +10,8 @@ from sustainability.deployment import Deployment
 from sustainability.facts import Facts
 from sustainability.places import places
 from sustainability.regions import RegionError, carbon_of_computing
-from sustainability.serving import Mode, ServingPlan
 from sustainability.serving_images import base_image, own_image
+from sustainability.serving_plan import Mode, ServingPlan
 
 BUILT_IMAGES = ("codebuild", "docker")
 """Values of ``inference.image`` that build the serving image; anything else is a URI."""

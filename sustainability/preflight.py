@@ -19,8 +19,8 @@ from sustainability.bedrock import ModelName
 from sustainability.deployment import Deployment
 from sustainability.errors import UserError
 from sustainability.gates import BUILT_IMAGES
-from sustainability.serving import Mode, ServingPlan
 from sustainability.serving_images import EcrImage
+from sustainability.serving_plan import Mode, ServingPlan
 
 _ABSENT = frozenset(
     {

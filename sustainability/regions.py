@@ -19,7 +19,7 @@ from sustainability.facts import Facts
 from sustainability.footprint import footprint
 from sustainability.grid import intensity, pue
 from sustainability.places import Place, check_area, place, places, timezone_coordinates
-from sustainability.serving import ServingPlan
+from sustainability.serving_plan import ServingPlan
 
 
 class RegionError(UserError):

@@ -7,26 +7,7 @@ from sustainability.facts import Facts
 from sustainability.planning.deferrable import plan_deferrable
 from sustainability.planning.interactive import plan_interactive
 from sustainability.planning.situation import Situation
-from sustainability.serving_plan import (
-    AlarmThresholds,
-    Batch,
-    DemandThreshold,
-    Mode,
-    ScheduledAction,
-    ServiceLevelError,
-    ServingPlan,
-)
-
-__all__ = [
-    "AlarmThresholds",
-    "Batch",
-    "DemandThreshold",
-    "Mode",
-    "ScheduledAction",
-    "ServiceLevelError",
-    "ServingPlan",
-    "plan_serving",
-]
+from sustainability.serving_plan import Mode, ServingPlan
 
 
 def plan_serving(deployment: Deployment, facts: Facts | None = None) -> ServingPlan:

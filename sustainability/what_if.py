@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from sustainability.deployment import Deployment
 from sustainability.errors import UserError
 from sustainability.footprint import Footprint, footprint
-from sustainability.serving import ServingPlan, plan_serving
+from sustainability.serving import plan_serving
+from sustainability.serving_plan import ServingPlan
 
 _FIELDS = {
     "latency": ("service_level", "latency_p95"),

@@ -22,7 +22,7 @@ from stacks.components.patterns import acknowledge_pattern
 from stacks.components.serving_image import ServingImage
 from stacks.components.window_states import MANIFESTS, bedrock_jobs, transform_jobs
 from sustainability.deployment import Deployment
-from sustainability.serving import Batch, ServingPlan
+from sustainability.serving_plan import Batch, ServingPlan
 
 _LOG_GROUP = "/aws/sagemaker/TransformJobs"
 """SageMaker's own choice, shared by all jobs of the account."""

@@ -12,7 +12,7 @@ from stacks.components.async_queue import AsyncQueue
 from stacks.components.neuron_model import NeuronModel
 from stacks.components.serving_image import ServingImage
 from sustainability.deployment import Deployment
-from sustainability.serving import ServingPlan
+from sustainability.serving_plan import ServingPlan
 
 VARIANT = "all"
 _AMI = "al2-ami-sagemaker-inference-neuron-2"

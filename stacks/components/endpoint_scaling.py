@@ -14,13 +14,14 @@ from stacks.components.endpoint import VARIANT, CopiesEndpoint, InstancesEndpoin
 from stacks.components.python_function import METRICS_NAMESPACE
 from sustainability.deployment import Deployment
 from sustainability.facts import Facts
-from sustainability.serving import DemandThreshold, ServingPlan
+from sustainability.serving_plan import DemandThreshold, ServingPlan
 
 _POLICY = scaling.CfnScalingPolicy
 _AT_LEAST = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
 _MINUTE = cdk.Duration.minutes(1)
-_DEMAND = "FILL(questions, 0) - FILL(repeated, 0)"
-"""Questions that reach a model: those that the answer cache knows do not."""
+DEMAND = "FILL(questions, 0) - FILL(repeated, 0)"
+"""Metric math, of `questions` and those of them that are `repeated`: how many reach a model. Those
+that the answer cache knows do not."""
 
 
 class EndpointScaling(Construct):
@@ -143,7 +144,7 @@ class EndpointScaling(Construct):
             "DemandHigh",
             alarm_description="An instance of one's own is worth it, and none is awake.",
             metric=cloudwatch.MathExpression(
-                expression=f"IF(FILL(awake, 0) > 0, 0, {_DEMAND})",
+                expression=f"IF(FILL(awake, 0) > 0, 0, {DEMAND})",
                 using_metrics={"awake": awake, **self._demand(period)},
                 period=period,
                 label="questions while asleep",
@@ -182,7 +183,7 @@ class EndpointScaling(Construct):
             "DemandLow",
             alarm_description="An instance of one's own is not worth it.",
             metric=cloudwatch.MathExpression(
-                expression=_DEMAND,
+                expression=DEMAND,
                 using_metrics=self._demand(period),
                 period=period,
                 label="questions",

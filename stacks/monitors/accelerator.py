@@ -13,7 +13,7 @@ from stacks.monitors.graphs import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, TEAL,
 from stacks.monitors.metrics import ACCELERATOR, FIVE_MINUTES, maths, metric, scaled
 from sustainability.deployment import Deployment
 from sustainability.facts import Facts, load_facts
-from sustainability.serving import ServingPlan
+from sustainability.serving_plan import ServingPlan
 
 _KINDS = ("Model", "Numerical", "Runtime", "Transient", "Generic")
 """Of execution errors, besides those of the hardware."""

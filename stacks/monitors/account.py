@@ -11,7 +11,7 @@ from stacks.monitors.alarms import Alarms
 from stacks.monitors.graphs import BLUE, GREEN, ORANGE, PURPLE, graph
 from stacks.monitors.metrics import DAY, HOUR, maths, metric, own
 from sustainability.deployment import Deployment
-from sustainability.serving import ServingPlan
+from sustainability.serving_plan import ServingPlan
 
 _DAYS_PER_MONTH = 730 / 24
 

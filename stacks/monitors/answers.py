@@ -13,7 +13,7 @@ from stacks.rag import RagStack
 from sustainability.deployment import Deployment
 from sustainability.facts import Facts
 from sustainability.monitoring.burn_rates import LEAST_FAILURES
-from sustainability.serving import ServingPlan
+from sustainability.serving_plan import ServingPlan
 from sustainability.workload import ANSWER_MEMORY_MIB
 
 _KB = 1000

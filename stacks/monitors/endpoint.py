@@ -8,6 +8,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 
 from stacks.components.endpoint import VARIANT, CopiesEndpoint, InstancesEndpoint
+from stacks.components.endpoint_scaling import DEMAND
 from stacks.monitors.alarms import Alarms
 from stacks.monitors.graphs import BLUE, GREY, ORANGE, PURPLE, RED, TEAL, graph
 from stacks.monitors.metrics import (
@@ -22,7 +23,7 @@ from stacks.monitors.metrics import (
 )
 from sustainability.deployment import Deployment
 from sustainability.facts import Facts
-from sustainability.serving import Mode, ServingPlan
+from sustainability.serving_plan import Mode, ServingPlan
 
 _SAGEMAKER = "AWS/SageMaker"
 _AN_HOUR = int(HOUR.to_minutes() / FIVE_MINUTES.to_minutes())
@@ -141,12 +142,11 @@ class EndpointMonitor:
         if alarms.demand_floor is not None:
             floor = alarms.demand_floor
             period = cdk.Duration.seconds(floor.period_s)
-            demand = "FILL(questions, 0) - FILL(repeated, 0)"
             threshold = round(floor.questions_per_period, 3)
             waste.add(
                 "BelowBreakEven",
                 maths(
-                    f"IF(FILL(awake, 0) > 0, {demand}, {threshold})",
+                    f"IF(FILL(awake, 0) > 0, {DEMAND}, {threshold})",
                     period,
                     label="questions while awake",
                     awake=awake(self._endpoint),

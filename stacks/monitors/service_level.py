@@ -14,7 +14,7 @@ from stacks.monitors.metrics import DAY, FIVE_MINUTES, known, maths, metric, own
 from stacks.rag import RagStack
 from sustainability.deployment import Deployment
 from sustainability.monitoring.burn_rates import LEAST_FAILURES
-from sustainability.serving import ServingPlan
+from sustainability.serving_plan import ServingPlan
 
 _SLOW = 0.05
 """Share of answers that a 95th percentile allows beyond it."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from sustainability.deployment import Deployment
 from sustainability.report.text import amount, table
-from sustainability.serving import DemandThreshold, ServingPlan
+from sustainability.serving_plan import DemandThreshold, ServingPlan
 from sustainability.what_if import Alternative
 
 

@@ -11,7 +11,8 @@ from stacks.monitoring import MonitoringStack
 from stacks.rag import RagStack
 from sustainability.deployment import Deployment, Store
 from sustainability.nag.settings import Profile
-from sustainability.serving import Mode, plan_serving
+from sustainability.serving import plan_serving
+from sustainability.serving_plan import Mode
 
 _FOLDER = Path(__file__).resolve().parents[2] / "deployments"
 _FILES = ("prod", "examples/bridged", "examples/realtime", "examples/async", "examples/batch")

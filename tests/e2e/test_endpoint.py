@@ -18,7 +18,8 @@ from local.embedded import EmbeddedAws
 from sustainability.account import Account
 from sustainability.cdk import Cdk
 from sustainability.deployment import Deployment
-from sustainability.serving import DemandThreshold, plan_serving
+from sustainability.serving import plan_serving
+from sustainability.serving_plan import DemandThreshold
 from tests.e2e.conftest import COLD_START_S, LOCAL, ROOT, Models, left_of, quiet
 from tests.e2e.modes import MODES
 

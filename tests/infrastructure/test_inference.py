@@ -23,14 +23,8 @@ from sustainability.catalogue import InferenceModel
 from sustainability.deployment import Deployment, ServiceLevel
 from sustainability.facts import Facts
 from sustainability.gates import check_offers
-from sustainability.serving import (
-    Batch,
-    DemandThreshold,
-    Mode,
-    ScheduledAction,
-    ServingPlan,
-    plan_serving,
-)
+from sustainability.serving import plan_serving
+from sustainability.serving_plan import Batch, DemandThreshold, Mode, ScheduledAction, ServingPlan
 
 ROOT = Path(__file__).resolve().parents[2]
 Template = dict[str, Any]

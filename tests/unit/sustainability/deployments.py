@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from sustainability.deployment import Deployment
-from sustainability.serving import Mode, ServingPlan
+from sustainability.serving_plan import Mode, ServingPlan
 
 
 def a_deployment(**sections: Any) -> Deployment:

@@ -20,7 +20,8 @@ from sustainability.footprint import (
 from sustainability.gates import check_offers
 from sustainability.impact import Component, Impact
 from sustainability.llm_energy import generation, prefill
-from sustainability.serving import Batch, Mode, plan_serving
+from sustainability.serving import plan_serving
+from sustainability.serving_plan import Batch, Mode
 from tests.unit.sustainability.deployments import a_deployment, a_plan, traffic
 
 MODEL = "mistral.ministral-3-3b-instruct"

@@ -12,8 +12,8 @@ from sustainability.bedrock import IN_REGION, access
 from sustainability.gates import check_offers
 from sustainability.places import places
 from sustainability.regions import RegionError
-from sustainability.serving import Mode
 from sustainability.serving_images import ImageError
+from sustainability.serving_plan import Mode
 from tests.unit.sustainability.deployments import a_deployment, a_plan
 
 BRIDGED = {"mode": Mode.BRIDGED, "instance_type": "ml.inf2.xlarge"}

@@ -15,7 +15,7 @@ from sustainability.catalogue import InferenceModel
 from sustainability.errors import UserError
 from sustainability.facts import Facts
 from sustainability.preflight import Finding, Status, preflight
-from sustainability.serving import Mode
+from sustainability.serving_plan import Mode
 from tests.unit.sustainability.deployments import a_deployment, a_plan
 
 MODEL = InferenceModel.named("qwen3-1.7b", Facts())

@@ -14,7 +14,7 @@ from sustainability.footprint import footprint
 from sustainability.places import place, places, round_trip_ms, timezone_coordinates
 from sustainability.regions import Fit, Region, RegionError, check_region, fit_regions, rank_regions
 from sustainability.report.regions import advice
-from sustainability.serving import ServingPlan
+from sustainability.serving_plan import ServingPlan
 from tests.unit.sustainability.deployments import a_deployment, a_plan
 
 MINISTRAL = "mistral.ministral-3-3b-instruct"
