@@ -8,8 +8,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
@@ -19,7 +22,13 @@ _PYTHON = "3.14"
 _PLATFORM = "aarch64-manylinux2014"
 _PROMPTED = ("rag",)
 """Packages that read the prompts."""
-_LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "requirements.*")
+
+
+class Bundle(NamedTuple):
+    """A zip file, and a digest of what it was made from: the same on every machine."""
+
+    archive: Path
+    digest: str
 
 
 class BundleError(Exception):
@@ -27,11 +36,11 @@ class BundleError(Exception):
 
 
 @cache
-def bundle(package: str) -> Path:
-    """Return the folder with everything that ``lambdas/<package>`` needs at run time.
+def bundle(package: str) -> Bundle:
+    """Return everything that ``lambdas/<package>`` needs at run time.
 
-    Wheels are fetched once for each lock file; after that no network is needed. The same sources
-    give the same folder, so that an unchanged function is not deployed again.
+    Wheels are fetched once for each lock file; after that no network is needed. One file, because
+    each synth copies and each deployment uploads it.
 
     Raises
     ------
@@ -39,20 +48,36 @@ def bundle(package: str) -> Path:
         If the wheels are neither cached nor reachable.
     """
     code = _ROOT / "lambdas" / package
+    lock = code / "requirements.txt"
+    sources = [file for file in _files(code) if file.stem != "requirements"]
     prompts = sorted((_ROOT / "prompts").glob("*.yaml")) if package in _PROMPTED else []
-    target = _CACHE / f"{package}-{_digest(Path(__file__), *_files(code), *prompts)}"
-    if target.exists():
-        return target
-    wheels = _wheels(_ROOT / "lambdas" / package / "requirements.txt")
-    fresh = Path(tempfile.mkdtemp(dir=_CACHE, prefix="new-"))
-    shutil.copytree(wheels, fresh, dirs_exist_ok=True)
-    shutil.copytree(code, fresh / package, ignore=_LEFT_OUT)
-    for prompt in prompts:
-        # As JSON, which needs no package to be read at run time.
-        content = json.dumps(yaml.safe_load(prompt.read_text()), indent=2)
-        (fresh / "prompts").mkdir(exist_ok=True)
-        (fresh / "prompts" / f"{prompt.stem}.json").write_text(content)
-    return _publish(fresh, target)
+    digest = _digest(Path(__file__), lock, *sources, *prompts)
+    target = _CACHE / f"{package}-{digest}.zip"
+    if not target.exists():
+        wheels = _wheels(lock)
+        contents = {
+            **{file.relative_to(wheels): file.read_bytes() for file in _files(wheels)},
+            **{file.relative_to(code.parent): file.read_bytes() for file in sources},
+            **{Path("prompts", f"{file.stem}.json"): _as_json(file) for file in prompts},
+        }
+        with tempfile.TemporaryDirectory(dir=_CACHE, prefix="new-") as folder:
+            _zip(contents, Path(folder, package)).rename(target)
+    return Bundle(target, digest)
+
+
+def _as_json(file: Path) -> bytes:
+    """Return what no package is needed to read at run time."""
+    return json.dumps(yaml.safe_load(file.read_text()), indent=2).encode()
+
+
+def _zip(contents: Mapping[Path, bytes], archive: Path) -> Path:
+    with zipfile.ZipFile(archive, "w") as file:
+        for path, content in sorted(contents.items()):
+            # Without the time and the rights that this machine gave it.
+            entry = zipfile.ZipInfo(path.as_posix())
+            entry.external_attr = 0o644 << 16
+            file.writestr(entry, content, zipfile.ZIP_DEFLATED)
+    return archive
 
 
 def _wheels(lock: Path) -> Path:

@@ -51,13 +51,14 @@ class PythonFunction(lambda_.Function):
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
         )
         log_group.grant_write(role)
+        archive, digest = bundle(package)
         super().__init__(
             scope,
             id_,
             description=description,
             runtime=lambda_.Runtime.PYTHON_3_14,
             architecture=lambda_.Architecture.ARM_64,
-            code=lambda_.Code.from_asset(str(bundle(package))),
+            code=lambda_.Code.from_asset(str(archive), asset_hash=digest),
             handler=handler,
             role=role,
             timeout=timeout,
