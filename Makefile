@@ -14,7 +14,7 @@ export Q FILE ID DEPLOYMENT
 python := $(VENV)/bin/python
 # What `make up` brings up lives in the embedded AWS; any other is in your account.
 against := $(if $(filter local examples/%,$(DEPLOYMENT)),$(python) -m local exec --)
-fast = $(python) -m pytest tests/unit tests/infrastructure --numprocesses auto --dist loadgroup
+fast = $(python) -m pytest tests/infrastructure tests/unit --numprocesses auto --no-loadscope-reorder
 file = deployments/$(DEPLOYMENT).yaml
 
 .PHONY: help setup up ask add documents down status clean test test-fast lint bench synth deploy destroy lock

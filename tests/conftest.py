@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 # jsii starts the first `node` on the path; this project brings its own.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -19,10 +22,21 @@ settings.register_profile("explore", deadline=None)
 settings.load_profile("project")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the files in one process that share what is dear, and the tests of any other file."""
-    sharing = {item.path for item in items if "templates_of" in getattr(item, "fixturenames", ())}
-    for item in items:
-        group = "deployments" if item.path in sharing else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+class _ByFile(LoadScopeScheduling):
+    """Gives a process whole files, and one of them all that synthesizes: the CDK starts slowly."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "CDK" if file.startswith("tests/infrastructure/") else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _ByFile:
+    """Have pytest-xdist distribute the tests so."""
+    return _ByFile(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what lives to the end anyway: modules, and what they loaded."""
+    gc.collect()
+    gc.freeze()

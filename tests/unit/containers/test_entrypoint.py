@@ -105,8 +105,17 @@ class Container:
         _, log = self.process.communicate(timeout=30)
         return self.process.returncode, log
 
+    def terminate(self) -> int:
+        """Tell the server to end, once it knows how to; return its exit code."""
+        assert self.process
+        self.server()
+        self.process.terminate()
+        return self.wait()[0]
+
     def server(self) -> dict[str, Any]:
-        return next(json.loads(line) for line in self.lines() if b'"args"' in line)
+        return self.until(
+            lambda: next((json.loads(line) for line in self.lines() if b'"args"' in line), None)
+        )
 
     def reports(self, read_emf: ReadEmf) -> list[dict[str, list[float]]]:
         return [read_emf(line) for line in self.lines() if b'"_aws"' in line]
@@ -157,10 +166,9 @@ def test_reports_become_metrics_until_the_server_is_told_to_end(
     # Longer than a pipe holds, so that it arrives in parts.
     long = json.dumps({**json.loads(sample), "unknown": "x" * 200_000}).encode()
     container.tool("neuron-monitor", [noise, report(long), report(sample), HANG])
-    process = container.start("serve")
+    container.start("serve")
     container.until(lambda: len(container.reports(read_emf)) == 2)
-    process.terminate()
-    assert container.wait()[0] == 7
+    assert container.terminate() == 7
 
     for values in container.reports(read_emf):
         assert values["NeuronCoreUtilization"] == [89.401, 0]
@@ -206,11 +214,10 @@ def test_the_server_outlives_the_monitor(
     container: Container, sample: bytes, read_emf: ReadEmf
 ) -> None:
     container.tool("neuron-monitor", [report(sample), HANG])
-    process = container.start("serve")
+    container.start("serve")
     container.until(lambda: container.reports(read_emf))
     os.killpg(container.starts()[0]["group"], signal.SIGKILL)
-    process.terminate()
-    assert container.wait()[0] == 7
+    assert container.terminate() == 7
 
 
 @pytest.mark.parametrize(
@@ -234,9 +241,7 @@ def test_without_a_monitor_the_server_serves(
     complaint = process.stderr.readline()
     assert complaint.startswith("accelerator monitor: ")
     assert says in complaint
-    container.until(lambda: container.lines())
-    process.terminate()
-    assert container.wait()[0] == 7
+    assert container.terminate() == 7
 
 
 def test_on_a_gpu_nvidia_smi_is_read_and_no_compiled_model_is_asked_for(

@@ -29,6 +29,8 @@ from local.models.packages import package, package_file
 from local.models.server import Server
 from sustainability.errors import UserError
 
+# One for all tests: it keeps the models of the services, which take long to read.
+SESSION = boto3.Session("test", "test", region_name="eu-north-1")
 NOVA = "eu.amazon.nova-lite-v1:0"
 TITAN = "amazon.titan-embed-text-v2:0"
 ASK: dict[str, Any] = {"messages": [{"role": "user", "content": [{"text": "Why?"}]}]}
@@ -65,12 +67,11 @@ class Local:
     def __init__(self, server: Server, generator: Echo) -> None:
         self.url = server.url
         self.generator = generator
-        session = boto3.Session("test", "test", region_name="eu-north-1")
         config = Config(retries={"total_max_attempts": 1}, parameter_validation=False)
-        self.bedrock: Any = session.client(
+        self.bedrock: Any = SESSION.client(
             "bedrock-runtime", endpoint_url=server.url, config=config
         )
-        self.sagemaker: Any = session.client(
+        self.sagemaker: Any = SESSION.client(
             "sagemaker-runtime", endpoint_url=server.url, config=config
         )
 
