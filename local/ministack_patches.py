@@ -6,6 +6,7 @@ upstream itself calls.
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 import os
@@ -20,7 +21,7 @@ import boto3
 from ministack import app
 from ministack.core import iam_evaluator, lambda_runtime
 from ministack.core.responses import get_region
-from ministack.services import dynamodb, lambda_svc, s3
+from ministack.services import cloudformation, dynamodb, lambda_svc, s3
 from ministack.services.cloudformation import custom_resource, provisioners
 
 # What the Python runtimes of Lambda bring along, besides the standard library.
@@ -36,6 +37,7 @@ def apply(*, runtime: Path, opensearch_url: str) -> None:
     _delete_buckets_as_the_service_does()
     _empty_buckets_without_node()
     _fail_custom_resources_at_once()
+    _answer_when_stacks_have_settled()
     _lead_domains_to(opensearch_url)
 
 
@@ -195,6 +197,24 @@ def _fail_custom_resources_at_once() -> None:
         return result
 
     lambda_svc._execute_function_with_config_scope = execute_and_report
+
+
+def _answer_when_stacks_have_settled() -> None:
+    """Upstream and AWS: deploying goes on after the call that begins it was answered.
+
+    Here it is answered when all is done, or after half a minute: the CDK CLI looks only every five
+    seconds, and most stacks are there sooner.
+    """
+    handle = cloudformation.handle_request
+
+    async def handle_and_wait(*request: Any) -> Any:
+        before = asyncio.all_tasks()
+        response = await handle(*request)
+        if begun := asyncio.all_tasks() - before:
+            await asyncio.wait(begun, timeout=30)
+        return response
+
+    cloudformation.handle_request = handle_and_wait
 
 
 def _lead_domains_to(opensearch_url: str) -> None:

@@ -32,7 +32,9 @@ class Cdk:
             raise UserError(
                 f"{path}: to be deployed it must be deployments/{self.deployment.name}.yaml"
             )
-        self._context = f"deployment={file.relative_to(folder).with_suffix('')}"
+        self._assembly = f"cdk.out/{self.deployment.name}"
+        name = file.relative_to(folder).with_suffix("")
+        self._app = ["--context", f"deployment={name}", "--output", self._assembly]
         self._session = boto3.Session(region_name=self.deployment.region)
 
     def account(self) -> str:
@@ -77,8 +79,8 @@ class Cdk:
             [
                 str(_ROOT / "node_modules" / ".bin" / "cdk"),
                 *arguments,
-                *("--context", self._context, "--no-notices"),
-                *("--output", f"cdk.out/{self.deployment.name}"),
+                *self._app,
+                "--no-notices",
             ],
             cwd=_ROOT,
             env={**os.environ, "PATH": path},
@@ -86,3 +88,5 @@ class Cdk:
         )
         if outcome.returncode:
             raise UserError(f"cdk {arguments[0]} failed")
+        # Further commands take what the first one synthesized: what is deployed is what was shown.
+        self._app = ["--app", self._assembly]

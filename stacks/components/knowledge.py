@@ -117,7 +117,7 @@ class ServerlessStore(Construct):
                 "compressionLevel": "32x",
             },
         }
-        self.index_name = _versioned_name(mapping)
+        self.index_name = _versioned_name(deployment, mapping)
         self.index = aoss.CfnIndex(
             self,
             "Index",
@@ -214,16 +214,17 @@ class DomainStore(Construct):
         self.domain_name = self._domain.ref
         self._statements: list[Mapping[str, Any]] = []
         self._body = domain_index(deployment, replicas=zones - 1)
-        self.index_name = _versioned_name(self._body)
+        self._indexes = f"{deployment.name}-documents-*"
+        self.index_name = _versioned_name(deployment, self._body)
         self._acknowledge(high_availability=zones > 1)
 
     def make_index(self, maker: lambda_.Function) -> None:
         """Have the function create and delete the index: CloudFormation has no type for that."""
         # An update creates the index of the new name before it deletes the one of the old name.
-        self._allow(maker, ["Head", "Put", "Delete"], "documents-*")
+        self._allow(maker, ["Head", "Put", "Delete"], self._indexes)
         acknowledge(
             maker.role,
-            f"AwsSolutions-IAM5[Resource::<{self._logical_id}.Arn>/documents-*]",
+            f"AwsSolutions-IAM5[Resource::<{self._logical_id}.Arn>/{self._indexes}]",
             "The name of an index carries a digest of its mapping, so the one to delete is not "
             "known before.",
         )
@@ -320,9 +321,10 @@ def _text_fields(analyzer: str) -> dict[str, Any]:
     }
 
 
-def _versioned_name(mapping: Mapping[str, Any]) -> str:
+def _versioned_name(deployment: Deployment, mapping: Mapping[str, Any]) -> str:
+    # With the deployment, for there can be one server for several, as in the embedded AWS.
     digest = hashlib.sha256(json.dumps(mapping, sort_keys=True).encode()).hexdigest()
-    return f"documents-{digest[:8]}"
+    return f"{deployment.name}-documents-{digest[:8]}"
 
 
 def _execution_role_arn(scope: Construct) -> str:
