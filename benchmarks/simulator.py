@@ -32,8 +32,8 @@ from sustainability.simulation.engine import Endpoint
 from sustainability.simulation.oracle import clairvoyant, fullest
 from sustainability.simulation.outcome import Outcome
 from sustainability.simulation.policies import aws_default, endpoint_of, planned, tracking
-from sustainability.traces import declaring, read_rates, read_trace
-from sustainability.traffic import (
+from sustainability.simulation.traces import declaring, read_rates, read_trace
+from sustainability.simulation.traffic import (
     Request,
     TokenCounts,
     Traffic,

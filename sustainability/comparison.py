@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sustainability.deployment import Deployment
+from sustainability.energy.impact import Impact
 from sustainability.errors import UserError
 from sustainability.footprint import Footprint
-from sustainability.impact import Impact
 
 QUANTITIES = ("energy", "carbon", "cost")
 SCOPES = ("idle", "traffic", "answers")

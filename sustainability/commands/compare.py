@@ -32,10 +32,10 @@ def run(options: argparse.Namespace) -> int:
     """Print the comparison."""
     import json
 
-    from sustainability.curves import curves, meetings
     from sustainability.deployment import Deployment
     from sustainability.errors import UserError
-    from sustainability.offers import offers
+    from sustainability.planning.curves import curves, meetings
+    from sustainability.planning.offers import offers
     from sustainability.report import compare as report
     from sustainability.report.page import write
 

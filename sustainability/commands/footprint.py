@@ -103,8 +103,8 @@ def _compare(options: argparse.Namespace) -> int:
 def _templates(options: argparse.Namespace) -> int:
     import json
 
-    from sustainability.idle_floor import idle_floor
     from sustainability.report.template import as_json, as_text
+    from sustainability.templates.idle_floor import idle_floor
 
     floor = idle_floor(options.template, options.region)
     print(json.dumps(as_json(floor), indent=2) if options.json else as_text(floor))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sustainability.deployment import Deployment
-    from sustainability.traffic import Traffic
+    from sustainability.simulation.traffic import Traffic
 
 _BURSTY = 4.0
 """Variation of bursty weeks."""
@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
     from sustainability.serving import plan_serving
     from sustainability.simulation.comparison import compare
     from sustainability.simulation.plot import svg
-    from sustainability.traces import declaring, rates_of
+    from sustainability.simulation.traces import declaring, rates_of
 
     deployment = Deployment.load(options.deployment)
     traffic = _traffic(options, deployment)
@@ -102,8 +102,13 @@ def run(options: argparse.Namespace) -> int:
 def _traffic(options: argparse.Namespace, deployment: Deployment) -> Traffic:
     """Return the questions that reach a model: those that the answer cache does not answer."""
     from sustainability.planning.situation import Situation
-    from sustainability.traces import is_rate_curve, read_rates, recorded
-    from sustainability.traffic import TokenCounts, declared_rates, of_rates, synthetic_week
+    from sustainability.simulation.traces import is_rate_curve, read_rates, recorded
+    from sustainability.simulation.traffic import (
+        TokenCounts,
+        declared_rates,
+        of_rates,
+        synthetic_week,
+    )
 
     if options.trace and not is_rate_curve(options.trace):
         return recorded(options.trace)

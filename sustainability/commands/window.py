@@ -36,9 +36,9 @@ def run(options: argparse.Namespace) -> int:
 
     from sustainability.deployment import Deployment
     from sustainability.errors import UserError
-    from sustainability.signals import choose_signal
+    from sustainability.regions.signals import choose_signal
+    from sustainability.regions.windows import choose_window
     from sustainability.units import parse_duration
-    from sustainability.windows import choose_window
 
     deployment = Deployment.load(options.deployment)
     now = datetime.now(UTC)

@@ -14,11 +14,11 @@ import yaml
 from pydantic import ValidationError
 
 from sustainability.deployment import EXTRACTIVE, Answers, Deployment
+from sustainability.energy.impact import Impact
 from sustainability.errors import UserError
 from sustainability.facts import Facts
-from sustainability.grid import Site
-from sustainability.impact import Impact
 from sustainability.parts.answers import bedrock_tokens
+from sustainability.regions.grid import Site
 
 
 @dataclass(frozen=True)

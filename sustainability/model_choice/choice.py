@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 
 from sustainability.deployment import Deployment
+from sustainability.energy.impact import Impact
 from sustainability.errors import UserError
-from sustainability.impact import Impact
 from sustainability.model_choice.candidates import Candidate
 from sustainability.model_choice.golden import Question
 from sustainability.model_choice.scoring import Outcome, Scores

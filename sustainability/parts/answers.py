@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from sustainability import power
 from sustainability.bedrock import BATCH_RECORDS_MIN, ModelName
 from sustainability.deployment import EXTRACTIVE, Deployment
+from sustainability.energy import power
+from sustainability.energy.impact import HOURS_PER_MONTH, Component, Impact
+from sustainability.energy.tokens import generation, prefill
 from sustainability.estimate import Estimate
 from sustainability.facts import Facts
-from sustainability.grid import Site
-from sustainability.impact import HOURS_PER_MONTH, Component, Impact
-from sustainability.llm_energy import generation, prefill
 from sustainability.parts.demand import Demand, document_tokens
+from sustainability.regions.grid import Site
 from sustainability.serving_plan import Mode, ServingPlan
 from sustainability.workload import ANSWER_MEMORY_MIB, INGEST_MEMORY_MIB
 

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 
 from sustainability.deployment import Deployment
+from sustainability.energy.impact import HOURS_PER_MONTH
 from sustainability.estimate import Estimate
 from sustainability.facts import Facts
-from sustainability.impact import HOURS_PER_MONTH
 
 
 @dataclass(frozen=True)

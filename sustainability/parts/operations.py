@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sustainability import power
-from sustainability.grid import Site
-from sustainability.impact import HOURS_PER_MONTH, Component, Impact
+from sustainability.energy import power
+from sustainability.energy.impact import HOURS_PER_MONTH, Component, Impact
 from sustainability.parts.answers import function_second, invocation
+from sustainability.regions.grid import Site
 from sustainability.workload import OPERATIONS_MEMORY_MIB
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sustainability import power
 from sustainability.deployment import Deployment
+from sustainability.energy import power
+from sustainability.energy.impact import HOURS_PER_MONTH, Component, Impact
 from sustainability.estimate import Estimate
-from sustainability.grid import Site
-from sustainability.impact import HOURS_PER_MONTH, Component, Impact
 from sustainability.parts.demand import Demand
+from sustainability.regions.grid import Site
 from sustainability.serving_plan import Mode, ServingPlan
 
 _POLLED_MINUTES = HOURS_PER_MONTH * 60

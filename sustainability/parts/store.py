@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from sustainability import power
 from sustainability.deployment import Availability, Deployment, Store
+from sustainability.energy import power
+from sustainability.energy.impact import HOURS_PER_MONTH, Component, Impact
 from sustainability.estimate import Estimate
 from sustainability.facts import Facts
-from sustainability.grid import Site
-from sustainability.impact import HOURS_PER_MONTH, Component, Impact
 from sustainability.parts.demand import Demand, document_tokens
+from sustainability.regions.grid import Site
 
 _BYTES_PER_FLOAT = 4
 

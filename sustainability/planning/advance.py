@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
-from sustainability.capacity import Capacity
 from sustainability.deployment import Rate
+from sustainability.planning.capacity import Capacity
 from sustainability.planning.week import PER_HOUR, QUARTER_S, quarters, started_ahead, without_dips
 
 _PEAK_SHARE = 0.25

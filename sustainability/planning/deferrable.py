@@ -9,13 +9,13 @@ from itertools import accumulate
 from statistics import mean
 from zoneinfo import ZoneInfo
 
-from sustainability.capacity import Capacity
+from sustainability.planning.capacity import Capacity
 from sustainability.planning.endpoint import copy_sentence
 from sustainability.planning.interactive import bedrock_plan
 from sustainability.planning.situation import Host, Situation
+from sustainability.regions.windows import profiles
 from sustainability.serving_plan import AlarmThresholds, Batch, Mode, ServiceLevelError, ServingPlan
 from sustainability.units import format_duration
-from sustainability.windows import profiles
 
 _HOUR_S = 3600
 _DAY_H = 24

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TypedDict
 
-from sustainability.capacity import Capacity
+from sustainability.planning.capacity import Capacity
 from sustainability.planning.situation import Host, Situation
 from sustainability.serving_plan import AlarmThresholds, DemandThreshold, ServiceLevelError
 

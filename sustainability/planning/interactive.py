@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import sys
 
-from sustainability.capacity import Capacity
 from sustainability.deployment import Rate
+from sustainability.planning.capacity import Capacity
 from sustainability.planning.endpoint import (
     HYSTERESIS,
     alarm_thresholds,

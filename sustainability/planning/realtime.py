@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from sustainability.capacity import Capacity
 from sustainability.deployment import Availability
 from sustainability.planning.advance import InAdvance
+from sustainability.planning.capacity import Capacity
 from sustainability.planning.endpoint import (
     SCALE_IN_S,
     alarm_thresholds,

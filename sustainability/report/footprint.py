@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from sustainability.energy.impact import Impact
 from sustainability.facts import Fact
 from sustainability.footprint import Footprint, Influence
-from sustainability.impact import Impact
 from sustainability.report import charts
 from sustainability.report.page import folded, page, section, table, tiles
 from sustainability.report.text import amount, spread

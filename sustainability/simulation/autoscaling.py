@@ -17,7 +17,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from sustainability.simulation.engine import TICK, Observation
-from sustainability.traffic import WEEK_SECONDS
+from sustainability.simulation.traffic import WEEK_SECONDS
 
 _OUT_DATAPOINTS = 3
 _IN_SECONDS = 900

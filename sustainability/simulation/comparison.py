@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sustainability.capacity import Capacity
-from sustainability.impact import Impact
+from sustainability.energy.impact import Impact
+from sustainability.planning.capacity import Capacity
 from sustainability.planning.situation import Situation
 from sustainability.serving_plan import Mode, ServingPlan
 from sustainability.simulation.engine import Endpoint, replay
@@ -20,7 +20,7 @@ from sustainability.simulation.policies import (
     planned,
     static,
 )
-from sustainability.traffic import Traffic
+from sustainability.simulation.traffic import Traffic
 
 
 @dataclass(frozen=True)

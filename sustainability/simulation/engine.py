@@ -19,7 +19,7 @@ from heapq import heappop, heappush
 from typing import NamedTuple
 
 from sustainability.simulation.outcome import Outcome, Sample
-from sustainability.traffic import Request
+from sustainability.simulation.traffic import Request
 
 TICK = 10.0
 """Seconds between high-resolution metrics, and so between decisions."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 
-from sustainability.capacity import Capacity
+from sustainability.planning.capacity import Capacity
 from sustainability.planning.week import without_dips
 from sustainability.simulation.engine import Endpoint, Observation, replay
 from sustainability.simulation.outcome import Outcome
-from sustainability.traffic import Request, Traffic
+from sustainability.simulation.traffic import Request, Traffic
 
 _INTERVAL = 300.0
 _LEAST_FULL = 0.3

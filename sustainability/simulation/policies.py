@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from sustainability.capacity import Capacity
+from sustainability.planning.capacity import Capacity
 from sustainability.planning.situation import Situation
 from sustainability.planning.week import (
     QUARTER_S,

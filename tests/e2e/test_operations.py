@@ -18,8 +18,8 @@ from local.embedded import EmbeddedAws
 from sustainability.account import Account
 from sustainability.coefficients import coefficients
 from sustainability.deployment import Deployment
+from sustainability.energy.impact import HOURS_PER_MONTH, Impact
 from sustainability.footprint import footprint
-from sustainability.impact import HOURS_PER_MONTH, Impact
 from sustainability.serving import plan_serving
 from tests.e2e.conftest import LOCAL, quiet
 

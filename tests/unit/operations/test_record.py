@@ -18,9 +18,9 @@ from operations.settings import Settings, Sources
 from stacks.monitors.metrics import known
 from sustainability.coefficients import as_json, coefficients
 from sustainability.deployment import Deployment
+from sustainability.energy.impact import HOURS_PER_MONTH
 from sustainability.facts import Facts
 from sustainability.footprint import footprint
-from sustainability.impact import HOURS_PER_MONTH
 from sustainability.parts.demand import Demand, document_tokens
 from sustainability.serving_plan import Batch, Mode
 from tests.unit.operations import fakes

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sustainability.break_even import BreakEven, Tokens, break_even
-from sustainability.curves import Offer, curves, meetings, rates
 from sustainability.deployment import Objective
 from sustainability.errors import UserError
 from sustainability.estimate import Estimate
 from sustainability.facts import FactError, Facts
-from sustainability.offers import offers
+from sustainability.planning.break_even import BreakEven, Tokens, break_even
+from sustainability.planning.curves import Offer, curves, meetings, rates
+from sustainability.planning.offers import offers
 from tests.unit.sustainability.deployments import a_deployment
 
 MODEL = "mistral.ministral-3-3b-instruct"

@@ -5,14 +5,21 @@ from typing import Any
 
 import pytest
 
-from sustainability.availability import has_inferentia2, has_resource, hosting_types
 from sustainability.bedrock import ModelName, access, models_in
 from sustainability.deployment import Accounting, Deployment
 from sustainability.errors import UserError
 from sustainability.facts import Facts, load_facts
 from sustainability.footprint import footprint
-from sustainability.places import place, places, round_trip_ms, timezone_coordinates
-from sustainability.regions import Fit, Region, RegionError, check_region, fit_regions, rank_regions
+from sustainability.regions.availability import has_inferentia2, has_resource, hosting_types
+from sustainability.regions.places import place, places, round_trip_ms, timezone_coordinates
+from sustainability.regions.ranking import (
+    Fit,
+    Region,
+    RegionError,
+    check_region,
+    fit_regions,
+    rank_regions,
+)
 from sustainability.report.regions import advice
 from sustainability.serving_plan import ServingPlan
 from tests.unit.sustainability.deployments import a_deployment, a_plan

@@ -18,7 +18,7 @@ from sustainability.simulation.autoscaling import (
 )
 from sustainability.simulation.engine import TICK, Observation, Scaler
 from sustainability.simulation.policies import planned
-from sustainability.traffic import WEEK_SECONDS
+from sustainability.simulation.traffic import WEEK_SECONDS
 
 MINUTE, HOUR = 60.0, 3600.0
 

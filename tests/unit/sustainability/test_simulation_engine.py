@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sustainability.queueing import erlang_c
+from sustainability.planning.queueing import erlang_c
 from sustainability.simulation.engine import (
     TICK,
     Bedrock,
@@ -22,7 +22,7 @@ from sustainability.simulation.engine import (
     replay,
 )
 from sustainability.simulation.outcome import Outcome
-from sustainability.traffic import Request
+from sustainability.simulation.traffic import Request
 
 SERVERS = Endpoint(
     slots=4,

@@ -6,17 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from sustainability.capacity import Capacity
-from sustainability.catalogue import InferenceModel
 from sustainability.deployment import Tokens
 from sustainability.facts import Facts
+from sustainability.planning.capacity import Capacity
+from sustainability.planning.catalogue import InferenceModel
 from sustainability.simulation.autoscaling import Metric
 from sustainability.simulation.comparison import run
 from sustainability.simulation.engine import Bedrock, Endpoint
 from sustainability.simulation.oracle import choosing, clairvoyant
 from sustainability.simulation.outcome import Outcome
 from sustainability.simulation.policies import Policy, static, tracking
-from sustainability.traffic import Rates, TokenCounts, Traffic, of_rates
+from sustainability.simulation.traffic import Rates, TokenCounts, Traffic, of_rates
 
 CAPACITY = Capacity(
     model=InferenceModel.named("qwen3-8b", Facts()),

@@ -9,7 +9,7 @@ import pytest
 
 from sustainability.errors import UserError
 from sustainability.footprint import footprint
-from sustainability.idle_floor import Floor, idle_floor
+from sustainability.templates.idle_floor import Floor, idle_floor
 from tests.unit.sustainability.deployments import a_deployment, a_plan
 
 Build = Callable[..., Floor]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sustainability.deployment import Deployment
-from sustainability.traces import (
+from sustainability.simulation.traces import (
     TrafficError,
     declaring,
     is_rate_curve,
@@ -17,7 +17,7 @@ from sustainability.traces import (
     read_trace,
     recorded,
 )
-from sustainability.traffic import Rates, Request
+from sustainability.simulation.traffic import Rates, Request
 from tests.unit.sustainability.deployments import a_deployment
 
 

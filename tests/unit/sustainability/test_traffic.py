@@ -9,7 +9,7 @@ from statistics import mean, quantiles, stdev
 import pytest
 
 from sustainability.deployment import Rate, Tokens
-from sustainability.traffic import (
+from sustainability.simulation.traffic import (
     KINDS,
     WEEK_SECONDS,
     Rates,

@@ -9,15 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sustainability.places import Coordinates, place
-from sustainability.signals import (
+from sustainability.regions.places import Coordinates, place
+from sustainability.regions.signals import (
     ElectricityMaps,
     SignalError,
     WattTime,
     choose_signal,
     fetch_json,
 )
-from sustainability.windows import Intensity, StaticProfile, Window, choose_window, whole_hours
+from sustainability.regions.windows import (
+    Intensity,
+    StaticProfile,
+    Window,
+    choose_window,
+    whole_hours,
+)
 
 NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -7,9 +7,9 @@ from statistics import fmean as mean
 
 from sustainability.bedrock import ModelName, regions_of
 from sustainability.deployment import Accounting
+from sustainability.energy.impact import NOTHING, Impact
 from sustainability.estimate import Estimate
 from sustainability.facts import Facts
-from sustainability.impact import NOTHING, Impact
 
 _PRICED_REGION = "us-east-1"
 _DISAGREEMENT = "grid/source_disagreement"

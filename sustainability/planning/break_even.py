@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from sustainability import power
 from sustainability.deployment import Accounting, Objective
+from sustainability.energy import power
+from sustainability.energy.impact import Impact
 from sustainability.estimate import Estimate
 from sustainability.facts import Facts
-from sustainability.grid import Site
-from sustainability.impact import Impact
 from sustainability.parts.answers import bedrock_tokens
+from sustainability.regions.grid import Site
 
 NEVER = math.inf
 

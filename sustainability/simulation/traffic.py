@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from sustainability.deployment import Rate, Tokens
-from sustainability.queueing import lognormal_sigma
+from sustainability.planning.queueing import lognormal_sigma
 
 WEEK_SECONDS = 7 * 24 * 3600.0
 KINDS = ("diurnal", "bursty", "flash", "quiet")

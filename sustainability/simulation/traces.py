@@ -15,7 +15,7 @@ from typing import TextIO
 from sustainability.deployment import HOURS_OF_WEEK, Deployment
 from sustainability.errors import UserError
 from sustainability.planning.week import steady
-from sustainability.traffic import Rates, Request, Traffic
+from sustainability.simulation.traffic import Rates, Request, Traffic
 
 _RATE = "requests_per_"
 _PER_HOUR = {"s": 3600.0, "min": 60.0, "hour": 1.0}

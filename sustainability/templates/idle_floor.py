@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sustainability.deployment import Accounting
+from sustainability.energy.impact import Component, Impact
 from sustainability.errors import UserError
 from sustainability.facts import Facts
-from sustainability.grid import Site
-from sustainability.impact import Component, Impact
-from sustainability.places import place
-from sustainability.template import NotKnown, read_resources
-from sustainability.template_rules import RULES, always_on, sleeps
+from sustainability.regions.grid import Site
+from sustainability.regions.places import place
+from sustainability.templates.rules import RULES, always_on, sleeps
+from sustainability.templates.template import NotKnown, read_resources
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from sustainability.deployment import Accounting
 from sustainability.facts import DATA, Facts
-from sustainability.grid import intensity
+from sustainability.regions.grid import intensity
 
 _HOUR = timedelta(hours=1)
 

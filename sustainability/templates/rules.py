@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sustainability import power
+from sustainability.energy import power
+from sustainability.energy.impact import HOURS_PER_MONTH, Impact
 from sustainability.estimate import Estimate
 from sustainability.facts import DATA
-from sustainability.grid import Site
-from sustainability.impact import HOURS_PER_MONTH, Impact
-from sustainability.template import NotKnown, Resource
+from sustainability.regions.grid import Site
+from sustainability.templates.template import NotKnown, Resource
 
 _ACCELERATED = ("ml.inf2.", "ml.g5.", "ml.g6.", "inf2.", "g5.", "g6.")
 

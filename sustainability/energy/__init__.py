@@ -1,0 +1,1 @@
+"""What machines and tokens take: watts, embodied carbon, and the range of both."""

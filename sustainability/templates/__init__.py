@@ -1,0 +1,1 @@
+"""What any CloudFormation template takes while nobody uses it."""
