@@ -19,9 +19,9 @@ from sustainability.serving_plan import DemandThreshold, ServingPlan
 _POLICY = scaling.CfnScalingPolicy
 _AT_LEAST = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
 _MINUTE = cdk.Duration.minutes(1)
-DEMAND = "FILL(questions, 0) - FILL(repeated, 0)"
-"""Metric math, of `questions` and those of them that are `repeated`: how many reach a model. Those
-that the answer cache knows do not."""
+DEMAND = "GenerationLatency"
+"""The metric whose samples are the questions that reach a generator: not those that the answer
+cache knows, nor those that the documents say nothing about."""
 
 
 class EndpointScaling(Construct):
@@ -144,8 +144,8 @@ class EndpointScaling(Construct):
             "DemandHigh",
             alarm_description="An instance of one's own is worth it, and none is awake.",
             metric=cloudwatch.MathExpression(
-                expression=f"IF(FILL(awake, 0) > 0, 0, {DEMAND})",
-                using_metrics={"awake": awake, **self._demand(period)},
+                expression="IF(FILL(awake, 0) > 0, 0, FILL(questions, 0))",
+                using_metrics={"awake": awake, "questions": self._demand(period)},
                 period=period,
                 label="questions while asleep",
             ),
@@ -182,12 +182,7 @@ class EndpointScaling(Construct):
             self,
             "DemandLow",
             alarm_description="An instance of one's own is not worth it.",
-            metric=cloudwatch.MathExpression(
-                expression=DEMAND,
-                using_metrics=self._demand(period),
-                period=period,
-                label="questions",
-            ),
+            metric=self._demand(period),
             threshold=threshold.questions_per_period,
             comparison_operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             evaluation_periods=threshold.datapoints,
@@ -195,17 +190,14 @@ class EndpointScaling(Construct):
         )
         _run(alarm, self._step("Sleep", "ExactCapacity", 0))
 
-    def _demand(self, period: cdk.Duration) -> dict[str, cloudwatch.IMetric]:
-        def counted(name: str) -> cloudwatch.Metric:
-            return cloudwatch.Metric(
-                namespace=METRICS_NAMESPACE,
-                metric_name=name,
-                dimensions_map={"Deployment": self._deployment.name, "service": "answer"},
-                statistic="Sum",
-                period=period,
-            )
-
-        return {"questions": counted("Questions"), "repeated": counted("CacheHits")}
+    def _demand(self, period: cdk.Duration) -> cloudwatch.Metric:
+        return cloudwatch.Metric(
+            namespace=METRICS_NAMESPACE,
+            metric_name=DEMAND,
+            dimensions_map={"Deployment": self._deployment.name, "service": "answer"},
+            statistic="SampleCount",
+            period=period,
+        )
 
     def _track_predefined(self, id_: str, metric: str, target: float) -> None:
         self._track(

@@ -146,12 +146,11 @@ class EndpointMonitor:
             waste.add(
                 "BelowBreakEven",
                 maths(
-                    f"IF(FILL(awake, 0) > 0, {DEMAND}, {threshold})",
+                    f"IF(FILL(awake, 0) > 0, FILL(questions, 0), {threshold})",
                     period,
                     label="questions while awake",
                     awake=awake(self._endpoint),
-                    questions=own(self._deployment, "answer", "Questions"),
-                    repeated=own(self._deployment, "answer", "CacheHits"),
+                    questions=own(self._deployment, "answer", DEMAND, "SampleCount"),
                 ),
                 "<",
                 threshold,

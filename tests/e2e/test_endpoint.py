@@ -140,16 +140,18 @@ class System:
         status, _, answer = self.account.call("GET", f"/answers/{asked['id']}")
         return status, answer
 
-    def crowd(self, questions: float) -> None:
-        """Have so many others ask, each about something that is not in the documents."""
-        asked = [f"Who won chess match {next(numbers)}?" for _ in range(int(questions) + 1)]
+    def crowd(self, questions: float, about: str) -> None:
+        """Have so many others ask, each something else."""
+        asked = [f"{about} Visitor {next(numbers)} asks." for _ in range(int(questions) + 1)]
         with ThreadPoolExecutor(4) as pool:
-            answers = pool.map(lambda each: self.account.ask(each, progress=quiet), asked)
-            assert not any(answer["citations"] for answer in answers)
+            list(pool.map(lambda each: self.account.ask(each, progress=quiet), asked))
+
+
+HARBOUR, CHESS = "When does the harbour of Brineport freeze?", "Who won the chess match?"
 
 
 def _question() -> str:
-    return f"When does the harbour of Brineport freeze? Visitor {next(numbers)} asks."
+    return f"{HARBOUR} Visitor {next(numbers)} asks."
 
 
 @pytest.fixture(scope="module")
@@ -179,10 +181,12 @@ def test_it_sleeps_until_demand_wakes_it(
     asleep = system.ask()
     assert (asleep["served_by"], asleep["model"]) == ("bedrock", "openai.gpt-oss-120b-1:0")
 
-    for _ in range(wake.datapoints):
-        clock.forward(wake.period_s)
-        system.crowd(wake.questions_per_period)
-    until(lambda: clock.copies(ENDPOINT) == (0, 1))
+    for about, copies in ((CHESS, (0, 0)), (HARBOUR, (0, 1))):  # no model is asked about chess
+        for _ in range(wake.datapoints):
+            clock.forward(wake.period_s)
+            system.crowd(wake.questions_per_period, about)
+        clock.forward(60)
+        assert clock.copies(ENDPOINT) == copies
     alarming = client("cloudwatch").describe_alarms(StateValue="ALARM")["MetricAlarms"]
     assert any("none is awake" in alarm["AlarmDescription"] for alarm in alarming)
 

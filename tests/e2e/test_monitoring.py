@@ -75,8 +75,8 @@ CASES: dict[str, tuple[Values, Values]] = {
         {CPU: (9, 20), "NeuronCoreUtilization": 95},
     ),
     "BelowBreakEven": (
-        {CPU: (9, 5), "Questions": 1, "CacheHits": 0},
-        {CPU: (9, 5), "Questions": 500, "CacheHits": 0},
+        {CPU: (9, 5), "GenerationLatency": (900, 1)},
+        {CPU: (9, 5), "GenerationLatency": (900, 500)},
     ),
     "AwakeWithoutWork": (
         {CPU: (9, 5), "InvocationsProcessed": 0},

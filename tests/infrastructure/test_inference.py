@@ -237,13 +237,14 @@ def test_demand_wakes_the_first_copy_only_while_none_is_awake(synthesize: Synthe
     assert series["awake"]["Metric"]["Namespace"] == "/aws/sagemaker/InferenceComponents"
     assert series["questions"]["Metric"] == {
         "Namespace": "SustainableGenerativeAI",
-        "MetricName": "Questions",
+        "MetricName": "GenerationLatency",
         "Dimensions": [
             {"Name": "Deployment", "Value": "dev"},
             {"Name": "service", "Value": "answer"},
         ],
     }
-    assert {series[id_]["Period"] for id_ in ("awake", "questions", "repeated")} == {300}
+    assert series["questions"]["Stat"] == "SampleCount"
+    assert series["awake"]["Period"] == series["questions"]["Period"] == 300
     assert (alarm["Threshold"], alarm["EvaluationPeriods"]) == (40, 2)
     assert step["AdjustmentType"] == "ChangeInCapacity"
     assert step["StepAdjustments"] == [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}]
