@@ -20,7 +20,7 @@ from sustainability.errors import UserError
 from sustainability.footprint import footprint, synth_line
 from sustainability.gates import check_offers
 from sustainability.nag.pack import SustainabilityChecks
-from sustainability.regions.ranking import check_region
+from sustainability.regions import check_region
 from sustainability.serving import plan_serving
 from sustainability.serving_plan import Mode, ServingPlan
 

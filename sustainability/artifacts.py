@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from sustainability.catalogue import InferenceModel
 from sustainability.deployment import Deployment
-from sustainability.planning.catalogue import InferenceModel
 
 
 def artifacts_bucket(deployment: Deployment, account: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from sustainability.deployment import Deployment, Store
 from sustainability.energy.impact import HOURS_PER_MONTH, Impact
 from sustainability.facts import Facts
+from sustainability.grid.intensity import Site
 from sustainability.parts import plumbing, store
 from sustainability.parts.answers import (
     bedrock_tokens,
@@ -22,7 +23,6 @@ from sustainability.parts.answers import (
 )
 from sustainability.parts.demand import Demand
 from sustainability.parts.operations import answer_metrics_hour, operations_hour
-from sustainability.regions.grid import Site
 from sustainability.serving_plan import ServingPlan
 from sustainability.workload import ANSWER_MEMORY_MIB, INGEST_MEMORY_MIB
 

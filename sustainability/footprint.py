@@ -17,11 +17,11 @@ from sustainability.energy.impact import NOTHING, Component, Impact
 from sustainability.energy.tokens import generation, prefill
 from sustainability.estimate import Estimate
 from sustainability.facts import Confidence, Fact, Facts
+from sustainability.grid.intensity import Site
 from sustainability.parts import answers, plumbing
 from sustainability.parts.demand import Demand
 from sustainability.parts.operations import operations
 from sustainability.parts.store import store
-from sustainability.regions.grid import Site
 from sustainability.report.text import amount
 from sustainability.serving_plan import ServingPlan
 from sustainability.workload import ANSWER_MEMORY_MIB

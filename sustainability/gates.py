@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from sustainability.availability import INFERENCE_COMPONENT, has_resource, hosting_types
 from sustainability.bedrock import IN_REGION, ModelName, access, regions_of
 from sustainability.deployment import Deployment
 from sustainability.facts import Facts
-from sustainability.regions.availability import INFERENCE_COMPONENT, has_resource, hosting_types
-from sustainability.regions.places import places
-from sustainability.regions.ranking import RegionError, carbon_of_computing
+from sustainability.places import places
+from sustainability.regions import RegionError, carbon_of_computing
 from sustainability.serving_images import base_image, own_image
 from sustainability.serving_plan import Mode, ServingPlan
 

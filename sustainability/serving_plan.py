@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sustainability.catalogue import InferenceModel
 from sustainability.deployment import DeploymentError
-from sustainability.planning.catalogue import InferenceModel
 
 DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 

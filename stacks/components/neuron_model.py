@@ -11,8 +11,8 @@ from constructs import Construct
 from stacks.components.patterns import acknowledge_pattern
 from stacks.components.serving_image import ServingImage
 from sustainability.artifacts import artifacts_bucket, artifacts_prefix
+from sustainability.catalogue import InferenceModel
 from sustainability.deployment import Deployment
-from sustainability.planning.catalogue import InferenceModel
 
 _MODEL_FOLDER = "/opt/ml/model"
 """Where SageMaker puts the artifacts."""

@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     import json
 
     from sustainability.errors import UserError
-    from sustainability.regions.ranking import fit_regions, rank_regions
+    from sustainability.regions import fit_regions, rank_regions
     from sustainability.report import regions as report
 
     if options.deployment is None:

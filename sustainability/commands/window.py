@@ -36,8 +36,8 @@ def run(options: argparse.Namespace) -> int:
 
     from sustainability.deployment import Deployment
     from sustainability.errors import UserError
-    from sustainability.regions.signals import choose_signal
-    from sustainability.regions.windows import choose_window
+    from sustainability.grid.signals import choose_signal
+    from sustainability.grid.windows import choose_window
     from sustainability.units import parse_duration
 
     deployment = Deployment.load(options.deployment)

@@ -17,8 +17,8 @@ from sustainability.deployment import EXTRACTIVE, Answers, Deployment
 from sustainability.energy.impact import Impact
 from sustainability.errors import UserError
 from sustainability.facts import Facts
+from sustainability.grid.intensity import Site
 from sustainability.parts.answers import bedrock_tokens
-from sustainability.regions.grid import Site
 
 
 @dataclass(frozen=True)

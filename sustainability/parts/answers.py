@@ -9,8 +9,8 @@ from sustainability.energy.impact import HOURS_PER_MONTH, Component, Impact
 from sustainability.energy.tokens import generation, prefill
 from sustainability.estimate import Estimate
 from sustainability.facts import Facts
+from sustainability.grid.intensity import Site
 from sustainability.parts.demand import Demand, document_tokens
-from sustainability.regions.grid import Site
 from sustainability.serving_plan import Mode, ServingPlan
 from sustainability.workload import ANSWER_MEMORY_MIB, INGEST_MEMORY_MIB
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sustainability.energy import power
 from sustainability.energy.impact import HOURS_PER_MONTH, Component, Impact
+from sustainability.grid.intensity import Site
 from sustainability.parts.answers import function_second, invocation
-from sustainability.regions.grid import Site
 from sustainability.workload import OPERATIONS_MEMORY_MIB
 
 

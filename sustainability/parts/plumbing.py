@@ -8,8 +8,8 @@ from sustainability.deployment import Deployment
 from sustainability.energy import power
 from sustainability.energy.impact import HOURS_PER_MONTH, Component, Impact
 from sustainability.estimate import Estimate
+from sustainability.grid.intensity import Site
 from sustainability.parts.demand import Demand
-from sustainability.regions.grid import Site
 from sustainability.serving_plan import Mode, ServingPlan
 
 _POLLED_MINUTES = HOURS_PER_MONTH * 60

@@ -7,8 +7,8 @@ from sustainability.energy import power
 from sustainability.energy.impact import HOURS_PER_MONTH, Component, Impact
 from sustainability.estimate import Estimate
 from sustainability.facts import Facts
+from sustainability.grid.intensity import Site
 from sustainability.parts.demand import Demand, document_tokens
-from sustainability.regions.grid import Site
 
 _BYTES_PER_FLOAT = 4
 

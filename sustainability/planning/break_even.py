@@ -15,8 +15,8 @@ from sustainability.energy import power
 from sustainability.energy.impact import Impact
 from sustainability.estimate import Estimate
 from sustainability.facts import Facts
+from sustainability.grid.intensity import Site
 from sustainability.parts.answers import bedrock_tokens
-from sustainability.regions.grid import Site
 
 NEVER = math.inf
 

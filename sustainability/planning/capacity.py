@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 
+from sustainability.catalogue import InferenceModel
 from sustainability.deployment import Tokens
-from sustainability.planning.catalogue import InferenceModel
 from sustainability.planning.queueing import (
     exponential_waits,
     lognormal_quantile,

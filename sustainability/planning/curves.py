@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from sustainability.deployment import Deployment, Objective
 from sustainability.energy.impact import Impact
 from sustainability.facts import Facts
+from sustainability.grid.intensity import Site
 from sustainability.parts.answers import bedrock_tokens
 from sustainability.planning.break_even import BreakEven, Tokens, break_even, instance_hour
-from sustainability.regions.grid import Site
 
 _POINTS_PER_DECADE = 12
 _FULL_INSTANCES = 4

@@ -9,11 +9,11 @@ from itertools import accumulate
 from statistics import mean
 from zoneinfo import ZoneInfo
 
+from sustainability.grid.windows import profiles
 from sustainability.planning.capacity import Capacity
 from sustainability.planning.endpoint import copy_sentence
 from sustainability.planning.interactive import bedrock_plan
 from sustainability.planning.situation import Host, Situation
-from sustainability.regions.windows import profiles
 from sustainability.serving_plan import AlarmThresholds, Batch, Mode, ServiceLevelError, ServingPlan
 from sustainability.units import format_duration
 

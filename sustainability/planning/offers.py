@@ -6,11 +6,11 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 
+from sustainability.catalogue import InferenceModel
 from sustainability.deployment import Deployment
 from sustainability.errors import UserError
 from sustainability.facts import Facts, load_facts
 from sustainability.planning.capacity import Capacity
-from sustainability.planning.catalogue import InferenceModel
 from sustainability.planning.curves import Offer
 
 _OFFER = re.compile(r"(?P<type>ml\.[a-z0-9-]+\.[a-z0-9]+)=(?P<rate>\d+(?:\.\d+)?)")

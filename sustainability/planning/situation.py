@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 
+from sustainability.availability import INFERENCE_COMPONENT, has_resource, hosting_types
+from sustainability.catalogue import InferenceModel
 from sustainability.deployment import (
     BedrockUse,
     Deployment,
@@ -15,13 +17,11 @@ from sustainability.deployment import (
 )
 from sustainability.energy.impact import HOURS_PER_MONTH, Impact
 from sustainability.facts import Facts
+from sustainability.grid.intensity import Site
 from sustainability.parts.answers import bedrock_tokens
+from sustainability.places import places
 from sustainability.planning.break_even import BreakEven, Tokens, break_even, instance_hour
 from sustainability.planning.capacity import Capacity
-from sustainability.planning.catalogue import InferenceModel
-from sustainability.regions.availability import INFERENCE_COMPONENT, has_resource, hosting_types
-from sustainability.regions.grid import Site
-from sustainability.regions.places import places
 from sustainability.serving_plan import ServingPlan
 
 

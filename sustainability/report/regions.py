@@ -7,8 +7,8 @@ from typing import Any
 
 from sustainability.deployment import Deployment
 from sustainability.facts import Facts
-from sustainability.regions.places import round_trip_ms
-from sustainability.regions.ranking import Fit, Region
+from sustainability.places import round_trip_ms
+from sustainability.regions import Fit, Region
 from sustainability.report import charts
 from sustainability.report.page import page, section, table
 from sustainability.report.text import amount, percent, spread

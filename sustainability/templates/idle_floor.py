@@ -10,8 +10,8 @@ from sustainability.deployment import Accounting
 from sustainability.energy.impact import Component, Impact
 from sustainability.errors import UserError
 from sustainability.facts import Facts
-from sustainability.regions.grid import Site
-from sustainability.regions.places import place
+from sustainability.grid.intensity import Site
+from sustainability.places import place
 from sustainability.templates.rules import RULES, always_on, sleeps
 from sustainability.templates.template import NotKnown, read_resources
 

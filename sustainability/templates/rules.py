@@ -9,7 +9,7 @@ from sustainability.energy import power
 from sustainability.energy.impact import HOURS_PER_MONTH, Impact
 from sustainability.estimate import Estimate
 from sustainability.facts import DATA
-from sustainability.regions.grid import Site
+from sustainability.grid.intensity import Site
 from sustainability.templates.template import NotKnown, Resource
 
 _ACCELERATED = ("ml.inf2.", "ml.g5.", "ml.g6.", "inf2.", "g5.", "g6.")

@@ -19,10 +19,10 @@ from cfnlint.rules import Match
 from stacks.components.serving_image import ServingImage
 from stacks.inference import InferenceStack
 from stacks.models import ModelsStack
+from sustainability.catalogue import InferenceModel
 from sustainability.deployment import Deployment, ServiceLevel
 from sustainability.facts import Facts
 from sustainability.gates import check_offers
-from sustainability.planning.catalogue import InferenceModel
 from sustainability.serving import plan_serving
 from sustainability.serving_plan import Batch, DemandThreshold, Mode, ScheduledAction, ServingPlan
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sustainability.catalogue import InferenceModel
 from sustainability.deployment import Tokens
 from sustainability.facts import Facts
 from sustainability.planning.capacity import Capacity
-from sustainability.planning.catalogue import InferenceModel
 from sustainability.simulation.engine import Endpoint, replay
 from sustainability.simulation.traffic import Rates, TokenCounts, arrivals
 

@@ -8,7 +8,7 @@ import pytest
 
 from sustainability.estimate import Estimate
 from sustainability.facts import COLUMNS, DATA, Confidence, FactError, Facts, load_facts
-from sustainability.regions.windows import profiles
+from sustainability.grid.windows import profiles
 
 TABLES = sorted(
     path.stem

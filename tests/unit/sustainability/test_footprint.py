@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sustainability.catalogue import InferenceModel
 from sustainability.deployment import Deployment
 from sustainability.energy.impact import Component, Impact
 from sustainability.energy.tokens import generation, prefill
@@ -19,7 +20,6 @@ from sustainability.footprint import (
     synth_line,
 )
 from sustainability.gates import check_offers
-from sustainability.planning.catalogue import InferenceModel
 from sustainability.serving import plan_serving
 from sustainability.serving_plan import Batch, Mode
 from tests.unit.sustainability.deployments import a_deployment, a_plan, traffic

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from sustainability.availability import hosting_types
 from sustainability.bedrock import IN_REGION, access
 from sustainability.gates import check_offers
-from sustainability.regions.availability import hosting_types
-from sustainability.regions.places import places
-from sustainability.regions.ranking import RegionError
+from sustainability.places import places
+from sustainability.regions import RegionError
 from sustainability.serving_images import ImageError
 from sustainability.serving_plan import Mode
 from tests.unit.sustainability.deployments import a_deployment, a_plan

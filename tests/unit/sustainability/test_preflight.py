@@ -11,9 +11,9 @@ import pytest
 from botocore.stub import Stubber
 
 from sustainability.artifacts import artifacts_prefix
+from sustainability.catalogue import InferenceModel
 from sustainability.errors import UserError
 from sustainability.facts import Facts
-from sustainability.planning.catalogue import InferenceModel
 from sustainability.preflight import Finding, Status, preflight
 from sustainability.serving_plan import Mode
 from tests.unit.sustainability.deployments import a_deployment, a_plan

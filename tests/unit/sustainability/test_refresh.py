@@ -6,7 +6,7 @@ from sustainability.data.refresh.bedrock_prices import rows
 from sustainability.data.refresh.hourly_intensity import COUNTRY_OF_REGION, HEADER
 from sustainability.data.refresh.models import ECOLOGITS_NAMES, refreshed
 from sustainability.facts import DATA, load_facts
-from sustainability.regions.windows import profiles
+from sustainability.grid.windows import profiles
 
 
 def test_prices_of_every_profile_of_a_model_become_rows() -> None:

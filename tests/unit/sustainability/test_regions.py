@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
+from sustainability.availability import has_inferentia2, has_resource, hosting_types
 from sustainability.bedrock import ModelName, access, models_in
 from sustainability.deployment import Accounting, Deployment
 from sustainability.errors import UserError
 from sustainability.facts import Facts, load_facts
 from sustainability.footprint import footprint
-from sustainability.regions.availability import has_inferentia2, has_resource, hosting_types
-from sustainability.regions.places import place, places, round_trip_ms, timezone_coordinates
-from sustainability.regions.ranking import (
+from sustainability.places import place, places, round_trip_ms, timezone_coordinates
+from sustainability.regions import (
     Fit,
     Region,
     RegionError,

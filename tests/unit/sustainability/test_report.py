@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sustainability.estimate import Estimate
 from sustainability.footprint import footprint, influences
 from sustainability.planning.curves import Offer, curves, meetings
-from sustainability.regions.ranking import fit_regions
+from sustainability.regions import fit_regions
 from sustainability.report import charts, compare, regions
 from sustainability.report import footprint as report
 from sustainability.report.text import amount, percent, spread, table

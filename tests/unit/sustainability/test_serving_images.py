@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sustainability.regions.availability import has_inferentia2
-from sustainability.regions.places import places
+from sustainability.availability import has_inferentia2
+from sustainability.places import places
 from sustainability.serving_images import EcrImage, ImageError, base_image, base_images
 
 ROOT = Path(__file__).resolve().parents[3]

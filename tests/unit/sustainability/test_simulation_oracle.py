@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from sustainability.catalogue import InferenceModel
 from sustainability.deployment import Tokens
 from sustainability.facts import Facts
 from sustainability.planning.capacity import Capacity
-from sustainability.planning.catalogue import InferenceModel
 from sustainability.simulation.autoscaling import Metric
 from sustainability.simulation.comparison import run
 from sustainability.simulation.engine import Bedrock, Endpoint

@@ -9,21 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sustainability.regions.places import Coordinates, place
-from sustainability.regions.signals import (
+from sustainability.grid.signals import (
     ElectricityMaps,
     SignalError,
     WattTime,
     choose_signal,
     fetch_json,
 )
-from sustainability.regions.windows import (
+from sustainability.grid.windows import (
     Intensity,
     StaticProfile,
     Window,
     choose_window,
     whole_hours,
 )
+from sustainability.places import Coordinates, place
 
 NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

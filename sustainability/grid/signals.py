@@ -1,4 +1,4 @@
-"""Live carbon signals behind the interface of :class:`sustainability.regions.windows.Signal`.
+"""Live carbon signals behind the interface of :class:`sustainability.grid.windows.Signal`.
 
 Which one is used follows from the environment: ``ELECTRICITY_MAPS_TOKEN`` (average intensity),
 ``WATTTIME_USERNAME`` and ``WATTTIME_PASSWORD`` (marginal intensity), else the static profile.
@@ -18,8 +18,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sustainability.errors import UserError
-from sustainability.regions.places import Coordinates, place
-from sustainability.regions.windows import Intensity, Signal, StaticProfile, whole_hours
+from sustainability.grid.windows import Intensity, Signal, StaticProfile, whole_hours
+from sustainability.places import Coordinates, place
 
 _ELECTRICITY_MAPS = "https://api.electricitymaps.com/v3/carbon-intensity/forecast"
 _WATTTIME = "https://api.watttime.org"

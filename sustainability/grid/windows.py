@@ -11,7 +11,7 @@ from typing import Protocol
 
 from sustainability.deployment import Accounting
 from sustainability.facts import DATA, Facts
-from sustainability.regions.grid import intensity
+from sustainability.grid.intensity import intensity
 
 _HOUR = timedelta(hours=1)
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sustainability.availability import (
+    INFERENCE_COMPONENT,
+    SEARCH_COLLECTION,
+    has_inferentia2,
+    has_resource,
+)
 from sustainability.bedrock import IN_REGION, ModelName, access, models_in
 from sustainability.deployment import Accounting, Deployment, Store
 from sustainability.errors import UserError
 from sustainability.estimate import Estimate
 from sustainability.facts import Facts
 from sustainability.footprint import footprint
-from sustainability.regions.availability import (
-    INFERENCE_COMPONENT,
-    SEARCH_COLLECTION,
-    has_inferentia2,
-    has_resource,
-)
-from sustainability.regions.grid import intensity, pue
-from sustainability.regions.places import Place, check_area, place, places, timezone_coordinates
+from sustainability.grid.intensity import intensity, pue
+from sustainability.places import Place, check_area, place, places, timezone_coordinates
 from sustainability.serving_plan import ServingPlan
 
 

@@ -1,1 +1,0 @@
-"""Where and when: Regions, their electricity, what AWS offers there, and hours to wait for."""
