@@ -17,10 +17,11 @@ from stacks.monitoring import MonitoringStack
 from stacks.rag import RagStack
 from sustainability.deployment import Deployment
 from sustainability.errors import UserError
-from sustainability.footprint import footprint, synth_line
+from sustainability.footprint import footprint
 from sustainability.gates import check_offers
 from sustainability.nag.pack import SustainabilityChecks
 from sustainability.regions import check_region
+from sustainability.report.footprint import synth_line
 from sustainability.serving import plan_serving
 from sustainability.serving_plan import Mode, ServingPlan
 

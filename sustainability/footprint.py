@@ -22,7 +22,6 @@ from sustainability.parts import answers, plumbing
 from sustainability.parts.demand import Demand
 from sustainability.parts.operations import operations
 from sustainability.parts.store import store
-from sustainability.report.text import amount
 from sustainability.serving_plan import ServingPlan
 from sustainability.workload import ANSWER_MEMORY_MIB
 
@@ -144,22 +143,6 @@ def influences(deployment: Deployment, plan: ServingPlan) -> list[Influence]:
         for fact in ranged
     ]
     return sorted(found, key=lambda influence: -influence.swing)
-
-
-def synth_line(result: Footprint) -> str:
-    """Return one line for ``cdk synth``: the idle floor, and 1,000 answers."""
-    idle, answered = result.idle, result.per_1000_answers
-    line = (
-        f"{result.deployment}: idle {amount(idle.kwh.mid)} kWh, "
-        f"{amount(idle.carbon_g.mid)} gCO2e, ${amount(idle.usd.mid)} a month"
-    )
-    if answered is None:
-        return line
-    return (
-        f"{line}; 1,000 answers {amount(answered.kwh.mid * 1000)} Wh, "
-        f"{amount(answered.carbon_g.mid)} gCO2e, ${amount(answered.usd.mid)} "
-        f"(estimates, {result.accounting}-based; python -m sustainability footprint has the ranges)"
-    )
 
 
 def answer_coefficients(deployment: Deployment, plan: ServingPlan) -> dict[str, Any]:

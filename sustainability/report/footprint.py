@@ -1,4 +1,4 @@
-"""A footprint as JSON, as text for a terminal, and as a page with charts."""
+"""A footprint as one line, as JSON, as text for a terminal, and as a page with charts."""
 
 from __future__ import annotations
 
@@ -18,6 +18,22 @@ _VISIBLE = 0.001
 """Share of the total below which a bar would not be seen; the table beside it has the number."""
 Level = tuple[str, Footprint | str]
 """A service level's name with its footprint, or with the reason why it cannot be met."""
+
+
+def synth_line(result: Footprint) -> str:
+    """Return one line for ``cdk synth``: the idle floor, and 1,000 answers."""
+    idle, answered = result.idle, result.per_1000_answers
+    line = (
+        f"{result.deployment}: idle {amount(idle.kwh.mid)} kWh, "
+        f"{amount(idle.carbon_g.mid)} gCO2e, ${amount(idle.usd.mid)} a month"
+    )
+    if answered is None:
+        return line
+    return (
+        f"{line}; 1,000 answers {amount(answered.kwh.mid * 1000)} Wh, "
+        f"{amount(answered.carbon_g.mid)} gCO2e, ${amount(answered.usd.mid)} "
+        f"(estimates, {result.accounting}-based; python -m sustainability footprint has the ranges)"
+    )
 
 
 def as_json(result: Footprint, influences: Sequence[Influence]) -> dict[str, Any]:

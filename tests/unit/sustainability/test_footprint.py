@@ -17,9 +17,9 @@ from sustainability.footprint import (
     answer_coefficients,
     footprint,
     influences,
-    synth_line,
 )
 from sustainability.gates import check_offers
+from sustainability.report.footprint import synth_line
 from sustainability.serving import plan_serving
 from sustainability.serving_plan import Batch, Mode
 from tests.unit.sustainability.deployments import a_deployment, a_plan, traffic
