@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -65,6 +66,24 @@ def client(embedded: EmbeddedAws) -> Callable[[str], Any]:
     """Return a function from a service's name to its client in the embedded AWS."""
     # A session of its own: boto3's default one keeps the credentials of whoever used it first.
     return boto3.Session(region_name=Deployment.load(LOCAL).region).client
+
+
+def listening(client: Callable[[str], Any], queue: str, *topics: str) -> str:
+    """Return the URL of a new queue that hears what these topics, named by their ARNs, are told."""
+    sqs = client("sqs")
+    url: str = sqs.create_queue(QueueName=queue)["QueueUrl"]
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": attributes["QueueArn"],
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    for topic in topics:
+        client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=attributes["QueueArn"])
+    return url
 
 
 class Models:

@@ -20,7 +20,7 @@ from sustainability.cdk import Cdk
 from sustainability.deployment import Deployment
 from sustainability.serving import plan_serving
 from sustainability.serving_plan import DemandThreshold
-from tests.e2e.conftest import COLD_START_S, LOCAL, ROOT, Models, left_of, quiet
+from tests.e2e.conftest import COLD_START_S, LOCAL, ROOT, Models, left_of, listening, quiet
 from tests.e2e.modes import MODES
 
 NAP = ROOT / "deployments" / "examples" / "nap.yaml"
@@ -282,19 +282,7 @@ def subscribed(client: Callable[[str], Any], *, stack: str, topic: str) -> str:
         if resource["ResourceType"] == "AWS::SNS::Topic"
         and resource["LogicalResourceId"].startswith(topic)
     )
-    sqs = client("sqs")
-    url: str = sqs.create_queue(QueueName="hearer")["QueueUrl"]
-    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": "sns.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": attributes["QueueArn"],
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
-    client("sns").subscribe(TopicArn=arn, Protocol="sqs", Endpoint=attributes["QueueArn"])
-    return url
+    return listening(client, "hearer", arn)
 
 
 def test_a_question_that_can_wait_for_the_window_is_answered_in_it(

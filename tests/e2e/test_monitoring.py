@@ -21,7 +21,7 @@ import urllib3
 from local import processes
 from local.embedded import EmbeddedAws
 from sustainability.cdk import Cdk
-from tests.e2e.conftest import LOCAL, ROOT, quiet
+from tests.e2e.conftest import LOCAL, ROOT, listening, quiet
 
 Values = dict[str, float | tuple[float, int]]
 """By metric: a value, or a value and how often it occurs; of a metric left out there is no data."""
@@ -277,22 +277,12 @@ def watcher(
 @pytest.fixture(scope="module")
 def inbox(watcher: Watcher, client: Callable[[str], Any]) -> Callable[[], list[dict[str, str]]]:
     """Return a function that fetches what the topics have sent to a queue."""
-    sqs, sns = client("sqs"), client("sns")
-    url = sqs.create_queue(QueueName="seen-inbox")["QueueUrl"]
-    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": "sns.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": attributes["QueueArn"],
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
-    for name, outputs in watcher.stacks().items():
-        if name.endswith("-monitoring"):
-            sns.subscribe(
-                TopicArn=outputs["AlarmsTopic"], Protocol="sqs", Endpoint=attributes["QueueArn"]
-            )
+    topics = [
+        outputs["AlarmsTopic"]
+        for name, outputs in watcher.stacks().items()
+        if name.endswith("-monitoring")
+    ]
+    sqs, url = client("sqs"), listening(client, "seen-inbox", *topics)
 
     def fetch() -> list[dict[str, str]]:
         fetched: list[dict[str, str]] = []
