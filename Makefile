@@ -64,6 +64,7 @@ clean: ## Stop everything and forget everything, downloads included.
 	@if [ -x $(python) ]; then $(python) -m local clean; fi
 	@rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/sustainable-genai"
 	@rm -rf $(VENV) node_modules .local .build cdk.out .model-choice .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -r {} +
 
 test: lint ## Run every gate: style, types, unit, infrastructure, end to end.
 	@$(fast) && $(python) -m pytest tests/e2e
