@@ -10,8 +10,11 @@ from sustainability.errors import UserError
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the commands."""
-    for function in (deploy, destroy):
-        parser = subparsers.add_parser(function.__name__, help=function.__doc__)
+    for function, says in (
+        (deploy, "bootstrap if needed, show what changes, ask, and deploy"),
+        (destroy, "ask, and destroy every stack of a deployment"),
+    ):
+        parser = subparsers.add_parser(function.__name__, help=says)
         parser.add_argument("deployment", type=Path, help="deployment file in deployments/")
         parser.add_argument("--yes", action="store_true", help="do not ask")
         parser.set_defaults(run=function)
