@@ -101,7 +101,11 @@ def _wheels(lock: Path) -> Path:
     for unused in (*fresh.rglob("__pycache__"), *fresh.glob("*.dist-info"), fresh / "bin"):
         shutil.rmtree(unused, ignore_errors=True)
     (fresh / ".lock").unlink(missing_ok=True)
-    return _publish(fresh, target)
+    try:
+        fresh.rename(target)
+    except OSError:  # another process was faster; its folder has the same content
+        shutil.rmtree(fresh)
+    return target
 
 
 def _files(folder: Path) -> list[Path]:
@@ -116,12 +120,3 @@ def _digest(*files: Path) -> str:
         digest.update(f"{file.relative_to(_ROOT)}\0{file.stat().st_size}\0".encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def _publish(fresh: Path, target: Path) -> Path:
-    fresh.chmod(0o755)
-    try:
-        fresh.rename(target)
-    except OSError:  # another process was faster; its folder has the same content
-        shutil.rmtree(fresh)
-    return target
