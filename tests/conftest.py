@@ -1,4 +1,4 @@
-"""What every test needs: Node from the virtual environment, and Hypothesis without deadlines."""
+"""What every test needs: Node of the virtual environment, the same examples, a fair process."""
 
 from __future__ import annotations
 

@@ -140,11 +140,11 @@ class System:
         status, _, answer = self.account.call("GET", f"/answers/{asked['id']}")
         return status, answer
 
-    def crowd(self, questions: float, about: str) -> None:
-        """Have so many others ask, each something else."""
+    def crowd(self, questions: float, about: str) -> list[dict[str, Any]]:
+        """Have so many others ask, each something else; return what they are told."""
         asked = [f"{about} Visitor {next(numbers)} asks." for _ in range(int(questions) + 1)]
         with ThreadPoolExecutor(4) as pool:
-            list(pool.map(lambda each: self.account.ask(each, progress=quiet), asked))
+            return list(pool.map(lambda each: self.account.ask(each, progress=quiet), asked))
 
 
 HARBOUR, CHESS = "When does the harbour of Brineport freeze?", "Who won the chess match?"
@@ -181,15 +181,16 @@ def test_it_sleeps_until_demand_wakes_it(
     asleep = system.ask()
     assert (asleep["served_by"], asleep["model"]) == ("bedrock", "openai.gpt-oss-120b-1:0")
 
-    def ask_often(about: str) -> None:
+    def ask_often(about: str, *, documented: bool) -> None:
         for _ in range(wake.datapoints):
             clock.forward(wake.period_s)
-            system.crowd(wake.questions_per_period, about)
+            answers = system.crowd(wake.questions_per_period, about)
+            assert all(bool(answer["citations"]) is documented for answer in answers)
 
-    ask_often(CHESS)  # of which the documents say nothing, so that no model is asked
+    ask_often(CHESS, documented=False)  # so that no model is asked
     clock.forward(wake.period_s)
     assert clock.copies(ENDPOINT) == (0, 0)
-    ask_often(HARBOUR)
+    ask_often(HARBOUR, documented=True)
     until(lambda: clock.copies(ENDPOINT) == (0, 1))
     alarming = client("cloudwatch").describe_alarms(StateValue="ALARM")["MetricAlarms"]
     assert any("none is awake" in alarm["AlarmDescription"] for alarm in alarming)
