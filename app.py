@@ -9,6 +9,7 @@ from pathlib import Path
 import aws_cdk as cdk
 import cdk_nag
 
+from cfn_sustainability.pack import SustainabilityChecks
 from stacks.budget import BudgetStack
 from stacks.components.bundle import BundleError
 from stacks.inference import InferenceStack
@@ -19,7 +20,6 @@ from sustainability.deployment import Deployment
 from sustainability.errors import UserError
 from sustainability.footprint import footprint
 from sustainability.gates import check_offers
-from sustainability.nag.pack import SustainabilityChecks
 from sustainability.regions import check_region
 from sustainability.report.footprint import synth_line
 from sustainability.serving import plan_serving

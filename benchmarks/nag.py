@@ -14,11 +14,11 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 
 from benchmarks.measurement import Measurement, best_seconds
-from sustainability.nag.engine import judge
-from sustainability.nag.pack import SustainabilityChecks
-from sustainability.nag.reader import read
-from sustainability.nag.settings import RuleSettings
-from sustainability.nag.template import Template
+from cfn_sustainability.engine import judge
+from cfn_sustainability.pack import SustainabilityChecks
+from cfn_sustainability.reader import read
+from cfn_sustainability.settings import RuleSettings
+from cfn_sustainability.template import Template
 
 _STACKS, _FUNCTIONS = 4, 25
 

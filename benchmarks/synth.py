@@ -24,7 +24,7 @@ import aws_cdk as cdk
 import cdk_nag
 from stacks.rag import RagStack
 from sustainability.deployment import Deployment
-from sustainability.nag.pack import SustainabilityChecks
+from cfn_sustainability.pack import SustainabilityChecks
 from sustainability.serving import plan_serving
 app = cdk.App()
 deployment = Deployment.load(Path("deployments/prod.yaml"))

@@ -18,13 +18,13 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct, IConstruct
 
+from cfn_sustainability.settings import Profile
 from stacks.components.acknowledgements import acknowledge
 from stacks.components.knowledge import DomainStore, KnowledgeStore, ServerlessStore
 from stacks.components.models import grant_invoke
 from stacks.components.python_function import PythonFunction
 from sustainability.deployment import BedrockUse, Deployment, Store
 from sustainability.footprint import answer_coefficients
-from sustainability.nag.settings import Profile
 from sustainability.serving_plan import Mode, ServingPlan
 from sustainability.workload import ANSWER_MEMORY_MIB, INGEST_MEMORY_MIB
 

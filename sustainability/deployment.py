@@ -24,8 +24,8 @@ from pydantic import (
     model_validator,
 )
 
+from cfn_sustainability.settings import Profile, RuleSettings
 from sustainability.errors import UserError
-from sustainability.nag.settings import Profile, RuleSettings
 from sustainability.units import Duration, parse_duration
 from sustainability.yaml_source import YamlSource
 

@@ -19,9 +19,9 @@ from aws_cdk import aws_opensearchserverless as aoss
 from aws_cdk import aws_opensearchservice as opensearch
 from constructs import Construct, IConstruct
 
+from cfn_sustainability.settings import Profile
 from stacks.components.acknowledgements import acknowledge
 from sustainability.deployment import Availability, Deployment
-from sustainability.nag.settings import Profile
 
 OPENSEARCH_VERSION = "OpenSearch_3.7"
 """From 3.6 the Lucene engine, the only one that the laptop's server has, compresses 32 times."""

@@ -13,6 +13,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
+from cfn_sustainability.settings import Profile
 from stacks.components.acknowledgements import acknowledge
 from stacks.components.endpoint import VARIANT
 from stacks.components.knowledge import DomainStore
@@ -21,7 +22,6 @@ from stacks.inference import InferenceStack
 from stacks.rag import RagStack
 from sustainability.coefficients import as_json, coefficients
 from sustainability.deployment import Deployment
-from sustainability.nag.settings import Profile
 from sustainability.parts.store import nodes
 from sustainability.serving_plan import Mode, ServingPlan
 from sustainability.workload import OPERATIONS_MEMORY_MIB

@@ -15,9 +15,9 @@ from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from cfn_sustainability.practices import load_practices
 from sustainability.deployment import Deployment
 from sustainability.monitoring.burn_rates import BURN_RATES, LEAST_FAILURES
-from sustainability.nag.practices import load_practices
 
 _COMPARISONS = {
     ">": cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from sustainability.errors import UserError
 
 if TYPE_CHECKING:
-    from sustainability.nag.assembly import Sources
-    from sustainability.nag.report import Report
-    from sustainability.nag.rule import Rule
-    from sustainability.nag.settings import RuleSettings
+    from cfn_sustainability.assembly import Sources
+    from cfn_sustainability.report import Report
+    from cfn_sustainability.rule import Rule
+    from cfn_sustainability.settings import RuleSettings
 
 _SUFFIXES = (".json", ".yaml", ".yml", ".template")
 
@@ -72,16 +72,17 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(options: argparse.Namespace) -> int:
     """Scan and print; return 1 on errors, 2 when a template cannot be read or the call is wrong."""
-    from sustainability.nag.reference import rules_markdown
-    from sustainability.nag.report import FORMATS
-    from sustainability.nag.rule import Severity
+    from cfn_sustainability.reader import TemplateError
+    from cfn_sustainability.reference import rules_markdown
+    from cfn_sustainability.report import FORMATS
+    from cfn_sustainability.rule import Severity
 
     if options.form == "rules-markdown":
         sys.stdout.write(rules_markdown())
         return 0
     try:
         report = _scan(options)
-    except UserError as error:
+    except (UserError, TemplateError) as error:
         print(error, file=sys.stderr)
         return 2
     for unreadable in report.unreadable:
@@ -93,10 +94,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _scan(options: argparse.Namespace) -> Report:
-    from sustainability.nag.engine import judge
-    from sustainability.nag.finding import softened
-    from sustainability.nag.reader import NotATemplateError, TemplateError
-    from sustainability.nag.report import Report
+    from cfn_sustainability.engine import judge
+    from cfn_sustainability.finding import softened
+    from cfn_sustainability.reader import NotATemplateError, TemplateError
+    from cfn_sustainability.report import Report
 
     if not options.templates:
         raise UserError("name a template, a folder or - for standard input")
@@ -131,7 +132,7 @@ def _scan(options: argparse.Namespace) -> Report:
 
 def _places(argument: str) -> list[Path]:
     """Return what an argument names; of a folder, the files that look like templates."""
-    from sustainability.nag.assembly import is_assembly
+    from cfn_sustainability.assembly import is_assembly
 
     path = Path(argument)
     if argument == "-" or not path.is_dir() or is_assembly(path):
@@ -144,7 +145,7 @@ def _places(argument: str) -> list[Path]:
 
 
 def _looks_like_template(file: Path) -> bool:
-    from sustainability.nag.reader import BYTES_MAX
+    from cfn_sustainability.reader import BYTES_MAX
 
     try:
         with file.open("rb") as content:
@@ -154,9 +155,9 @@ def _looks_like_template(file: Path) -> bool:
 
 
 def _read(place: Path, region: str | None) -> Sources:
-    from sustainability.nag import reader
-    from sustainability.nag.assembly import read_assembly
-    from sustainability.nag.template import Template
+    from cfn_sustainability import reader
+    from cfn_sustainability.assembly import read_assembly
+    from cfn_sustainability.template import Template
 
     if place.is_dir():
         return read_assembly(place)
@@ -168,14 +169,14 @@ def _read(place: Path, region: str | None) -> Sources:
 
 
 def _chosen(names: list[str]) -> list[Rule]:
-    from sustainability.nag.rules import ALL
+    from cfn_sustainability.rules import ALL
 
     return [_named(name) for name in names] if names else list(ALL)
 
 
 def _named(name: str) -> Rule:
-    from sustainability.nag.rule import PACK
-    from sustainability.nag.rules import ALL
+    from cfn_sustainability.rule import PACK
+    from cfn_sustainability.rules import ALL
 
     by_name = {rule.name: rule for rule in ALL}
     bare = name.removeprefix(f"{PACK}-")
@@ -191,7 +192,7 @@ def _settings(options: argparse.Namespace) -> RuleSettings:
     """Return the settings of a deployment file, or of a file that has only a ``rules`` section."""
     from pydantic import ValidationError
 
-    from sustainability.nag.settings import RuleSettings
+    from cfn_sustainability.settings import RuleSettings
     from sustainability.yaml_source import YamlSource
 
     file: Path | None = options.settings

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import aws_cdk as cdk
 
+from cfn_sustainability.settings import Profile
 from stacks.inference import InferenceStack
 from stacks.monitoring import MonitoringStack
 from stacks.rag import RagStack
 from sustainability.deployment import Deployment, Store
-from sustainability.nag.settings import Profile
 from sustainability.serving import plan_serving
 from sustainability.serving_plan import Mode
 

@@ -10,6 +10,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from cfn_sustainability.engine import judge
+from cfn_sustainability.practices import load_practices
+from cfn_sustainability.settings import RuleSettings
+from cfn_sustainability.template import Template as RuleTemplate
+from cfn_sustainability.template import link
 from operations.measures import measures
 from operations.settings import Sources
 from stacks.monitors.metrics import known, metric
@@ -17,11 +22,6 @@ from sustainability.deployment import Deployment
 from sustainability.facts import Facts
 from sustainability.monitoring.burn_rates import BURN_RATES
 from sustainability.monitoring.known_metrics import UnknownMetricError, documented_metrics
-from sustainability.nag.engine import judge
-from sustainability.nag.practices import load_practices
-from sustainability.nag.settings import RuleSettings
-from sustainability.nag.template import Template as RuleTemplate
-from sustainability.nag.template import link
 from sustainability.serving import plan_serving
 from tests.infrastructure.conftest import DEPLOYMENTS, FOLDER, ROOT
 

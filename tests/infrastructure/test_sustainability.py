@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from cfn_sustainability.engine import judge
+from cfn_sustainability.template import Template, link
 from sustainability.deployment import Deployment
-from sustainability.nag.engine import judge
-from sustainability.nag.template import Template, link
 
 Templates = dict[str, dict[str, Any]]
 ABSENT = "(absent)"

@@ -1,0 +1,126 @@
+"""Judging: every rule on every resource that it concerns, in every world that may come about."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from cfn_sustainability.acknowledgements import Place, review
+from cfn_sustainability.cdk_made import author_can_change
+from cfn_sustainability.finding import Finding, Judgement, Unjudged
+from cfn_sustainability.properties import Fault
+from cfn_sustainability.rule import NotApplicable, Outcome, Rule
+from cfn_sustainability.rules import ALL
+from cfn_sustainability.settings import RuleSettings
+from cfn_sustainability.template import Acknowledgement, Resource, Template
+from cfn_sustainability.values import OTHER, Fork, Undecidable, World
+
+_WORLDS_MAX = 32
+"""Combinations of open choices that one rule is judged in; beyond, the resource is unknown."""
+
+
+def judge(
+    templates: Collection[Template],
+    *,
+    settings: RuleSettings,
+    rules: Collection[Rule] = ALL,
+    acknowledgements: Collection[Acknowledgement] = (),
+) -> Judgement:
+    """Judge a program: templates that may refer to each other, in any order.
+
+    ``acknowledgements`` are those that stand outside all templates, on an app or a stage.
+    """
+    rules = [rule for rule in rules if settings.profile in rule.profiles]
+    by_type: dict[str, list[Rule]] = {}
+    for rule in rules:
+        for kind in rule.resources:
+            by_type.setdefault(kind, []).append(rule)
+    findings: list[Finding] = []
+    undecided: dict[tuple[str, Place], Unjudged] = {}
+    for template in templates:
+        for logical_id, resource in template.resources.items():
+            for rule in by_type.get(resource["Type"], ()):
+                outcome, faults = examine(rule, template, logical_id, settings)
+                findings += [
+                    Finding(
+                        demand=rule,
+                        template=template,
+                        logical_id=logical_id,
+                        path=("Properties", *fault.path),
+                        message=f"{fault}{note}",
+                    )
+                    for fault, note in faults
+                ]
+                if outcome is Outcome.UNKNOWN:
+                    undecided[rule.name, (template, logical_id)] = Unjudged(
+                        demand=rule, template=template, logical_id=logical_id
+                    )
+    reviewed = review(
+        templates,
+        findings,
+        acknowledgements=acknowledgements,
+        undecided=undecided,
+        rules=rules,
+        known={rule.name for rule in ALL},
+    )
+    return Judgement(
+        findings=tuple(reviewed),
+        unjudged=tuple(undecided.values()),
+        resources=sum(len(template.resources) - 1 for template in templates),
+    )
+
+
+def examine(
+    rule: Rule, template: Template, logical_id: str, settings: RuleSettings
+) -> tuple[Outcome, list[tuple[Fault, str]]]:
+    """Judge one resource by one rule: the outcome, and each fault with the worlds it occurs in."""
+    worlds: list[World] = [{}]
+    seen: dict[Fault, list[World]] = {}
+    outcomes: list[Outcome] = []
+    while worlds and len(outcomes) + len(worlds) <= _WORLDS_MAX:
+        world = worlds.pop()
+        try:
+            outcome, faults = _examine_in(world, rule, template, logical_id, settings)
+        except Fork as fork:
+            worlds += [{**world, fork.choice: chosen} for chosen in fork.outcomes]
+            continue
+        outcomes.append(outcome)
+        for fault in faults:
+            seen.setdefault(fault, []).append(world)
+    if worlds:
+        outcomes.append(Outcome.UNKNOWN)
+    reported = [
+        (fault, "" if len(where) == len(outcomes) else _when(min(where, key=len)))
+        for fault, where in seen.items()
+        if author_can_change(template, logical_id, fault)
+    ]
+    if seen:
+        return (Outcome.NON_COMPLIANT if reported else Outcome.NOT_APPLICABLE), reported
+    for outcome in (Outcome.UNKNOWN, Outcome.COMPLIANT):
+        if outcome in outcomes:
+            return outcome, []
+    return Outcome.NOT_APPLICABLE, []
+
+
+def _examine_in(
+    world: World, rule: Rule, template: Template, logical_id: str, settings: RuleSettings
+) -> tuple[Outcome, list[Fault]]:
+    resource = Resource(template, logical_id, world)
+    faults: list[Fault] = []
+    try:
+        if not resource.exists():
+            return Outcome.NOT_APPLICABLE, []
+        for fault in rule.check(resource, settings):
+            faults.append(fault)
+    except NotApplicable:
+        return Outcome.NOT_APPLICABLE, faults
+    except (Undecidable, RecursionError):
+        return Outcome.UNKNOWN, faults
+    return (Outcome.NON_COMPLIANT if faults else Outcome.COMPLIANT), faults
+
+
+def _when(world: World) -> str:
+    conditions = [
+        f"{name} is {chosen.text if chosen is OTHER else chosen}"
+        for (_, name), chosen in world.items()
+    ]
+    return f" (when {' and '.join(conditions)})"

@@ -1,0 +1,68 @@
+"""What the rules found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from cfn_sustainability.rule import Demand, Severity
+from cfn_sustainability.template import Template
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One demand that a template does not meet, and where."""
+
+    demand: Demand
+    template: Template
+    logical_id: str
+    """The resource; empty for the template itself."""
+    path: tuple[str | int, ...]
+    """From the resource, or the template, to the property."""
+    message: str
+    construct: str | None = None
+    """Path of the construct, where the finding is about one and not about a resource."""
+    acknowledged: str | None = None
+    """The reason why the finding is accepted."""
+
+    @property
+    def resource_type(self) -> str:
+        """CloudFormation type of the resource."""
+        return str(self.template.resources[self.logical_id]["Type"])
+
+    @property
+    def location(self) -> tuple[str | int, ...]:
+        """Path from the root of the template."""
+        return ("Resources", self.logical_id, *self.path) if self.logical_id else self.path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unjudged:
+    """A resource that a rule could not judge, because it depends on the deployment."""
+
+    demand: Demand
+    template: Template
+    logical_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """Everything that the rules said about a program."""
+
+    findings: tuple[Finding, ...]
+    unjudged: tuple[Unjudged, ...]
+    resources: int
+    """Resources seen, of any type."""
+
+    @property
+    def open(self) -> list[Finding]:
+        """Findings that nobody acknowledged."""
+        return [finding for finding in self.findings if finding.acknowledged is None]
+
+
+def softened(judgement: Judgement) -> Judgement:
+    """Return the judgement with every error as a warning."""
+    findings = (
+        replace(finding, demand=replace(finding.demand, severity=Severity.WARNING))
+        for finding in judgement.findings
+    )
+    return replace(judgement, findings=tuple(findings))

@@ -1,0 +1,306 @@
+"""Reading templates, JSON or YAML with short-form functions, from whoever wrote them.
+
+Nothing in a template is executed or expanded: an alias shares what it names. A document whose
+aliases would expand beyond ``_NODES_MAX`` values is refused, as is one nested beyond
+``_DEPTH_MAX`` levels.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import yaml
+
+BYTES_MAX = 8 * 2**20  # CloudFormation itself takes 1 MB
+_RESOURCES_MAX = 10_000
+_NODES_MAX = 500_000
+_DEPTH_MAX = 100
+_TOO_DEEP = f"nested deeper than {_DEPTH_MAX} levels"
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_JSON_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+
+Path = tuple[str | int, ...]
+Position = tuple[int, int]
+"""Line and column, both from 1."""
+
+
+class TemplateError(Exception):
+    """A template that cannot be read. The message names the place."""
+
+    def __init__(self, source: str, position: Position, problem: str) -> None:
+        super().__init__(f"{source}:{position[0]}:{position[1]}: {problem}")
+        self.source, self.position, self.problem = source, position, problem
+
+
+class NotATemplateError(TemplateError):
+    """A document that can be read, but is no CloudFormation template."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A template as it was read, and where its parts stand."""
+
+    source: str
+    body: dict[str, Any]
+    text: str
+    marks: dict[tuple[int, str | int], Position] | None
+    """Of YAML: where each key or entry stands, by the identity of what holds it."""
+
+    def positions(self, paths: Collection[Path]) -> dict[Path, Position]:
+        """Return where each path stands, or the deepest part of it that stands anywhere."""
+        if self.marks is None:
+            wanted = {path[:length] for path in paths for length in range(1, len(path) + 1)}
+            marked = _json_places(self.text, wanted)
+            return {path: _deepest(path, marked) for path in paths}
+        return {path: self._mark(path, self.marks) for path in paths}
+
+    def _mark(self, path: Path, marks: dict[tuple[int, str | int], Position]) -> Position:
+        node: Any = self.body
+        position = (1, 1)
+        for part in path:
+            position = marks.get((id(node), part), position)
+            if isinstance(node, dict):
+                node = node.get(part)
+            elif isinstance(node, list) and isinstance(part, int) and part < len(node):
+                node = node[part]
+            else:
+                break
+        return position
+
+
+def _deepest(path: Path, marked: dict[Path, Position]) -> Position:
+    known = (marked[path[:length]] for length in range(len(path), 0, -1) if path[:length] in marked)
+    return next(known, (1, 1))
+
+
+def read_file(path: pathlib.Path) -> Document:
+    """Read one template from a file; see ``read``."""
+    try:
+        with path.open("rb") as file:
+            return read(str(path), file.read(BYTES_MAX + 1))
+    except OSError as error:
+        raise TemplateError(str(path), (1, 1), error.strerror or str(error)) from None
+
+
+def read(source: str, content: bytes) -> Document:
+    """Read one template.
+
+    Raises
+    ------
+    TemplateError
+        If it is not a template: not UTF-8, not JSON or YAML, without resources, or hostile.
+    """
+    if len(content) > BYTES_MAX:
+        raise TemplateError(
+            source, (1, 1), f"larger than {BYTES_MAX >> 20} MiB; CloudFormation takes 1 MB"
+        )
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        column = error.start - content.rfind(b"\n", 0, error.start)
+        raise TemplateError(source, (line, column), "not UTF-8") from None
+    marks = None
+    body = _read_json(source, text) if text.lstrip()[:1] == "{" else None
+    if body is None:
+        body, marks = _read_yaml(source, text)
+    if not isinstance(body, dict) or not isinstance(body.get("Resources"), dict):
+        problem = "not a CloudFormation template: no mapping named Resources"
+        raise NotATemplateError(source, (1, 1), problem)
+    if len(body["Resources"]) > _RESOURCES_MAX:
+        problem = f"more than {_RESOURCES_MAX:,} resources; CloudFormation takes 500"
+        raise TemplateError(source, (1, 1), problem)
+    return Document(source, body, text, marks)
+
+
+def _read_json(source: str, text: str) -> object:
+    """Return the JSON document, or None where it may be YAML in flow style."""
+    try:
+        body = json.loads(text)
+    except json.JSONDecodeError as error:
+        if not source.endswith((".json", ".template")):
+            return None
+        raise TemplateError(source, (error.lineno, error.colno), f"not JSON: {error.msg}") from None
+    except RecursionError:
+        raise TemplateError(source, (1, 1), _TOO_DEEP) from None
+    except ValueError:
+        raise TemplateError(source, (1, 1), "a number of thousands of digits") from None
+    level = [body]
+    for _ in range(_DEPTH_MAX):
+        level = [
+            child
+            for node in level
+            for child in (node.values() if isinstance(node, dict) else node)
+            if isinstance(child, dict | list)
+        ]
+    if level:
+        raise TemplateError(source, (1, 1), _TOO_DEEP)
+    return body
+
+
+def _read_yaml(source: str, text: str) -> tuple[object, dict[tuple[int, str | int], Position]]:
+    builder = _Builder(source)
+    try:
+        return builder.build(yaml.parse(text, Loader=_LOADER)), builder.marks
+    except yaml.reader.ReaderError as error:
+        position = text.count("\n", 0, error.position) + 1, 1
+        raise TemplateError(source, position, f"not YAML: {error.reason}") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        position = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        raise TemplateError(
+            source, position, f"not YAML: {error.problem or error.context}"
+        ) from None
+
+
+@dataclass(slots=True)
+class _Open:
+    """A collection whose end has not come yet."""
+
+    collection: Any
+    anchor: str | None = None
+    nodes_before: int = 0
+    key: str | None = None
+    """The key that waits for its value."""
+
+
+@dataclass
+class _Builder:
+    """Builds plain data from parser events, without recursion."""
+
+    source: str
+    marks: dict[tuple[int, str | int], Position] = field(default_factory=dict)
+    _anchors: dict[str, tuple[object, int]] = field(default_factory=dict)
+    _nodes: int = 0
+
+    def build(self, events: Iterator[Any]) -> object:
+        documents: list[Any] = []
+        open_ = [_Open(documents)]
+        for event in events:
+            kind = type(event)
+            if kind is yaml.ScalarEvent:
+                self._count(event, 1)
+                value = _scalar(event)
+                if event.anchor:
+                    self._anchors[event.anchor] = (value, 1)
+                self._add(open_[-1], value, event)
+            elif kind in (yaml.MappingStartEvent, yaml.SequenceStartEvent):
+                collection: Any = {} if kind is yaml.MappingStartEvent else []
+                self._add(open_[-1], _called(event.tag, collection), event)
+                if len(open_) > _DEPTH_MAX:
+                    raise self._error(event, _TOO_DEEP)
+                open_.append(_Open(collection, event.anchor, self._nodes))
+                self._count(event, 1)
+            elif kind in (yaml.MappingEndEvent, yaml.SequenceEndEvent):
+                closed = open_.pop()
+                if closed.anchor:
+                    size = self._nodes - closed.nodes_before
+                    self._anchors[closed.anchor] = (closed.collection, size)
+            elif kind is yaml.AliasEvent:
+                if event.anchor not in self._anchors:
+                    raise self._error(event, f"the alias *{event.anchor} has no complete anchor")
+                shared, size = self._anchors[event.anchor]
+                self._count(event, size)
+                self._add(open_[-1], shared, event)
+            elif kind is yaml.DocumentStartEvent and documents:
+                raise self._error(event, "more than one document")
+        return documents[0] if documents else None
+
+    def _add(self, parent: _Open, value: Any, event: Any) -> None:
+        collection = parent.collection
+        place: str | int
+        if isinstance(collection, list):
+            place = len(collection)
+            collection.append(value)
+        elif parent.key is not None:
+            collection[parent.key], parent.key = value, None
+            return
+        else:
+            if isinstance(value, dict | list):
+                raise self._error(event, "a key that is no text")
+            place = parent.key = str(value)
+            if place in collection:
+                raise self._error(event, f"the key {place} stands twice")
+            collection[place] = None
+        mark = event.start_mark
+        self.marks[id(collection), place] = (mark.line + 1, mark.column + 1)
+
+    def _count(self, event: Any, nodes: int) -> None:
+        self._nodes += nodes
+        if self._nodes > _NODES_MAX:
+            raise self._error(event, f"more than {_NODES_MAX:,} values, aliases expanded")
+
+    def _error(self, event: Any, problem: str) -> TemplateError:
+        mark = event.start_mark
+        return TemplateError(self.source, (mark.line + 1, mark.column + 1), problem)
+
+
+def _called(tag: str | None, argument: Any) -> Any:
+    """Return the call of the function that a short-form tag such as ``!Sub`` stands for."""
+    if not tag or not tag.startswith("!") or tag == "!":
+        return argument
+    return {tag[1:] if tag in ("!Ref", "!Condition") else f"Fn::{tag[1:]}": argument}
+
+
+def _scalar(event: yaml.ScalarEvent) -> Any:
+    if event.tag == "!GetAtt":
+        return _called(event.tag, event.value.split(".", 1))
+    return _called(event.tag, _plain(event.value) if event.implicit[0] else event.value)
+
+
+@lru_cache(maxsize=4096)
+def _plain(text: str) -> Any:
+    """Return what an unquoted scalar means; a time stays text, as in CloudFormation."""
+    loader: Any = yaml.SafeLoader("")
+    tag = loader.resolve(yaml.ScalarNode, text, (True, False))
+    if tag.rpartition(":")[2] not in ("null", "bool", "int", "float"):
+        return text
+    try:
+        return loader.construct_object(yaml.ScalarNode(tag, text))
+    except ValueError:
+        return text
+
+
+def _json_places(text: str, wanted: Collection[Path]) -> dict[Path, Position]:
+    """Return where the key or entry at each wanted path of a valid JSON document begins."""
+    found: dict[Path, Position] = {}
+    path: list[str | int] = []
+    in_object: list[bool] = []
+    wants_key = False
+    line, line_start, seen = 1, 0, 0
+    for match in _JSON_TOKEN.finditer(text):
+        token = match[0]
+        if token in ("}", "]"):
+            path.pop()
+            in_object.pop()
+            wants_key = False
+            continue
+        if token == ":":
+            wants_key = False
+            continue
+        if token == ",":
+            wants_key = in_object[-1]
+            if not wants_key:
+                path[-1] = int(path[-1]) + 1
+            continue
+        if wants_key:
+            path[-1] = json.loads(token)
+        if (wants_key or (in_object and not in_object[-1])) and tuple(path) in wanted:
+            start = match.start()
+            newlines = text.count("\n", seen, start)
+            if newlines:
+                line += newlines
+                line_start = text.rfind("\n", seen, start) + 1
+            seen = start
+            found.setdefault(tuple(path), (line, start - line_start + 1))
+        if token in ("{", "["):
+            path.append("" if token == "{" else 0)
+            in_object.append(token == "{")
+            wants_key = token == "{"
+    return found

@@ -1,0 +1,221 @@
+"""Amazon SageMaker AI endpoints: what they run on, and what they serve."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from cfn_sustainability.properties import Fault, Properties
+from cfn_sustainability.rule import Cases, Outcome, Severity, applies_if, rule
+from cfn_sustainability.rules._instances import (
+    graviton_example,
+    has_graviton_sibling,
+    is_gpu,
+    is_retired,
+)
+from cfn_sustainability.settings import RuleSettings
+from cfn_sustainability.template import Resource
+from cfn_sustainability.values import MARK, Undecidable
+
+_CONFIG = "AWS::SageMaker::EndpointConfig"
+_LANGUAGE_MODEL_SERVER = re.compile(r"vllm|tgi|text-generation|djl-inference|lmi")
+_COMPRESSED = re.compile(r"quanti|neuron|awq|gptq|fp8|int8|int4|[48]-?bit", re.IGNORECASE)
+
+
+def _config(instance_type: str) -> str:
+    return f"""
+C:
+  Type: AWS::SageMaker::EndpointConfig
+  Properties: {{ProductionVariants: [{{VariantName: a, InstanceType: {instance_type}}}]}}
+"""
+
+
+def _variants(config: Resource, settings: RuleSettings) -> list[tuple[Properties, str]]:
+    """Return the variants on instances that the settings do not allow anyway, with their types."""
+    found = [
+        (variant, variant.text("InstanceType"))
+        for variant in config.each("ProductionVariants")
+        if variant.has("InstanceType")
+    ]
+    applies_if(bool(found))
+    return [(variant, name) for variant, name in found if name not in settings.allowed_instances]
+
+
+@rule(
+    "SageMakerInstanceCurrent",
+    _CONFIG,
+    severity=Severity.ERROR,
+    practices=("SUS05-BP02", "MLSUS05-BP02"),
+    what="An endpoint does not run on a retired generation of instances.",
+    why="Old generations use more energy for the same work than those that replaced them.",
+    fix="Move to the current generation of the series, best to one on AWS silicon.",
+    evidence="Sustainability Pillar: Use instance types with the least impact",
+    note="Retired are p3, c4, m4, t2 and what came before them.",
+    cases=Cases(
+        compliant=_config("ml.c7g.large"),
+        non_compliant=_config("ml.p3.2xlarge"),
+        not_applicable="""
+            C:
+              Type: AWS::SageMaker::EndpointConfig
+              Properties: {ProductionVariants: []}
+            """,
+        edges=(
+            (Outcome.COMPLIANT, _config("ml.p4d.24xlarge")),
+            (
+                Outcome.NON_COMPLIANT,
+                """
+                Mappings: {Sizes: {dev: {type: ml.t2.medium}}}
+                Resources:
+                  C:
+                    Type: AWS::SageMaker::EndpointConfig
+                    Properties:
+                      ProductionVariants: [{InstanceType: !FindInMap [Sizes, dev, type]}]
+                """,
+            ),
+        ),
+    ),
+)
+def _instance_current(config: Resource, settings: RuleSettings) -> Iterator[Fault]:
+    for variant, name in _variants(config, settings):
+        if is_retired(name):
+            yield variant.fault("InstanceType", "a current generation such as ml.inf2 or ml.c7g")
+
+
+@rule(
+    "SageMakerAcceleratorEfficient",
+    _CONFIG,
+    severity=Severity.WARNING,
+    practices=("MLSUS05-BP02", "SUS05-BP04", "GENSUS01-BP01"),
+    what="Inference runs on Inferentia or Trainium, or says why it needs a GPU.",
+    why="For models that compile for it, Inferentia2 does more inferences for each watt.",
+    fix="Compile the model for Neuron and use ml.inf2 or ml.trn1, or give the reason in "
+    "allowed_instances.",
+    evidence="Machine Learning Lens: Use efficient silicon",
+    saving="Up to 50 % better performance per watt than comparable EC2 instances (AWS, of Inf2)",
+    note="GPUs are the series g and p.",
+    cases=Cases(
+        compliant=_config("ml.inf2.xlarge"),
+        non_compliant=_config("ml.g5.xlarge"),
+        not_applicable="""
+            C:
+              Type: AWS::SageMaker::EndpointConfig
+              Properties: {ProductionVariants: []}
+            """,
+        edges=(
+            (Outcome.COMPLIANT, _config("ml.g6e.xlarge")),
+            (Outcome.NON_COMPLIANT, _config("ml.p6-b200.48xlarge")),
+        ),
+        settings={
+            "allowed_instances": {"ml.g6e.xlarge": "the vision tower does not compile for Neuron"}
+        },
+    ),
+)
+def _accelerator_efficient(config: Resource, settings: RuleSettings) -> Iterator[Fault]:
+    for variant, name in _variants(config, settings):
+        if is_gpu(name) and not is_retired(name):
+            yield variant.fault("InstanceType", "ml.inf2, ml.trn1 or a reason in allowed_instances")
+
+
+@rule(
+    "SageMakerCpuGraviton",
+    _CONFIG,
+    severity=Severity.WARNING,
+    practices=("MLSUS05-BP02", "SUS05-BP02"),
+    what="Inference on CPUs runs on Graviton.",
+    why="Graviton does the same work with less energy; the serving image has to exist for arm64.",
+    fix="Use ml.c7g, ml.m7g or ml.r7g with an arm64 image.",
+    evidence="Machine Learning Lens: Use efficient silicon",
+    saving="Up to 60 % less energy at the same performance (AWS, of Graviton3 against x86)",
+    note="Only series that exist on both architectures are judged.",
+    cases=Cases(
+        compliant=_config("ml.m7g.large"),
+        non_compliant=_config("ml.m5.large"),
+        not_applicable="""
+            C:
+              Type: AWS::SageMaker::EndpointConfig
+              Properties: {ProductionVariants: []}
+            """,
+        edges=((Outcome.COMPLIANT, _config("ml.inf2.xlarge")),),
+    ),
+)
+def _cpu_graviton(config: Resource, settings: RuleSettings) -> Iterator[Fault]:
+    for variant, name in _variants(config, settings):
+        if has_graviton_sibling(name) and not is_retired(name):
+            yield variant.fault("InstanceType", f"a Graviton type such as {graviton_example(name)}")
+
+
+@rule(
+    "ModelCompressed",
+    "AWS::SageMaker::Model",
+    severity=Severity.WARNING,
+    practices=("GENSUS03-BP01", "MLSUS05-BP03"),
+    what="A language model is served quantized or compiled.",
+    why="In 8 or 4 bits a model moves a fraction of the bytes for each token, on fewer "
+    "accelerators.",
+    fix="Set the server's quantization variable, use a quantized checkpoint, or a Neuron image.",
+    evidence="Generative AI Lens: Leverage smaller models and optimized inference techniques",
+    note="The serving image and its environment tell; a private image does not.",
+    cases=Cases(
+        compliant="""
+            M:
+              Type: AWS::SageMaker::Model
+              Properties:
+                PrimaryContainer:
+                  Image: !Sub "763104351884.dkr.ecr.${AWS::Region}.amazonaws.com/vllm:0.16"
+                  Environment: {SM_VLLM_QUANTIZATION: fp8}
+            """,
+        non_compliant="""
+            M:
+              Type: AWS::SageMaker::Model
+              Properties:
+                PrimaryContainer:
+                  Image: !Sub "763104351884.dkr.ecr.${AWS::Region}.amazonaws.com/vllm:0.16"
+                  Environment: {SM_VLLM_MODEL: org/model-7b}
+            """,
+        not_applicable="""
+            M: {Type: AWS::SageMaker::Model, Properties: {PrimaryContainer: {Image: sklearn}}}
+            """,
+        edges=(
+            (
+                Outcome.COMPLIANT,
+                """
+                M:
+                  Type: AWS::SageMaker::Model
+                  Properties: {PrimaryContainer: {Image: huggingface-vllm-inference-neuronx}}
+                """,
+            ),
+            (
+                Outcome.COMPLIANT,
+                """
+                M:
+                  Type: AWS::SageMaker::Model
+                  Properties:
+                    PrimaryContainer: {Image: vllm, Environment: {HF_MODEL_ID: org/model-7b-AWQ}}
+                """,
+            ),
+            (
+                Outcome.UNKNOWN,
+                """
+                Parameters: {ModelId: {Type: String}}
+                Resources:
+                  M:
+                    Type: AWS::SageMaker::Model
+                    Properties:
+                      PrimaryContainer: {Image: vllm, Environment: {HF_MODEL_ID: !Ref ModelId}}
+                """,
+            ),
+        ),
+    ),
+)
+def _model_compressed(model: Resource, _: RuleSettings) -> Iterator[Fault]:
+    image = model.fragment("PrimaryContainer.Image")
+    applies_if(bool(_LANGUAGE_MODEL_SERVER.search(image)))
+    environment = model.entries("PrimaryContainer.Environment")
+    texts = [image, *(f"{key}={value.fragment('')}" for key, value in environment.items())]
+    if any(_COMPRESSED.search(text) for text in texts):
+        return
+    if any(MARK in value.fragment("") for value in environment.values()):
+        raise Undecidable
+    yield model.fault(
+        "PrimaryContainer.Environment", "a quantization setting", found="has full precision"
+    )
