@@ -11,19 +11,19 @@ import cdk_nag
 
 from cfn_sustainability.pack import SustainabilityChecks
 from stacks.budget import BudgetStack
-from stacks.components.bundle import BundleError
+from stacks.compiled_models import ModelsStack
+from stacks.functions.bundle import BundleError
 from stacks.inference import InferenceStack
-from stacks.models import ModelsStack
 from stacks.monitoring import MonitoringStack
 from stacks.rag import RagStack
-from sustainability.deployment import Deployment
+from sustainability.decide.region_ranking import check_region
+from sustainability.decide.region_requirements import check_offers
+from sustainability.deployment.schema import Deployment
 from sustainability.errors import UserError
-from sustainability.footprint import footprint
-from sustainability.gates import check_offers
-from sustainability.regions import check_region
+from sustainability.footprint.footprint import footprint
+from sustainability.plan.serving import plan_serving
+from sustainability.plan.serving_plan import Mode, ServingPlan
 from sustainability.report.footprint import synth_line
-from sustainability.serving import plan_serving
-from sustainability.serving_plan import Mode, ServingPlan
 
 
 def build(app: cdk.App, deployment: Deployment) -> ServingPlan:

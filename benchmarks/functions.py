@@ -8,7 +8,7 @@ import sys
 import tempfile
 
 from benchmarks.measurement import Measurement
-from stacks.components.bundle import bundle
+from stacks.functions.bundle import bundle
 
 HANDLERS = ("rag.answer_handler", "rag.ingest_handler", "rag.index_handler")
 _TIMED_IMPORT = """

@@ -23,8 +23,8 @@ from rag import retrieval
 from rag.embedding import Embedder
 from rag.knowledge import Found, Knowledge, Passage
 from rag.opensearch import OpenSearch
-from stacks.components.knowledge import domain_index
-from sustainability.deployment import Deployment
+from stacks.stores.opensearch import domain_index
+from sustainability.deployment.schema import Deployment
 from tests.unit.rag.fakes import Services
 
 SAMPLES = Path("samples/documents")

@@ -22,9 +22,9 @@ from statistics import mean, quantiles
 from typing import Any
 
 from benchmarks.measurement import Measurement
-from sustainability.deployment import Deployment, Tokens
-from sustainability.planning.situation import Situation
-from sustainability.serving import plan_serving
+from sustainability.deployment.schema import Deployment, Tokens
+from sustainability.plan.serving import plan_serving
+from sustainability.plan.situation import Situation
 from sustainability.simulation.autoscaling import Metric
 from sustainability.simulation.comparison import bridging_oracle, impact_of
 from sustainability.simulation.comparison import run as replayed

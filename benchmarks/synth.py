@@ -23,9 +23,9 @@ from pathlib import Path
 import aws_cdk as cdk
 import cdk_nag
 from stacks.rag import RagStack
-from sustainability.deployment import Deployment
+from sustainability.deployment.schema import Deployment
 from cfn_sustainability.pack import SustainabilityChecks
-from sustainability.serving import plan_serving
+from sustainability.plan.serving import plan_serving
 app = cdk.App()
 deployment = Deployment.load(Path("deployments/prod.yaml"))
 env = cdk.Environment(region=deployment.region)

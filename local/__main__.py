@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from local.embedded import PORTS, EmbeddedAws, Progress, stopping_on_failure
-from sustainability.console import status_line
+from sustainability.deployment.durations import parse_duration
 from sustainability.errors import UserError
-from sustainability.units import parse_duration
+from sustainability.report.console import status_line
 
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOYMENTS = ROOT / "deployments"
@@ -64,9 +64,9 @@ def up(embedded: EmbeddedAws, name: str) -> None:
         os.environ.update(embedded.environment())
         with _step("deployment") as progress:
             embedded.deploy(file, progress)
-        from sustainability.account import Account, collect
         from sustainability.commands.ask import describe
-        from sustainability.deployment import Deployment
+        from sustainability.deployment.schema import Deployment
+        from sustainability.operate.account import Account, collect
 
         account, files = Account(Deployment.load(file)), collect([SAMPLES])
         with _step("documents") as progress:

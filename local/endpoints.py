@@ -20,7 +20,7 @@ from ministack.services import cloudwatch
 
 from local import clock
 from local.cloudformation import RECORDS, Behaviour, Properties
-from sustainability.facts import Facts
+from sustainability.facts.lookup import Facts
 
 COMPONENT = "AWS::SageMaker::InferenceComponent"
 ENDPOINT = "AWS::SageMaker::Endpoint"

@@ -6,7 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_budgets as budgets
 from constructs import Construct
 
-from sustainability.deployment import Deployment
+from sustainability.deployment.schema import Deployment
 
 REGION = "us-east-1"
 """A budget belongs to an account and to no Region; not every Region's CloudFormation knows it."""

@@ -9,14 +9,14 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from stacks.components.async_queue import AsyncQueue
-from stacks.components.batch_window import BatchWindow
-from stacks.components.endpoint import CopiesEndpoint, InstancesEndpoint
-from stacks.components.endpoint_scaling import EndpointScaling
-from stacks.components.mailbox import Mailbox
-from stacks.components.serving_image import ServingImage
-from sustainability.deployment import BedrockUse, Deployment
-from sustainability.serving_plan import Mode, ServingPlan
+from stacks.endpoints.async_queue import AsyncQueue
+from stacks.endpoints.endpoint import CopiesEndpoint, InstancesEndpoint
+from stacks.endpoints.mailbox import Mailbox
+from stacks.endpoints.scaling import EndpointScaling
+from stacks.endpoints.serving_image import ServingImage
+from stacks.windows.batch_window import BatchWindow
+from sustainability.deployment.schema import BedrockUse, Deployment
+from sustainability.plan.serving_plan import Mode, ServingPlan
 
 
 class InferenceStack(cdk.Stack):

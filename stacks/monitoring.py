@@ -6,23 +6,23 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
-from stacks.components.alarm_topic import AlarmTopic
-from stacks.components.operations import Operations
 from stacks.inference import InferenceStack
 from stacks.monitors.accelerator import AcceleratorMonitor
-from stacks.monitors.account import AccountMonitor
+from stacks.monitors.alarm_topic import AlarmTopic
 from stacks.monitors.alarms import Alarms
 from stacks.monitors.answers import AnswerMonitor
 from stacks.monitors.dashboards import engineer_dashboard, owner_dashboard
 from stacks.monitors.endpoint import EndpointMonitor
+from stacks.monitors.footprint import AccountMonitor
+from stacks.monitors.hourly_footprint import Operations
 from stacks.monitors.ingest import IngestMonitor
 from stacks.monitors.queue import QueueMonitor
 from stacks.monitors.service_level import ServiceLevelMonitor
 from stacks.monitors.store import StoreMonitor
 from stacks.monitors.window import WindowMonitor
 from stacks.rag import RagStack
-from sustainability.deployment import Deployment
-from sustainability.serving_plan import ServingPlan
+from sustainability.deployment.schema import Deployment
+from sustainability.plan.serving_plan import ServingPlan
 
 
 class MonitoringStack(cdk.Stack):

@@ -19,14 +19,14 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct, IConstruct
 
 from cfn_sustainability.settings import Profile
-from stacks.components.acknowledgements import acknowledge
-from stacks.components.knowledge import DomainStore, KnowledgeStore, ServerlessStore
-from stacks.components.models import grant_invoke
-from stacks.components.python_function import PythonFunction
-from sustainability.deployment import BedrockUse, Deployment, Store
-from sustainability.footprint import answer_coefficients
-from sustainability.serving_plan import Mode, ServingPlan
-from sustainability.workload import ANSWER_MEMORY_MIB, INGEST_MEMORY_MIB
+from stacks.common.acknowledgements import acknowledge
+from stacks.common.bedrock_permissions import grant_invoke
+from stacks.functions.python_function import PythonFunction
+from stacks.stores.opensearch import DomainStore, KnowledgeStore, ServerlessStore
+from sustainability.deployment.function_sizes import ANSWER_MEMORY_MIB, INGEST_MEMORY_MIB
+from sustainability.deployment.schema import BedrockUse, Deployment, Store
+from sustainability.footprint.footprint import answer_coefficients
+from sustainability.plan.serving_plan import Mode, ServingPlan
 
 _ANSWER_TIMEOUT = cdk.Duration.seconds(29)
 """An HTTP API waits 30 seconds at most."""

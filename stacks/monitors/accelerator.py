@@ -5,15 +5,15 @@ from __future__ import annotations
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 
-from stacks.components.endpoint import VARIANT
+from stacks.endpoints.endpoint import VARIANT
 from stacks.inference import InferenceStack
 from stacks.monitors.alarms import Alarms
 from stacks.monitors.endpoint import cold_start_periods
 from stacks.monitors.graphs import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, TEAL, graph
 from stacks.monitors.metrics import ACCELERATOR, FIVE_MINUTES, maths, metric, scaled
-from sustainability.deployment import Deployment
-from sustainability.facts import Facts, load_facts
-from sustainability.serving_plan import ServingPlan
+from sustainability.deployment.schema import Deployment
+from sustainability.facts.lookup import Facts, load_facts
+from sustainability.plan.serving_plan import ServingPlan
 
 _KINDS = ("Model", "Numerical", "Runtime", "Transient", "Generic")
 """Of execution errors, besides those of the hardware."""

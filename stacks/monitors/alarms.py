@@ -16,8 +16,8 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from cfn_sustainability.practices import load_practices
-from sustainability.deployment import Deployment
-from sustainability.monitoring.burn_rates import BURN_RATES, LEAST_FAILURES
+from stacks.monitors.burn_rates import BURN_RATES, LEAST_FAILURES
+from sustainability.deployment.schema import Deployment
 
 _COMPARISONS = {
     ">": cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,

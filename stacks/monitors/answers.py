@@ -7,14 +7,14 @@ from functools import partial
 from aws_cdk import aws_cloudwatch as cloudwatch
 
 from stacks.monitors.alarms import Alarms
+from stacks.monitors.burn_rates import LEAST_FAILURES
 from stacks.monitors.graphs import BLUE, GREEN, GREY, ORANGE, RED, TEAL, WIDTH, graph
 from stacks.monitors.metrics import DAY, HOUR, maths, metric, own, scaled
 from stacks.rag import RagStack
-from sustainability.deployment import Deployment
-from sustainability.facts import Facts
-from sustainability.monitoring.burn_rates import LEAST_FAILURES
-from sustainability.serving_plan import ServingPlan
-from sustainability.workload import ANSWER_MEMORY_MIB
+from sustainability.deployment.function_sizes import ANSWER_MEMORY_MIB
+from sustainability.deployment.schema import Deployment
+from sustainability.facts.lookup import Facts
+from sustainability.plan.serving_plan import ServingPlan
 
 _KB = 1000
 
@@ -96,7 +96,7 @@ class AnswerMonitor:
             periods=1,
             practice="SUS05-BP01",
             says="The answer function uses a fraction of its memory. Lower ANSWER_MEMORY_MIB in "
-            "sustainability/workload.py as far as the latency allows.",
+            "sustainability/deployment/function_sizes.py as far as the latency allows.",
         )
 
     def who_answered(self) -> cloudwatch.GraphWidget:

@@ -8,12 +8,12 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
-from stacks.monitors.account import AccountMonitor
 from stacks.monitors.answers import AnswerMonitor
+from stacks.monitors.footprint import AccountMonitor
 from stacks.monitors.graphs import WIDTH, heading, numbers
 from stacks.monitors.metrics import DAY
 from stacks.monitors.service_level import ServiceLevelMonitor
-from sustainability.deployment import Deployment
+from sustainability.deployment.schema import Deployment
 
 _COLUMNS = 24
 _IN_A_ROW = _COLUMNS // WIDTH

@@ -7,8 +7,8 @@ import math
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 
-from stacks.components.endpoint import VARIANT, CopiesEndpoint, InstancesEndpoint
-from stacks.components.endpoint_scaling import DEMAND
+from stacks.endpoints.endpoint import VARIANT, CopiesEndpoint, InstancesEndpoint
+from stacks.endpoints.scaling import DEMAND
 from stacks.monitors.alarms import Alarms
 from stacks.monitors.graphs import BLUE, GREY, ORANGE, PURPLE, RED, TEAL, graph
 from stacks.monitors.metrics import (
@@ -21,9 +21,9 @@ from stacks.monitors.metrics import (
     own,
     scaled,
 )
-from sustainability.deployment import Deployment
-from sustainability.facts import Facts
-from sustainability.serving_plan import Mode, ServingPlan
+from sustainability.deployment.schema import Deployment
+from sustainability.facts.lookup import Facts
+from sustainability.plan.serving_plan import Mode, ServingPlan
 
 _SAGEMAKER = "AWS/SageMaker"
 _AN_HOUR = int(HOUR.to_minutes() / FIVE_MINUTES.to_minutes())

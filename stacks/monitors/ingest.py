@@ -10,10 +10,10 @@ from stacks.monitors.alarms import Alarms
 from stacks.monitors.graphs import BLUE, GREEN, GREY, ORANGE, RED, graph
 from stacks.monitors.metrics import DAY, known, metric, own
 from stacks.rag import RagStack
-from sustainability.deployment import Deployment
-from sustainability.facts import Facts
-from sustainability.parts.demand import document_tokens
-from sustainability.workload import INGEST_MEMORY_MIB
+from sustainability.deployment.function_sizes import INGEST_MEMORY_MIB
+from sustainability.deployment.schema import Deployment
+from sustainability.facts.lookup import Facts
+from sustainability.footprint.demand import document_tokens
 
 
 class IngestMonitor:
@@ -62,7 +62,7 @@ class IngestMonitor:
             periods=1,
             practice="SUS05-BP01",
             says="The ingest function uses a fraction of its memory. Lower INGEST_MEMORY_MIB in "
-            "sustainability/workload.py.",
+            "sustainability/deployment/function_sizes.py.",
         )
 
     def graphs(self) -> list[cloudwatch.GraphWidget]:

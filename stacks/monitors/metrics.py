@@ -8,11 +8,11 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 
 from containers.neuron_vllm.metrics import DIMENSIONS, METRICS, NAMESPACE
-from stacks.components.operations import proxy_metrics
-from stacks.components.python_function import METRICS_NAMESPACE
-from sustainability.deployment import Deployment
-from sustainability.facts import Confidence
-from sustainability.monitoring.known_metrics import KnownMetric, KnownMetrics, documented_metrics
+from stacks.functions.python_function import METRICS_NAMESPACE
+from stacks.monitors.hourly_footprint import proxy_metrics
+from sustainability.deployment.schema import Deployment
+from sustainability.facts.lookup import Confidence
+from sustainability.facts.metrics import KnownMetric, KnownMetrics, documented_metrics
 
 FIVE_MINUTES = cdk.Duration.minutes(5)
 HOUR = cdk.Duration.hours(1)

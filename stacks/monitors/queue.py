@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aws_cdk import aws_cloudwatch as cloudwatch
 
-from stacks.components.endpoint import CopiesEndpoint, InstancesEndpoint
+from stacks.endpoints.endpoint import CopiesEndpoint, InstancesEndpoint
 from stacks.monitors.alarms import Alarms
 from stacks.monitors.endpoint import awake
 from stacks.monitors.graphs import BLUE, GREEN, ORANGE, RED, graph

@@ -7,14 +7,14 @@ from functools import partial
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 
-from stacks.components.python_function import METRICS_NAMESPACE
+from stacks.functions.python_function import METRICS_NAMESPACE
 from stacks.monitors.alarms import Alarms
+from stacks.monitors.burn_rates import LEAST_FAILURES
 from stacks.monitors.graphs import BLUE, GREEN, ORANGE, PURPLE, RED, graph
 from stacks.monitors.metrics import DAY, FIVE_MINUTES, known, maths, metric, own
 from stacks.rag import RagStack
-from sustainability.deployment import Deployment
-from sustainability.monitoring.burn_rates import LEAST_FAILURES
-from sustainability.serving_plan import ServingPlan
+from sustainability.deployment.schema import Deployment
+from sustainability.plan.serving_plan import ServingPlan
 
 _SLOW = 0.05
 """Share of answers that a 95th percentile allows beyond it."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 
-from stacks.components.knowledge import DomainStore
 from stacks.monitors.alarms import Alarms
 from stacks.monitors.graphs import BLUE, GREEN, ORANGE, PURPLE, graph
 from stacks.monitors.metrics import FIVE_MINUTES, HOUR, maths, metric, own
 from stacks.rag import RagStack
-from sustainability.deployment import Deployment
+from stacks.stores.opensearch import DomainStore
+from sustainability.deployment.schema import Deployment
 
 _DAY_H = 24
 

@@ -8,7 +8,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from stacks.monitors.alarms import Alarms
 from stacks.monitors.graphs import BLUE, GREEN, ORANGE, RED, graph
 from stacks.monitors.metrics import HOUR, known, maths, metric, scaled
-from sustainability.serving_plan import ServingPlan
+from sustainability.plan.serving_plan import ServingPlan
 
 _ENDS = {"ExecutionsFailed": RED, "ExecutionsTimedOut": ORANGE, "ExecutionsAborted": BLUE}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sustainability.console import status_line
+from sustainability.report.console import status_line
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -19,8 +19,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(options: argparse.Namespace) -> int:
     """Upload what has changed, wait for ingest, say what it made of each document."""
-    from sustainability.account import Account, collect
-    from sustainability.deployment import Deployment
+    from sustainability.deployment.schema import Deployment
+    from sustainability.operate.account import Account, collect
 
     account, files = Account(Deployment.load(options.deployment)), collect(options.paths)
     uploaded = account.add(files)

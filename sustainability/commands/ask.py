@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sustainability.console import status_line
+from sustainability.report.console import status_line
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -28,8 +28,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(options: argparse.Namespace) -> int:
     """Ask, wait while the store wakes or until an answer has come that comes later, print."""
-    from sustainability.account import Account
-    from sustainability.deployment import Deployment
+    from sustainability.deployment.schema import Deployment
+    from sustainability.operate.account import Account
 
     account = Account(Deployment.load(options.deployment))
     filters = {

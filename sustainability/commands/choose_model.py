@@ -88,13 +88,14 @@ def run(options: argparse.Namespace) -> int:
     import json
     import os
 
-    from sustainability.account import Account
-    from sustainability.console import status_line
-    from sustainability.deployment import EXTRACTIVE, Deployment
-    from sustainability.model_choice import golden, report
-    from sustainability.model_choice.asking import AnswerPath, documents_digest
-    from sustainability.model_choice.candidates import Prompt, candidates
-    from sustainability.model_choice.choice import Bar, choose
+    from sustainability.decide.model_choice import golden
+    from sustainability.decide.model_choice.candidates import Prompt, candidates
+    from sustainability.decide.model_choice.choice import Bar, choose
+    from sustainability.deployment.schema import EXTRACTIVE, Deployment
+    from sustainability.operate.account import Account
+    from sustainability.operate.model_trials import AnswerPath, documents_digest
+    from sustainability.report import model_choice as report
+    from sustainability.report.console import status_line
 
     deployment, bar = Deployment.load(options.deployment), Bar.parse(options.bar)
     questions = golden.read(

@@ -32,10 +32,10 @@ def run(options: argparse.Namespace) -> int:
     """Print the comparison."""
     import json
 
-    from sustainability.deployment import Deployment
+    from sustainability.decide.break_even_curves import curves, meetings
+    from sustainability.decide.instance_offers import offers
+    from sustainability.deployment.schema import Deployment
     from sustainability.errors import UserError
-    from sustainability.planning.curves import curves, meetings
-    from sustainability.planning.offers import offers
     from sustainability.report import compare as report
     from sustainability.report.page import write
 

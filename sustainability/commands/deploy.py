@@ -22,7 +22,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def deploy(options: argparse.Namespace) -> int:
     """Bootstrap if needed, show what changes, ask, and deploy."""
-    from sustainability.cdk import Cdk
+    from sustainability.operate.cdk import Cdk
 
     cdk = Cdk(options.deployment)
     place = f"account {cdk.account()}, {cdk.deployment.region}"
@@ -38,7 +38,7 @@ def deploy(options: argparse.Namespace) -> int:
 
 def destroy(options: argparse.Namespace) -> int:
     """Ask, and destroy every stack of a deployment."""
-    from sustainability.cdk import Cdk
+    from sustainability.operate.cdk import Cdk
 
     cdk = Cdk(options.deployment)
     place = f"account {cdk.account()}, {cdk.deployment.region}"

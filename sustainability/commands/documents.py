@@ -18,8 +18,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(options: argparse.Namespace) -> int:
     """List documents by key, with their state."""
-    from sustainability.account import Account
-    from sustainability.deployment import Deployment
+    from sustainability.deployment.schema import Deployment
+    from sustainability.operate.account import Account
 
     states = sorted(
         (state for state in Account(Deployment.load(options.deployment)).documents()),

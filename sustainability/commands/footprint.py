@@ -56,16 +56,16 @@ def run(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> int:
     import json
 
-    from sustainability.deployment import Deployment
-    from sustainability.footprint import footprint, influences
+    from sustainability.deployment.schema import Deployment
+    from sustainability.footprint.footprint import footprint, influences
+    from sustainability.plan.serving import plan_serving
     from sustainability.report.footprint import as_html, as_json, as_text
-    from sustainability.serving import plan_serving
 
     deployment = Deployment.load(options.deployment)
     plan = plan_serving(deployment)
     result, found = footprint(deployment, plan), influences(deployment, plan)
     if options.html:
-        from sustainability.levels import service_levels
+        from sustainability.decide.service_levels import service_levels
         from sustainability.report.page import write
 
         write(options.html, as_html(result, found, service_levels(deployment)))
@@ -77,11 +77,11 @@ def _compare(options: argparse.Namespace) -> int:
     import json
     from dataclasses import asdict
 
-    from sustainability.comparison import Limit, compare, load_revision
-    from sustainability.deployment import Deployment
-    from sustainability.footprint import footprint
-    from sustainability.report.comparison import as_markdown
-    from sustainability.serving import plan_serving
+    from sustainability.deployment.schema import Deployment
+    from sustainability.footprint.change import Limit, compare, load_revision
+    from sustainability.footprint.footprint import footprint
+    from sustainability.plan.serving import plan_serving
+    from sustainability.report.change import as_markdown
 
     limits = [Limit.parse(text) for text in options.fail_if]
     deployment = Deployment.load(options.deployment)
@@ -103,8 +103,8 @@ def _compare(options: argparse.Namespace) -> int:
 def _templates(options: argparse.Namespace) -> int:
     import json
 
+    from sustainability.footprint.idle_floor import idle_floor
     from sustainability.report.template import as_json, as_text
-    from sustainability.templates.idle_floor import idle_floor
 
     floor = idle_floor(options.template, options.region)
     print(json.dumps(as_json(floor), indent=2) if options.json else as_text(floor))

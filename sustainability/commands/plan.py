@@ -31,10 +31,10 @@ def run(options: argparse.Namespace) -> int:
     """Print the plan."""
     import json
 
-    from sustainability.deployment import Deployment
+    from sustainability.decide.what_if import alternatives
+    from sustainability.deployment.schema import Deployment
+    from sustainability.plan.serving import plan_serving
     from sustainability.report import plan as report
-    from sustainability.serving import plan_serving
-    from sustainability.what_if import alternatives
 
     deployment = Deployment.load(options.deployment)
     plan = plan_serving(deployment)

@@ -22,10 +22,10 @@ def run(options: argparse.Namespace) -> int:
     """Print every need; return 1 if something is missing."""
     import boto3
 
-    from sustainability.deployment import Deployment
-    from sustainability.gates import check_offers
-    from sustainability.preflight import Status, preflight
-    from sustainability.serving import plan_serving
+    from sustainability.decide.region_requirements import check_offers
+    from sustainability.deployment.schema import Deployment
+    from sustainability.operate.preflight import Status, preflight
+    from sustainability.plan.serving import plan_serving
 
     deployment = Deployment.load(options.deployment)
     plan = plan_serving(deployment)

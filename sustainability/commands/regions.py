@@ -26,8 +26,8 @@ def run(options: argparse.Namespace) -> int:
     """Print the ranking."""
     import json
 
+    from sustainability.decide.region_ranking import fit_regions, rank_regions
     from sustainability.errors import UserError
-    from sustainability.regions import fit_regions, rank_regions
     from sustainability.report import regions as report
 
     if options.deployment is None:
@@ -41,9 +41,9 @@ def run(options: argparse.Namespace) -> int:
         )
         return 0
 
-    from sustainability.deployment import Deployment
+    from sustainability.deployment.schema import Deployment
+    from sustainability.plan.serving import plan_serving
     from sustainability.report.page import write
-    from sustainability.serving import plan_serving
 
     deployment = Deployment.load(options.deployment)
     fits = fit_regions(deployment, plan_serving(deployment))

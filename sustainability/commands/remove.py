@@ -16,8 +16,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(options: argparse.Namespace) -> int:
     """Delete the object; ingest removes its passages."""
-    from sustainability.account import Account, AccountError
-    from sustainability.deployment import Deployment
+    from sustainability.deployment.schema import Deployment
+    from sustainability.operate.account import Account, AccountError
 
     account = Account(Deployment.load(options.deployment))
     if options.key not in {state.key for state in account.documents()}:

@@ -28,13 +28,13 @@ def run(options: argparse.Namespace) -> int:
     from datetime import UTC, datetime, timedelta
     from zoneinfo import ZoneInfo
 
-    from sustainability.account import Account
-    from sustainability.deployment import Deployment
+    from sustainability.deployment.durations import parse_duration
+    from sustainability.deployment.schema import Deployment
     from sustainability.errors import UserError
-    from sustainability.history import History
+    from sustainability.operate.account import Account
+    from sustainability.operate.history import History
     from sustainability.report import history as report
     from sustainability.report.page import write
-    from sustainability.units import parse_duration
 
     try:
         now = datetime.now(UTC)

@@ -193,7 +193,7 @@ def _settings(options: argparse.Namespace) -> RuleSettings:
     from pydantic import ValidationError
 
     from cfn_sustainability.settings import RuleSettings
-    from sustainability.yaml_source import YamlSource
+    from sustainability.deployment.yaml_source import YamlSource
 
     file: Path | None = options.settings
     chosen: dict[str, object] = {}
@@ -203,7 +203,7 @@ def _settings(options: argparse.Namespace) -> RuleSettings:
         except (OSError, ValueError) as error:
             raise UserError(f"{file}: {error}") from error
         if "service_level" in source.data:
-            from sustainability.deployment import Deployment
+            from sustainability.deployment.schema import Deployment
 
             chosen = Deployment.load(file).rule_settings.model_dump()
         elif isinstance(source.data.get("rules"), dict):
@@ -226,7 +226,7 @@ def _settings(options: argparse.Namespace) -> RuleSettings:
 
 def _progress(count: int) -> AbstractContextManager[Callable[[str], None]]:
     """Return a line of progress where somebody watches and there is something to wait for."""
-    from sustainability.console import status_line
+    from sustainability.report.console import status_line
 
     if count > 1 and sys.stderr.isatty():
         return status_line()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sustainability.deployment import Deployment
+    from sustainability.deployment.schema import Deployment
     from sustainability.simulation.traffic import Traffic
 
 _BURSTY = 4.0
@@ -66,11 +66,11 @@ def run(options: argparse.Namespace) -> int:
     """Print what became of the traffic."""
     import json
 
-    from sustainability.console import status_line
-    from sustainability.deployment import Deployment
-    from sustainability.planning.situation import Situation
+    from sustainability.deployment.schema import Deployment
+    from sustainability.plan.serving import plan_serving
+    from sustainability.plan.situation import Situation
     from sustainability.report import simulation as report
-    from sustainability.serving import plan_serving
+    from sustainability.report.console import status_line
     from sustainability.simulation.comparison import compare
     from sustainability.simulation.plot import svg
     from sustainability.simulation.traces import declaring, rates_of
@@ -101,7 +101,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _traffic(options: argparse.Namespace, deployment: Deployment) -> Traffic:
     """Return the questions that reach a model: those that the answer cache does not answer."""
-    from sustainability.planning.situation import Situation
+    from sustainability.plan.situation import Situation
     from sustainability.simulation.traces import is_rate_curve, read_rates, recorded
     from sustainability.simulation.traffic import (
         TokenCounts,

@@ -34,11 +34,11 @@ def run(options: argparse.Namespace) -> int:
     from datetime import UTC, datetime
     from zoneinfo import ZoneInfo
 
-    from sustainability.deployment import Deployment
+    from sustainability.deployment.durations import parse_duration
+    from sustainability.deployment.schema import Deployment
     from sustainability.errors import UserError
-    from sustainability.grid.signals import choose_signal
-    from sustainability.grid.windows import choose_window
-    from sustainability.units import parse_duration
+    from sustainability.plan.carbon_signals import choose_signal
+    from sustainability.plan.clean_hours import choose_window
 
     deployment = Deployment.load(options.deployment)
     now = datetime.now(UTC)

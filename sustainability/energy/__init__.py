@@ -1,1 +1,1 @@
-"""What machines and tokens take: watts, embodied carbon, and the range of both."""
+"""Energy, carbon and money of one unit: a token, an instance-hour, a function-second."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sustainability.estimate import Estimate
+from sustainability.facts.ranges import Estimate
 
 HOURS_PER_MONTH = 730
 NOTHING = Estimate.exact(0.0)

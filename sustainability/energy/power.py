@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 
 from sustainability.errors import UserError
-from sustainability.estimate import Estimate
-from sustainability.facts import Facts
+from sustainability.facts.lookup import Facts
+from sustainability.facts.ranges import Estimate
 
 _MIB_PER_GIB = 1024
 _SERVICE_PREFIXES = ("ml.", "db.", "cache.")

@@ -12,8 +12,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from sustainability.estimate import Estimate
-from sustainability.facts import Facts
+from sustainability.facts.lookup import Facts
+from sustainability.facts.ranges import Estimate
 
 _SECONDS_PER_HOUR = 3600
 _SECONDS_PER_YEAR = 365 * 24 * 3600

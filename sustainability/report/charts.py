@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from html import escape
 from itertools import count
 
-from sustainability.estimate import Estimate
+from sustainability.facts.ranges import Estimate
 from sustainability.report.text import amount
 
 WIDTH = 360

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from sustainability.deployment import Deployment, Objective
-from sustainability.planning.break_even import BreakEven
-from sustainability.planning.curves import Curve, Meeting
+from sustainability.decide.break_even_curves import Curve, Meeting
+from sustainability.deployment.schema import Deployment, Objective
+from sustainability.plan.break_even import BreakEven
 from sustainability.report import charts
 from sustainability.report.page import page, section, table
 from sustainability.report.text import amount

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from sustainability.energy.impact import Impact
-from sustainability.facts import Fact
-from sustainability.footprint import Footprint, Influence
+from sustainability.facts.lookup import Fact
+from sustainability.footprint.footprint import Footprint, Influence
 from sustainability.report import charts
 from sustainability.report.page import folded, page, section, table, tiles
 from sustainability.report.text import amount, spread
@@ -270,7 +270,7 @@ def _sensitivity(influences: Sequence[Influence]) -> str:
     return section(
         "What the result hangs on",
         "How far each number, within its own range, moves the month's carbon (gCO2e). "
-        "To change one, change its row in sustainability/data.",
+        "To change one, change its row in sustainability/facts/data.",
         charts.tornado("Influence on the month's carbon", rows, "gCO2e")
         + folded("As a table", table(("fact", "value", "gCO2e", "source"), cells, words=True)),
     )

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sustainability.estimate import Estimate
-from sustainability.history import BASELINE, DAY, HOUR, Change, History, Period
+from sustainability.facts.ranges import Estimate
+from sustainability.operate.history import BASELINE, DAY, HOUR, Change, History, Period
 from sustainability.report import charts
 from sustainability.report.history_charts import Course, columns, course
 from sustainability.report.page import folded, page, section, table, tiles

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 
-from sustainability.estimate import Estimate
+from sustainability.facts.ranges import Estimate
 from sustainability.report.charts import WIDTH, legend, svg
 from sustainability.report.text import amount
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sustainability.deployment import Deployment
+from sustainability.decide.what_if import Alternative
+from sustainability.deployment.schema import Deployment
+from sustainability.plan.serving_plan import DemandThreshold, ServingPlan
 from sustainability.report.text import amount, table
-from sustainability.serving_plan import DemandThreshold, ServingPlan
-from sustainability.what_if import Alternative
 
 
 def as_text(deployment: Deployment, plan: ServingPlan, alternatives: Sequence[Alternative]) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sustainability.deployment import Deployment
-from sustainability.facts import Facts
-from sustainability.places import round_trip_ms
-from sustainability.regions import Fit, Region
+from sustainability.decide.region_ranking import Fit, Region
+from sustainability.deployment.schema import Deployment
+from sustainability.facts.lookup import Facts
+from sustainability.offers.region_map import round_trip_ms
 from sustainability.report import charts
 from sustainability.report.page import page, section, table
 from sustainability.report.text import amount, percent, spread

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sustainability.planning.situation import Situation
+from sustainability.plan.situation import Situation
 from sustainability.report.text import amount, spread, table
 from sustainability.simulation.comparison import Result
 

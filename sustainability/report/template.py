@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from sustainability.footprint.idle_floor import Floor
 from sustainability.report.text import amount, spread, table
-from sustainability.templates.idle_floor import Floor
 
 
 def as_json(floor: Floor) -> dict[str, Any]:

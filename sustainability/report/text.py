@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sustainability.estimate import Estimate
+from sustainability.facts.ranges import Estimate
 
 _SMALL = 0.001
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sustainability.energy.impact import Impact
-from sustainability.planning.capacity import Capacity
-from sustainability.planning.situation import Situation
-from sustainability.serving_plan import Mode, ServingPlan
+from sustainability.plan.capacity import Capacity
+from sustainability.plan.serving_plan import Mode, ServingPlan
+from sustainability.plan.situation import Situation
 from sustainability.simulation.engine import Endpoint, replay
 from sustainability.simulation.oracle import choosing, clairvoyant
 from sustainability.simulation.outcome import Outcome

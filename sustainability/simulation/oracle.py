@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 
-from sustainability.planning.capacity import Capacity
-from sustainability.planning.week import without_dips
+from sustainability.plan.capacity import Capacity
+from sustainability.plan.week import without_dips
 from sustainability.simulation.engine import Endpoint, Observation, replay
 from sustainability.simulation.outcome import Outcome
 from sustainability.simulation.traffic import Request, Traffic

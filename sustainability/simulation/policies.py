@@ -6,14 +6,14 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from sustainability.planning.capacity import Capacity
-from sustainability.planning.situation import Situation
-from sustainability.planning.week import (
+from sustainability.plan.capacity import Capacity
+from sustainability.plan.serving_plan import DemandThreshold, Mode, ScheduledAction, ServingPlan
+from sustainability.plan.situation import Situation
+from sustainability.plan.week import (
     QUARTER_S,
     quarters,
     started_ahead,
 )
-from sustainability.serving_plan import DemandThreshold, Mode, ScheduledAction, ServingPlan
 from sustainability.simulation.autoscaling import (
     Autoscaler,
     Bounds,

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
-from sustainability.deployment import HOURS_OF_WEEK, Deployment
+from sustainability.deployment.schema import HOURS_OF_WEEK, Deployment
 from sustainability.errors import UserError
-from sustainability.planning.week import steady
+from sustainability.plan.week import steady
 from sustainability.simulation.traffic import Rates, Request, Traffic
 
 _RATE = "requests_per_"

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sustainability.deployment import Rate, Tokens
-from sustainability.planning.queueing import lognormal_sigma
+from sustainability.deployment.schema import Rate, Tokens
+from sustainability.plan.queueing import lognormal_sigma
 
 WEEK_SECONDS = 7 * 24 * 3600.0
 KINDS = ("diurnal", "bursty", "flash", "quiet")

@@ -13,8 +13,8 @@ import pytest
 import urllib3
 
 from local.embedded import EmbeddedAws, free_ports
-from sustainability.account import Account
-from sustainability.deployment import Deployment
+from sustainability.deployment.schema import Deployment
+from sustainability.operate.account import Account
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = ROOT / "deployments" / "local.yaml"

@@ -11,8 +11,8 @@ from pathlib import Path
 import aws_cdk as cdk
 
 from stacks.inference import InferenceStack
-from sustainability.deployment import Deployment
-from sustainability.serving import plan_serving
+from sustainability.deployment.schema import Deployment
+from sustainability.plan.serving import plan_serving
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "deployments" / "examples"
 MODES = ("bridged", "realtime", "async", "batch")

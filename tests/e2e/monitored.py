@@ -10,9 +10,9 @@ from cfn_sustainability.settings import Profile
 from stacks.inference import InferenceStack
 from stacks.monitoring import MonitoringStack
 from stacks.rag import RagStack
-from sustainability.deployment import Deployment, Store
-from sustainability.serving import plan_serving
-from sustainability.serving_plan import Mode
+from sustainability.deployment.schema import Deployment, Store
+from sustainability.plan.serving import plan_serving
+from sustainability.plan.serving_plan import Mode
 
 _FOLDER = Path(__file__).resolve().parents[2] / "deployments"
 _FILES = ("prod", "examples/bridged", "examples/realtime", "examples/async", "examples/batch")

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from sustainability.__main__ import main
-from sustainability.account import Account
+from sustainability.operate.account import Account
 from tests.e2e.conftest import LOCAL, Models, quiet
 
 SMALL, LARGE = "mistral.ministral-3-3b-instruct", "mistral.ministral-3-8b-instruct"

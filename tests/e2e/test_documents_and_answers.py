@@ -16,7 +16,7 @@ import pytest
 from pypdf import PdfWriter
 
 from local.embedded import EmbeddedAws
-from sustainability.account import Account, DocumentState
+from sustainability.operate.account import Account, DocumentState
 from tests.e2e.conftest import LOCAL, Models, left_of, quiet
 
 GLACIER = """\

@@ -15,11 +15,11 @@ import yaml
 
 from local import processes
 from local.embedded import EmbeddedAws
-from sustainability.account import Account
-from sustainability.cdk import Cdk
-from sustainability.deployment import Deployment
-from sustainability.serving import plan_serving
-from sustainability.serving_plan import DemandThreshold
+from sustainability.deployment.schema import Deployment
+from sustainability.operate.account import Account
+from sustainability.operate.cdk import Cdk
+from sustainability.plan.serving import plan_serving
+from sustainability.plan.serving_plan import DemandThreshold
 from tests.e2e.conftest import COLD_START_S, LOCAL, ROOT, Models, left_of, listening, quiet
 from tests.e2e.modes import MODES
 

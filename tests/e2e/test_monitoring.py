@@ -20,7 +20,7 @@ import urllib3
 
 from local import processes
 from local.embedded import EmbeddedAws
-from sustainability.cdk import Cdk
+from sustainability.operate.cdk import Cdk
 from tests.e2e.conftest import LOCAL, ROOT, listening, quiet
 
 Values = dict[str, float | tuple[float, int]]

@@ -12,8 +12,8 @@ import urllib3
 from local.embedded import EmbeddedAws
 from rag.knowledge import Knowledge
 from rag.opensearch import OpenSearch, OpenSearchError
-from stacks.components.knowledge import domain_index
-from sustainability.deployment import Deployment
+from stacks.stores.opensearch import domain_index
+from sustainability.deployment.schema import Deployment
 from tests.e2e.conftest import LOCAL
 
 Vector = list[float]

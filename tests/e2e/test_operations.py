@@ -15,12 +15,12 @@ import pytest
 import urllib3
 
 from local.embedded import EmbeddedAws
-from sustainability.account import Account
-from sustainability.coefficients import coefficients
-from sustainability.deployment import Deployment
+from sustainability.deployment.schema import Deployment
 from sustainability.energy.impact import HOURS_PER_MONTH, Impact
-from sustainability.footprint import footprint
-from sustainability.serving import plan_serving
+from sustainability.footprint.coefficients import coefficients
+from sustainability.footprint.footprint import footprint
+from sustainability.operate.account import Account
+from sustainability.plan.serving import plan_serving
 from tests.e2e.conftest import LOCAL, quiet
 
 TERN = """\

@@ -8,8 +8,8 @@ import pytest
 import urllib3
 
 from local.embedded import EmbeddedAws
-from sustainability.account import Account
-from sustainability.deployment import Deployment
+from sustainability.deployment.schema import Deployment
+from sustainability.operate.account import Account
 from tests.e2e.conftest import ROOT, left_of, quiet
 
 PROD = ROOT / "deployments" / "prod.yaml"

@@ -16,7 +16,7 @@ from cfnlint.rules import Match
 from cfnlint.runner import Runner
 
 from app import build
-from sustainability.deployment import Deployment
+from sustainability.deployment.schema import Deployment
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deployments"

@@ -16,15 +16,21 @@ import pytest
 from aws_cdk import aws_lambda as lambda_
 from cfnlint.rules import Match
 
-from stacks.components.serving_image import ServingImage
+from stacks.compiled_models import ModelsStack
+from stacks.endpoints.serving_image import ServingImage
 from stacks.inference import InferenceStack
-from stacks.models import ModelsStack
-from sustainability.catalogue import InferenceModel
-from sustainability.deployment import Deployment, ServiceLevel
-from sustainability.facts import Facts
-from sustainability.gates import check_offers
-from sustainability.serving import plan_serving
-from sustainability.serving_plan import Batch, DemandThreshold, Mode, ScheduledAction, ServingPlan
+from sustainability.decide.region_requirements import check_offers
+from sustainability.deployment.schema import Deployment, ServiceLevel
+from sustainability.facts.lookup import Facts
+from sustainability.offers.endpoint_models import InferenceModel
+from sustainability.plan.serving import plan_serving
+from sustainability.plan.serving_plan import (
+    Batch,
+    DemandThreshold,
+    Mode,
+    ScheduledAction,
+    ServingPlan,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 Template = dict[str, Any]

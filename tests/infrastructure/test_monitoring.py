@@ -17,12 +17,12 @@ from cfn_sustainability.template import Template as RuleTemplate
 from cfn_sustainability.template import link
 from operations.measures import measures
 from operations.settings import Sources
+from stacks.monitors.burn_rates import BURN_RATES
 from stacks.monitors.metrics import known, metric
-from sustainability.deployment import Deployment
-from sustainability.facts import Facts
-from sustainability.monitoring.burn_rates import BURN_RATES
-from sustainability.monitoring.known_metrics import UnknownMetricError, documented_metrics
-from sustainability.serving import plan_serving
+from sustainability.deployment.schema import Deployment
+from sustainability.facts.lookup import Facts
+from sustainability.facts.metrics import UnknownMetricError, documented_metrics
+from sustainability.plan.serving import plan_serving
 from tests.infrastructure.conftest import DEPLOYMENTS, FOLDER, ROOT
 
 Template = dict[str, Any]

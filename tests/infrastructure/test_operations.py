@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from stacks.components.operations import proxy_metrics
-from sustainability.coefficients import as_json, coefficients
-from sustainability.deployment import Deployment
-from sustainability.serving import plan_serving
+from stacks.monitors.hourly_footprint import proxy_metrics
+from sustainability.deployment.schema import Deployment
+from sustainability.footprint.coefficients import as_json, coefficients
+from sustainability.plan.serving import plan_serving
 
 ROOT = Path(__file__).resolve().parents[2]
 Template = dict[str, Any]

@@ -14,7 +14,12 @@ from syrupy.extensions.json import JSONSnapshotExtension
 
 from rag.settings import AnswerSettings
 from stacks import budget
-from sustainability.deployment import Availability, BedrockUse, Deployment, ServiceLevel
+from sustainability.deployment.schema import (
+    Availability,
+    BedrockUse,
+    Deployment,
+    ServiceLevel,
+)
 
 Templates = dict[str, dict[str, Any]]
 Synthesize = Callable[[Deployment], Templates]

@@ -11,7 +11,7 @@ import pytest
 
 from cfn_sustainability.engine import judge
 from cfn_sustainability.template import Template, link
-from sustainability.deployment import Deployment
+from sustainability.deployment.schema import Deployment
 
 Templates = dict[str, dict[str, Any]]
 ABSENT = "(absent)"

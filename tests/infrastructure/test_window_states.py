@@ -14,7 +14,7 @@ import pytest
 from rag.deferral import Deferral, Place, Record, Window, ticket
 from rag.endpoint import ChatCompletions
 from rag.generation import Converse, Shape
-from stacks.components.window_states import bedrock_jobs, transform_jobs
+from stacks.windows.window_states import bedrock_jobs, transform_jobs
 
 BUCKET = "mail"
 INFERENCE: dict[str, Any] = {"temperature": 0.1, "top_p": 0.9, "top_k": None}

@@ -9,7 +9,7 @@ from typing import Any
 
 from operations.measures import measures
 from operations.settings import Settings, Sources
-from sustainability.coefficients import coefficients
+from sustainability.footprint.coefficients import coefficients
 from tests.unit.sustainability.deployments import a_deployment, a_plan
 
 NOW = datetime(2026, 11, 23, 6, 7, tzinfo=UTC)

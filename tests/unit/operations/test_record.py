@@ -16,13 +16,13 @@ from operations.measures import measures
 from operations.record import metrics, record, units
 from operations.settings import Settings, Sources
 from stacks.monitors.metrics import known
-from sustainability.coefficients import as_json, coefficients
-from sustainability.deployment import Deployment
+from sustainability.deployment.schema import Deployment
 from sustainability.energy.impact import HOURS_PER_MONTH
-from sustainability.facts import Facts
-from sustainability.footprint import footprint
-from sustainability.parts.demand import Demand, document_tokens
-from sustainability.serving_plan import Batch, Mode
+from sustainability.facts.lookup import Facts
+from sustainability.footprint.coefficients import as_json, coefficients
+from sustainability.footprint.demand import Demand, document_tokens
+from sustainability.footprint.footprint import footprint
+from sustainability.plan.serving_plan import Batch, Mode
 from tests.unit.operations import fakes
 from tests.unit.operations.fakes import MEASURES, NOW
 from tests.unit.sustainability.deployments import a_deployment, a_plan, traffic

@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, cast
 
-from sustainability.deployment import Deployment
-from sustainability.serving_plan import Mode, ServingPlan
+from sustainability.deployment.schema import Deployment
+from sustainability.plan.serving_plan import Mode, ServingPlan
 
 
 def a_deployment(**sections: Any) -> Deployment:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sustainability.__main__ import main
-from sustainability.account import Account
+from sustainability.operate.account import Account
 
 DEPLOYMENT = str(Path(__file__).parents[3] / "deployments" / "dev.yaml")
 ID = "ab" * 32
@@ -53,7 +53,7 @@ class Api:
 def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     api = Api()
     monkeypatch.setattr(Account, "call", lambda _, *arguments: api.call(*arguments))
-    monkeypatch.setattr("sustainability.account.time.sleep", api.pauses.append)
+    monkeypatch.setattr("sustainability.operate.account.time.sleep", api.pauses.append)
     yield api
     assert api.answers == []
 

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sustainability.deployment import Objective
+from sustainability.decide.break_even_curves import Offer, curves, meetings, rates
+from sustainability.decide.instance_offers import offers
+from sustainability.deployment.schema import Objective
 from sustainability.errors import UserError
-from sustainability.estimate import Estimate
-from sustainability.facts import FactError, Facts
-from sustainability.planning.break_even import BreakEven, Tokens, break_even
-from sustainability.planning.curves import Offer, curves, meetings, rates
-from sustainability.planning.offers import offers
+from sustainability.facts.lookup import FactError, Facts
+from sustainability.facts.ranges import Estimate
+from sustainability.plan.break_even import BreakEven, Tokens, break_even
 from tests.unit.sustainability.deployments import a_deployment
 
 MODEL = "mistral.ministral-3-3b-instruct"

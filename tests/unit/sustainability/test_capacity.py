@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sustainability.catalogue import InferenceModel
-from sustainability.deployment import Tokens
-from sustainability.facts import Facts
-from sustainability.planning.capacity import Capacity
+from sustainability.deployment.schema import Tokens
+from sustainability.facts.lookup import Facts
+from sustainability.offers.endpoint_models import InferenceModel
+from sustainability.plan.capacity import Capacity
 from sustainability.simulation.engine import Endpoint, replay
 from sustainability.simulation.traffic import Rates, TokenCounts, arrivals
 

@@ -7,9 +7,15 @@ from typing import Any
 
 import pytest
 
-from sustainability.comparison import Change, ComparisonError, Limit, compare, load_revision
-from sustainability.footprint import Footprint, footprint
-from sustainability.report.comparison import as_markdown
+from sustainability.footprint.change import (
+    Change,
+    ComparisonError,
+    Limit,
+    compare,
+    load_revision,
+)
+from sustainability.footprint.footprint import Footprint, footprint
+from sustainability.report.change import as_markdown
 from tests.unit.sustainability.deployments import a_deployment, a_plan, traffic
 
 YAML = """name: test

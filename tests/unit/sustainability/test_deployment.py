@@ -10,8 +10,14 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sustainability.deployment import Deployment, DeploymentError, Period, Rate, Traffic
-from sustainability.units import format_duration, parse_duration
+from sustainability.deployment.durations import format_duration, parse_duration
+from sustainability.deployment.schema import (
+    Deployment,
+    DeploymentError,
+    Period,
+    Rate,
+    Traffic,
+)
 
 MINIMAL = """\
 name: trial

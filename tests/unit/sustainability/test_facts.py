@@ -6,9 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from sustainability.estimate import Estimate
-from sustainability.facts import COLUMNS, DATA, Confidence, FactError, Facts, load_facts
-from sustainability.grid.windows import profiles
+from sustainability.facts.lookup import (
+    COLUMNS,
+    DATA,
+    Confidence,
+    FactError,
+    Facts,
+    load_facts,
+)
+from sustainability.facts.ranges import Estimate
+from sustainability.plan.clean_hours import profiles
 
 TABLES = sorted(
     path.stem
@@ -40,7 +47,9 @@ def test_empty_ends_mean_an_exact_value(tmp_path: Path) -> None:
 def test_a_missing_fact_names_the_file_and_the_row_to_add(tmp_path: Path) -> None:
     facts = write(tmp_path)
 
-    with pytest.raises(FactError, match=r"'a/b' in sustainability/data/things\.csv.*key, low.*'W'"):
+    with pytest.raises(
+        FactError, match=r"'a/b' in sustainability/facts/data/things\.csv.*key, low.*'W'"
+    ):
         facts("things/a/b", "W")
 
 

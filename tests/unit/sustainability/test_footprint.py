@@ -6,22 +6,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sustainability.catalogue import InferenceModel
-from sustainability.deployment import Deployment
+from sustainability.decide.region_requirements import check_offers
+from sustainability.deployment.schema import Deployment
 from sustainability.energy.impact import Component, Impact
 from sustainability.energy.tokens import generation, prefill
-from sustainability.estimate import Estimate
-from sustainability.facts import FactError, Facts
-from sustainability.footprint import (
+from sustainability.facts.lookup import FactError, Facts
+from sustainability.facts.ranges import Estimate
+from sustainability.footprint.footprint import (
     Footprint,
     answer_coefficients,
     footprint,
     influences,
 )
-from sustainability.gates import check_offers
+from sustainability.offers.endpoint_models import InferenceModel
+from sustainability.plan.serving import plan_serving
+from sustainability.plan.serving_plan import Batch, Mode
 from sustainability.report.footprint import synth_line
-from sustainability.serving import plan_serving
-from sustainability.serving_plan import Batch, Mode
 from tests.unit.sustainability.deployments import a_deployment, a_plan, traffic
 
 MODEL = "mistral.ministral-3-3b-instruct"

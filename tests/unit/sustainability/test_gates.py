@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from sustainability.availability import hosting_types
-from sustainability.bedrock import IN_REGION, access
-from sustainability.gates import check_offers
-from sustainability.places import places
-from sustainability.regions import RegionError
-from sustainability.serving_images import ImageError
-from sustainability.serving_plan import Mode
+from sustainability.decide.region_ranking import RegionError
+from sustainability.decide.region_requirements import check_offers
+from sustainability.offers.bedrock import IN_REGION, access
+from sustainability.offers.region_map import places
+from sustainability.offers.region_services import hosting_types
+from sustainability.offers.serving_images import ImageError
+from sustainability.plan.serving_plan import Mode
 from tests.unit.sustainability.deployments import a_deployment, a_plan
 
 BRIDGED = {"mode": Mode.BRIDGED, "instance_type": "ml.inf2.xlarge"}

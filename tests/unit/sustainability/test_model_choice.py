@@ -10,16 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sustainability.account import DocumentState
-from sustainability.deployment import Knowledge
-from sustainability.errors import UserError
-from sustainability.facts import FactError
-from sustainability.model_choice import asking, golden, report
-from sustainability.model_choice.asking import AnswerPath, documents_digest
-from sustainability.model_choice.candidates import EXTRACTIVE, Candidate, Prompt, candidates
-from sustainability.model_choice.choice import Bar, Choice, choose
-from sustainability.model_choice.golden import Question
-from sustainability.model_choice.scoring import (
+from sustainability.decide.model_choice import golden
+from sustainability.decide.model_choice.candidates import EXTRACTIVE, Candidate, Prompt, candidates
+from sustainability.decide.model_choice.choice import Bar, Choice, choose
+from sustainability.decide.model_choice.golden import Question
+from sustainability.decide.model_choice.scoring import (
     Outcome,
     Scores,
     content,
@@ -27,6 +22,13 @@ from sustainability.model_choice.scoring import (
     is_correct,
     wilson,
 )
+from sustainability.deployment.schema import Knowledge
+from sustainability.errors import UserError
+from sustainability.facts.lookup import FactError
+from sustainability.operate import model_trials as asking
+from sustainability.operate.account import DocumentState
+from sustainability.operate.model_trials import AnswerPath, documents_digest
+from sustainability.report import model_choice as report
 from tests.unit.sustainability.deployments import a_deployment
 
 SAMPLES = Path(__file__).parents[3] / "samples" / "questions.yaml"

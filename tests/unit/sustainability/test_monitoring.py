@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sustainability.deployment import Monitoring
-from sustainability.monitoring.burn_rates import BURN_RATES, BurnRate
-from sustainability.monitoring.known_metrics import KnownMetrics, documented_metrics
+from stacks.monitors.burn_rates import BURN_RATES, BurnRate
+from sustainability.deployment.schema import Monitoring
+from sustainability.facts.metrics import KnownMetrics, documented_metrics
 
 budgets = st.floats(min_value=1e-4, max_value=0.999)
 

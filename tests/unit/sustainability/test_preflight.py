@@ -10,12 +10,12 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from sustainability.artifacts import artifacts_prefix
-from sustainability.catalogue import InferenceModel
 from sustainability.errors import UserError
-from sustainability.facts import Facts
-from sustainability.preflight import Finding, Status, preflight
-from sustainability.serving_plan import Mode
+from sustainability.facts.lookup import Facts
+from sustainability.offers.endpoint_models import InferenceModel
+from sustainability.operate.preflight import Finding, Status, preflight
+from sustainability.plan.compiled_models import artifacts_prefix
+from sustainability.plan.serving_plan import Mode
 from tests.unit.sustainability.deployments import a_deployment, a_plan
 
 MODEL = InferenceModel.named("qwen3-1.7b", Facts())

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from sustainability.planning.queueing import (
+from sustainability.plan.queueing import (
     erlang_c,
     exponential_waits,
     lognormal_quantile,

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from sustainability.data.refresh.bedrock_prices import rows
-from sustainability.data.refresh.hourly_intensity import COUNTRY_OF_REGION, HEADER
-from sustainability.data.refresh.models import ECOLOGITS_NAMES, refreshed
-from sustainability.facts import DATA, load_facts
-from sustainability.grid.windows import profiles
+from sustainability.facts.lookup import DATA, load_facts
+from sustainability.facts.refresh.bedrock_prices import rows
+from sustainability.facts.refresh.hourly_intensity import COUNTRY_OF_REGION, HEADER
+from sustainability.facts.refresh.models import ECOLOGITS_NAMES, refreshed
+from sustainability.plan.clean_hours import profiles
 
 
 def test_prices_of_every_profile_of_a_model_become_rows() -> None:

@@ -5,14 +5,7 @@ from typing import Any
 
 import pytest
 
-from sustainability.availability import has_inferentia2, has_resource, hosting_types
-from sustainability.bedrock import ModelName, access, models_in
-from sustainability.deployment import Accounting, Deployment
-from sustainability.errors import UserError
-from sustainability.facts import Facts, load_facts
-from sustainability.footprint import footprint
-from sustainability.places import place, places, round_trip_ms, timezone_coordinates
-from sustainability.regions import (
+from sustainability.decide.region_ranking import (
     Fit,
     Region,
     RegionError,
@@ -20,8 +13,15 @@ from sustainability.regions import (
     fit_regions,
     rank_regions,
 )
+from sustainability.deployment.schema import Accounting, Deployment
+from sustainability.errors import UserError
+from sustainability.facts.lookup import Facts, load_facts
+from sustainability.footprint.footprint import footprint
+from sustainability.offers.bedrock import ModelName, access, models_in
+from sustainability.offers.region_map import place, places, round_trip_ms, timezone_coordinates
+from sustainability.offers.region_services import has_inferentia2, has_resource, hosting_types
+from sustainability.plan.serving_plan import ServingPlan
 from sustainability.report.regions import advice
-from sustainability.serving_plan import ServingPlan
 from tests.unit.sustainability.deployments import a_deployment, a_plan
 
 MINISTRAL = "mistral.ministral-3-3b-instruct"

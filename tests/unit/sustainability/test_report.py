@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sustainability.estimate import Estimate
-from sustainability.footprint import footprint, influences
-from sustainability.planning.curves import Offer, curves, meetings
-from sustainability.regions import fit_regions
+from sustainability.decide.break_even_curves import Offer, curves, meetings
+from sustainability.decide.region_ranking import fit_regions
+from sustainability.facts.ranges import Estimate
+from sustainability.footprint.footprint import footprint, influences
 from sustainability.report import charts, compare, regions
 from sustainability.report import footprint as report
 from sustainability.report.text import amount, percent, spread, table

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sustainability.estimate import Estimate
-from sustainability.history import DAY, HOUR, History
+from sustainability.facts.ranges import Estimate
+from sustainability.operate.history import DAY, HOUR, History
 from sustainability.report import history as report
 from sustainability.report import history_charts
 from tests.unit.sustainability.test_report import Reader

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from sustainability.deployment import BedrockUse, Deployment, ServiceLevel, Traffic
-from sustainability.serving import plan_serving
-from sustainability.serving_plan import Mode, ServiceLevelError, ServingPlan
+from sustainability.deployment.schema import BedrockUse, Deployment, ServiceLevel, Traffic
+from sustainability.plan.serving import plan_serving
+from sustainability.plan.serving_plan import Mode, ServiceLevelError, ServingPlan
 
 PROD = Deployment.load("deployments/prod.yaml")
 FEW = settings(max_examples=8)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from sustainability.availability import has_inferentia2
-from sustainability.places import places
-from sustainability.serving_images import EcrImage, ImageError, base_image, base_images
+from sustainability.offers.region_map import places
+from sustainability.offers.region_services import has_inferentia2
+from sustainability.offers.serving_images import EcrImage, ImageError, base_image, base_images
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from sustainability.serving_plan import Mode, ScheduledAction, ServingPlan
+from sustainability.plan.serving_plan import Mode, ScheduledAction, ServingPlan
 from sustainability.simulation.autoscaling import (
     Autoscaler,
     Bounds,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sustainability.planning.queueing import erlang_c
+from sustainability.plan.queueing import erlang_c
 from sustainability.simulation.engine import (
     TICK,
     Bedrock,

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from sustainability.catalogue import InferenceModel
-from sustainability.deployment import Tokens
-from sustainability.facts import Facts
-from sustainability.planning.capacity import Capacity
+from sustainability.deployment.schema import Tokens
+from sustainability.facts.lookup import Facts
+from sustainability.offers.endpoint_models import InferenceModel
+from sustainability.plan.capacity import Capacity
 from sustainability.simulation.autoscaling import Metric
 from sustainability.simulation.comparison import run
 from sustainability.simulation.engine import Bedrock, Endpoint

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from sustainability.errors import UserError
-from sustainability.footprint import footprint
-from sustainability.templates.idle_floor import Floor, idle_floor
+from sustainability.footprint.footprint import footprint
+from sustainability.footprint.idle_floor import Floor, idle_floor
 from tests.unit.sustainability.deployments import a_deployment, a_plan
 
 Build = Callable[..., Floor]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sustainability.deployment import Deployment
+from sustainability.deployment.schema import Deployment
 from sustainability.simulation.traces import (
     TrafficError,
     declaring,

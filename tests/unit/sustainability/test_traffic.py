@@ -8,7 +8,7 @@ from statistics import mean, quantiles, stdev
 
 import pytest
 
-from sustainability.deployment import Rate, Tokens
+from sustainability.deployment.schema import Rate, Tokens
 from sustainability.simulation.traffic import (
     KINDS,
     WEEK_SECONDS,

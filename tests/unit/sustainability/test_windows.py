@@ -9,21 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sustainability.grid.signals import (
+from sustainability.offers.region_map import Coordinates, place
+from sustainability.plan.carbon_signals import (
     ElectricityMaps,
     SignalError,
     WattTime,
     choose_signal,
     fetch_json,
 )
-from sustainability.grid.windows import (
+from sustainability.plan.clean_hours import (
     Intensity,
     StaticProfile,
     Window,
     choose_window,
     whole_hours,
 )
-from sustainability.places import Coordinates, place
 
 NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

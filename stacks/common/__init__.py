@@ -1,0 +1,1 @@
+"""What every stack needs: accepted findings and permissions."""

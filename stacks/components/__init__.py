@@ -1,1 +1,0 @@
-"""Constructs that stacks share, or that deserve a test of their own."""

@@ -1,0 +1,1 @@
+"""SageMaker endpoints on Inferentia2: model, image, scaling and queue."""

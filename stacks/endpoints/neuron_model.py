@@ -1,0 +1,111 @@
+"""A model compiled for Inferentia2, with the role it runs as and what the server is told."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sagemaker as sagemaker
+from constructs import Construct
+
+from stacks.common.patterns import acknowledge_pattern
+from stacks.endpoints.serving_image import ServingImage
+from sustainability.deployment.schema import Deployment
+from sustainability.offers.endpoint_models import InferenceModel
+from sustainability.plan.compiled_models import artifacts_bucket, artifacts_prefix
+
+_MODEL_FOLDER = "/opt/ml/model"
+"""Where SageMaker puts the artifacts."""
+_METRICS = "/aws/sagemaker/*"
+
+
+class NeuronModel(Construct):
+    """What an endpoint or a batch job serves, and the role it does so as."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        deployment: Deployment,
+        shape: InferenceModel,
+        image: ServingImage,
+        served_as: str,
+        log_group_name: str,
+    ) -> None:
+        super().__init__(scope, id_)
+        bucket = artifacts_bucket(deployment, cdk.Aws.ACCOUNT_ID)
+        artifacts = s3.Bucket.from_bucket_name(self, "Artifacts", bucket)
+        prefix = artifacts_prefix(shape)
+        self.role = iam.Role(
+            self, "Role", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com")
+        )
+        image.grant_pull(self.role)
+        self._grant(artifacts, prefix, log_group_name)
+        self.permissions = self.role.node.find_child("DefaultPolicy")
+        model = sagemaker.CfnModel(
+            self,
+            "Model",
+            execution_role_arn=self.role.role_arn,
+            enable_network_isolation=True,
+            primary_container=sagemaker.CfnModel.ContainerDefinitionProperty(
+                image=image.uri,
+                model_data_source=sagemaker.CfnModel.ModelDataSourceProperty(
+                    s3_data_source=sagemaker.CfnModel.S3DataSourceProperty(
+                        s3_uri=artifacts.s3_url_for_object(prefix),
+                        s3_data_type="S3Prefix",
+                        compression_type="None",
+                    )
+                ),
+                environment={
+                    "SM_ON_MODEL": _MODEL_FOLDER,
+                    "SM_ON_SERVED_MODEL_NAME": shape.name,
+                    "SM_ON_BATCH_SIZE": str(shape.slots),
+                    "SM_ON_SEQUENCE_LENGTH": str(shape.sequence_length),
+                    "SM_ON_TENSOR_PARALLEL_SIZE": str(shape.tensor_parallel),
+                    "ACCELERATOR_DEPLOYMENT": deployment.name,
+                    "ACCELERATOR_ENDPOINT": served_as,
+                },
+            ),
+        )
+        # SageMaker looks at the image and at the artifacts, as the role, when a model is made.
+        model.node.add_dependency(self.permissions)
+        if image.built_by is not None:
+            model.node.add_dependency(image.built_by)
+        self.name = model.attr_model_name
+
+    def _grant(self, artifacts: s3.IBucket, prefix: str, log_group_name: str) -> None:
+        stack = cdk.Stack.of(self)
+        objects = artifacts.arn_for_objects(f"{prefix}*")
+        log_streams = stack.format_arn(
+            service="logs",
+            resource="log-group",
+            resource_name=f"{log_group_name}:*",
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
+        acknowledge_pattern(
+            self.role,
+            objects,
+            "One compiled model; the compiler names its files.",
+        )
+        acknowledge_pattern(
+            self.role, log_streams, "One log group; SageMaker names its streams by instance."
+        )
+        for statement in (
+            iam.PolicyStatement(actions=["s3:GetObject"], resources=[objects]),
+            iam.PolicyStatement(
+                actions=["s3:ListBucket"],
+                resources=[artifacts.bucket_arn],
+                conditions={"StringLike": {"s3:prefix": f"{prefix}*"}},
+            ),
+            iam.PolicyStatement(
+                actions=["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+                resources=[log_streams],
+            ),
+            iam.PolicyStatement(
+                actions=["cloudwatch:PutMetricData"],
+                resources=["*"],
+                conditions={"StringLike": {"cloudwatch:namespace": _METRICS}},
+            ),
+        ):
+            self.role.add_to_policy(statement)

@@ -1,0 +1,257 @@
+"""The serving image: built in the account, built by the CDK CLI, or one of your own.
+
+Synth needs no Docker for any of them: what is built is built during the deployment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import aws_cdk as cdk
+from aws_cdk import aws_codebuild as codebuild
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_ecr_assets as ecr_assets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3_assets as s3_assets
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct, IConstruct
+
+from stacks.common.acknowledgements import acknowledge
+from sustainability.deployment.schema import Deployment
+from sustainability.offers.serving_images import EcrImage, base_image, own_image
+
+_CONTAINER = Path(__file__).resolve().parents[2] / "containers" / "neuron_vllm"
+_BUILD_LIMIT = cdk.Duration.hours(1)
+_PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServingImage:
+    """An image that SageMaker can pull, and what must stand before it does."""
+
+    uri: str
+    repository_arn: str
+    built_by: IConstruct | None
+
+    @classmethod
+    def of(cls, scope: Construct, deployment: Deployment) -> ServingImage:
+        """Return the image that ``inference.image`` asks for."""
+        source = deployment.inference.image
+        if source == "codebuild":
+            return _built_in_the_account(scope, deployment)
+        if source == "docker":
+            asset = ecr_assets.DockerImageAsset(
+                scope,
+                "Image",
+                directory=str(_CONTAINER),
+                platform=ecr_assets.Platform.LINUX_AMD64,
+                build_args={"BASE_IMAGE": base_image(deployment.region).uri},
+            )
+            return cls(
+                uri=asset.image_uri, repository_arn=asset.repository.repository_arn, built_by=None
+            )
+        image = own_image(source, deployment.region)
+        return cls(uri=image.uri, repository_arn=image.repository_arn, built_by=None)
+
+    def grant_pull(self, role: iam.Role) -> None:
+        """Let a role pull the image, and nothing else from any registry."""
+        role.add_to_policy(iam.PolicyStatement(actions=_PULL, resources=[self.repository_arn]))
+        _grant_token(role)
+
+
+def _grant_token(role: iam.Role) -> None:
+    role.add_to_policy(iam.PolicyStatement(actions=["ecr:GetAuthorizationToken"], resources=["*"]))
+    acknowledge(
+        role,
+        "AwsSolutions-IAM5[Resource::*]",
+        "A registry's login token belongs to no repository; what it opens is named beside it.",
+    )
+
+
+def _built_in_the_account(scope: Construct, deployment: Deployment) -> ServingImage:
+    repository = ecr.Repository(
+        scope,
+        "Images",
+        image_tag_mutability=ecr.TagMutability.IMMUTABLE,
+        image_scan_on_push=True,
+        removal_policy=cdk.RemovalPolicy.DESTROY,
+        empty_on_delete=True,
+        # The one that serves, and the one that an update rolls back to.
+        lifecycle_rules=[ecr.LifecycleRule(max_image_count=2)],
+    )
+    base = base_image(deployment.region)
+    source = s3_assets.Asset(
+        scope,
+        "ImageSource",
+        path=str(_CONTAINER),
+        # What an interpreter left there would make another image.
+        exclude=["__pycache__"],
+        ignore_mode=cdk.IgnoreMode.DOCKER,
+    )
+    tag = hashlib.sha256(f"{source.asset_hash} {base.uri}".encode()).hexdigest()[:16]
+    uri = f"{repository.repository_uri}:{tag}"
+    project = _project(scope, deployment, base, source, repository, uri)
+    return ServingImage(
+        uri=uri,
+        repository_arn=repository.repository_arn,
+        built_by=_run_once(scope, project, tag),
+    )
+
+
+def _project(
+    scope: Construct,
+    deployment: Deployment,
+    base: EcrImage,
+    source: s3_assets.Asset,
+    repository: ecr.Repository,
+    uri: str,
+) -> codebuild.Project:
+    log_group = logs.LogGroup(scope, "ImageBuildLogs", removal_policy=cdk.RemovalPolicy.DESTROY)
+    cfn_log_group = cast("logs.CfnLogGroup", log_group.node.default_child)
+    cfn_log_group.retention_in_days = deployment.monitoring.log_retention_days
+    role = iam.Role(
+        scope, "ImageBuildRole", assumed_by=iam.ServicePrincipal("codebuild.amazonaws.com")
+    )
+    role.add_to_policy(iam.PolicyStatement(actions=_PULL, resources=[base.repository_arn]))
+    role.add_to_policy(
+        iam.PolicyStatement(
+            actions=[
+                *_PULL,
+                "ecr:CompleteLayerUpload",
+                "ecr:InitiateLayerUpload",
+                "ecr:PutImage",
+                "ecr:UploadLayerPart",
+            ],
+            resources=[repository.repository_arn],
+        )
+    )
+    role.add_to_policy(
+        iam.PolicyStatement(
+            actions=["s3:GetObject", "s3:GetObjectVersion"],
+            resources=[source.bucket.arn_for_objects(source.s3_object_key)],
+        )
+    )
+    log_group.grant_write(role)
+    _grant_token(role)
+    login = "aws ecr get-login-password --region {} | docker login --username AWS --password-stdin"
+    project = codebuild.Project(
+        scope,
+        "ImageBuild",
+        description=f"Builds the Inferentia2 serving image ({deployment.name})",
+        # The construct would add patterns of buckets, logs and reports to it.
+        role=role.without_policy_updates(),
+        source=codebuild.Source.s3(bucket=source.bucket, path=source.s3_object_key),
+        environment=codebuild.BuildEnvironment(
+            # On Graviton, though the image is for x86: building it copies files and runs nothing.
+            build_image=codebuild.LinuxArmBuildImage.AMAZON_LINUX_2023_STANDARD_3_0,
+            # The base image needs more disk than the small type has.
+            compute_type=codebuild.ComputeType.MEDIUM,
+            privileged=True,
+        ),
+        environment_variables={
+            "BASE_IMAGE": codebuild.BuildEnvironmentVariable(value=base.uri),
+            # With attestations an image becomes an index, which SageMaker does not take.
+            "BUILDX_NO_DEFAULT_ATTESTATIONS": codebuild.BuildEnvironmentVariable(value="1"),
+            "IMAGE": codebuild.BuildEnvironmentVariable(value=uri),
+        },
+        build_spec=codebuild.BuildSpec.from_object(
+            {
+                "version": "0.2",
+                "phases": {
+                    "build": {
+                        "commands": [
+                            f'{login.format(base.region)} "${{BASE_IMAGE%%/*}}"',
+                            f'{login.format("$AWS_REGION")} "${{IMAGE%%/*}}"',
+                            # Tags never change: what an earlier attempt pushed is what this would.
+                            'docker manifest inspect "$IMAGE" > /dev/null || '
+                            "(docker build --platform linux/amd64 --build-arg BASE_IMAGE "
+                            '--tag "$IMAGE" . && docker push "$IMAGE")',
+                        ]
+                    }
+                },
+            }
+        ),
+        timeout=_BUILD_LIMIT,
+        queued_timeout=_BUILD_LIMIT,
+        logging=codebuild.LoggingOptions(
+            cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group)
+        ),
+    )
+    project.node.add_dependency(role)
+    acknowledge(
+        project, "AwsSolutions-CB3", "Docker builds images inside a build only when privileged."
+    )
+    acknowledge(
+        project,
+        "AwsSolutions-CB4",
+        "It keeps no artifacts: the image goes to ECR, which encrypts it.",
+    )
+    return project
+
+
+def _run_once(scope: Construct, project: codebuild.Project, tag: str) -> ssm.CfnAssociation:
+    """Run the build when an image of this tag is first deployed, and wait until it is there.
+
+    An association runs its runbook as soon as it is made, and CloudFormation waits for the outcome:
+    no function has to be kept for it.
+    """
+    role = iam.Role(
+        scope, "ImageBuildStarterRole", assumed_by=iam.ServicePrincipal("ssm.amazonaws.com")
+    )
+    allowed = iam.PolicyStatement(
+        actions=["codebuild:BatchGetBuilds", "codebuild:StartBuild"],
+        resources=[project.project_arn],
+    )
+    permission = iam.Policy(scope, "ImageBuildStarterPolicy", roles=[role], statements=[allowed])
+    builds = {"Service": "codebuild", "Api": "BatchGetBuilds", "ids": ["{{ Start.Id }}"]}
+    status = {**builds, "PropertySelector": "$.builds[0].buildStatus"}
+    runbook = ssm.CfnDocument(
+        scope,
+        "ImageBuildRunbook",
+        document_type="Automation",
+        update_method="NewVersion",
+        content={
+            "schemaVersion": "0.3",
+            "description": "Build the serving image, and succeed or fail as the build does.",
+            "assumeRole": role.role_arn,
+            "mainSteps": [
+                {
+                    "name": "Start",
+                    "action": "aws:executeAwsApi",
+                    "inputs": {
+                        "Service": "codebuild",
+                        "Api": "StartBuild",
+                        "projectName": project.project_name,
+                    },
+                    "outputs": [{"Name": "Id", "Selector": "$.build.id", "Type": "String"}],
+                },
+                {
+                    "name": "Wait",
+                    "action": "aws:waitForAwsResourceProperty",
+                    "timeoutSeconds": _BUILD_LIMIT.to_seconds(),
+                    "inputs": {
+                        **status,
+                        "DesiredValues": ["SUCCEEDED", "FAILED", "FAULT", "STOPPED", "TIMED_OUT"],
+                    },
+                },
+                {
+                    "name": "Judge",
+                    "action": "aws:assertAwsResourceProperty",
+                    "inputs": {**status, "DesiredValues": ["SUCCEEDED"]},
+                },
+            ],
+        },
+    )
+    # A new tag is a new association, and only a new one is certain to run and be waited for.
+    association = ssm.CfnAssociation(
+        scope,
+        f"ImageBuild{tag}",
+        name=runbook.ref,
+        wait_for_success_timeout_seconds=2 * _BUILD_LIMIT.to_seconds(),
+    )
+    association.node.add_dependency(permission, project)
+    return association

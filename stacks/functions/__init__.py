@@ -1,0 +1,1 @@
+"""Lambda functions, and the bundles that they run."""

@@ -1,0 +1,126 @@
+"""What all that was provisioned and used takes, as the hourly account says."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from aws_cdk import aws_cloudwatch as cloudwatch
+
+from stacks.monitors.alarms import Alarms
+from stacks.monitors.graphs import BLUE, GREEN, ORANGE, PURPLE, graph
+from stacks.monitors.hourly_footprint import Operations
+from stacks.monitors.metrics import DAY, HOUR, maths, metric, own
+from sustainability.deployment.schema import Deployment
+from sustainability.plan.serving_plan import ServingPlan
+
+_DAYS_PER_MONTH = 730 / 24
+
+
+class AccountMonitor:
+    """Graphs of energy, carbon and cost, and the alarm on whoever counts them."""
+
+    def __init__(
+        self, *, deployment: Deployment, plan: ServingPlan, operations: Operations
+    ) -> None:
+        self._deployment, self._plan = deployment, plan
+        self._own = partial(own, deployment, Operations.SERVICE, period=DAY)
+        self._of_answers = partial(own, deployment, "answer", period=DAY)
+        self._function = {"FunctionName": operations.function.function_name}
+
+    def watch(self, waste: Alarms) -> None:
+        """Add the alarms."""
+        waste.add(
+            "AccountFailing",
+            metric("AWS/Lambda", "Errors", self._function, "Sum", period=HOUR),
+            ">",
+            0,
+            practice="MLSUS06-BP01",
+            says="What is provisioned and used is not counted any more: the hourly function fails.",
+        )
+
+    def totals(self) -> list[cloudwatch.IMetric]:
+        """Return questions, energy, carbon and cost of the time that a dashboard shows."""
+        return [
+            self._of_answers("Questions", label="questions"),
+            maths("wh / 1000", DAY, label="kWh", color=GREEN, wh=self._own("TotalEnergyWhMid")),
+            maths(
+                "grams / 1000",
+                DAY,
+                label="kgCO2e",
+                color=PURPLE,
+                grams=self._own("TotalCarbonGramsMid"),
+            ),
+            self._own("TotalCostUsdMid", label="USD", color=BLUE),
+            maths(
+                "1000 * spent / asked",
+                DAY,
+                label="Wh for 1,000 answers",
+                color=ORANGE,
+                spent=self._own("TotalEnergyWhMid"),
+                asked=self._of_answers("Questions"),
+            ),
+        ]
+
+    def by_day(self) -> list[cloudwatch.GraphWidget]:
+        """Return energy, carbon and cost of each day."""
+        budget = self._deployment.monitoring.monthly_budget_usd
+        return [
+            graph(
+                "Energy (estimate)",
+                self._own("TotalEnergyWhMid", label="all of it", color=GREEN),
+                self._of_answers("EnergyWhMid", label="of that, the answers' own", color=BLUE),
+                unit="Wh a day",
+                period=DAY,
+            ),
+            graph(
+                "Carbon (estimate)",
+                self._own("TotalCarbonGramsMid", label="all of it", color=PURPLE),
+                self._of_answers("CarbonGramsMid", label="of that, the answers' own", color=BLUE),
+                unit="gCO2e a day",
+                period=DAY,
+            ),
+            graph(
+                "Cost (list prices)",
+                self._own("TotalCostUsdMid", label="all of it", color=BLUE),
+                unit="USD a day",
+                period=DAY,
+                limit=None if budget is None else round(budget / _DAYS_PER_MONTH, 2),
+                limit_label="budget",
+            ),
+        ]
+
+    def per_1000(self) -> list[cloudwatch.GraphWidget]:
+        """Return the trend of what 1,000 answers take."""
+        return [
+            graph(
+                f"{title} of 1,000 answers",
+                maths(
+                    "1000 * spent / asked",
+                    DAY,
+                    label="by day",
+                    color=color,
+                    spent=self._own(name),
+                    asked=self._of_answers("Questions"),
+                ),
+                unit=unit,
+                period=DAY,
+            )
+            for title, name, unit, color in (
+                ("Energy", "TotalEnergyWhMid", "Wh", GREEN),
+                ("Carbon", "TotalCarbonGramsMid", "gCO2e", PURPLE),
+                ("Cost", "TotalCostUsdMid", "USD", BLUE),
+            )
+        ]
+
+    def used(self) -> cloudwatch.GraphWidget:
+        """Return how much of what was provisioned was used."""
+        used = [self._own("StoreUtilization", "Average", label="OpenSearch", color=ORANGE)]
+        if self._plan.instance_type is not None:
+            used.append(self._own("EndpointUtilization", "Average", label="endpoint", color=BLUE))
+        return graph(
+            "Used while awake",
+            *used,
+            unit="% of what was provisioned",
+            period=DAY,
+            top=100,
+        )

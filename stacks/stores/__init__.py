@@ -1,0 +1,1 @@
+"""The knowledge stores, one module for each engine."""

@@ -1,0 +1,1 @@
+"""Daily windows in which questions that can wait are answered."""

@@ -1,1 +1,0 @@
-"""Scripts that bring the tables of ``sustainability/data`` up to date, one per table and source."""

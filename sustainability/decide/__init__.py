@@ -1,0 +1,1 @@
+"""Decisions before anything runs: Regions, service levels, models, Bedrock or instances."""

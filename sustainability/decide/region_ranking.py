@@ -1,0 +1,204 @@
+"""Every Region by the carbon of a kilowatt-hour of computing, with what is on offer there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sustainability.deployment.schema import Accounting, Deployment, Store
+from sustainability.energy.site import intensity, pue
+from sustainability.errors import UserError
+from sustainability.facts.lookup import Facts
+from sustainability.facts.ranges import Estimate
+from sustainability.footprint.footprint import footprint
+from sustainability.offers.bedrock import IN_REGION, ModelName, access, models_in
+from sustainability.offers.region_map import Place, check_area, place, places, timezone_coordinates
+from sustainability.offers.region_services import (
+    INFERENCE_COMPONENT,
+    SEARCH_COLLECTION,
+    has_inferentia2,
+    has_resource,
+)
+from sustainability.plan.serving_plan import ServingPlan
+
+
+class RegionError(UserError):
+    """The deployment's Region breaks a limit that the deployment itself states."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A Region, its carbon per kilowatt-hour of computing, and what can be had there."""
+
+    place: Place
+    rank: int
+    """1 is the cleanest, by Ember's figures."""
+    gco2e_per_it_kwh: Estimate
+    """Intensity of the electricity times PUE."""
+    other_rank: int | None
+    """Rank by Electricity Maps' figure, where that is restated and gives another one."""
+    inferentia2: bool
+    inference_components: bool | None
+    serverless_search: bool | None
+    models: tuple[int, int]
+    """Bedrock models that can be called, and how many of them run in the Region."""
+
+    @property
+    def name(self) -> str:
+        """The Region's code."""
+        return self.place.region
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a deployment would fare in a Region."""
+
+    region: Region
+    obstacles: tuple[str, ...]
+    """What it needs and would not find there. Empty: it can move."""
+    notes: tuple[str, ...]
+    users_km: float | None
+    """From the city of the traffic's time zone; ``None`` if that has none."""
+    data_km: float
+    """From the deployment's present Region, where its documents are."""
+    carbon_change: float
+    """Change of the month's carbon by moving there, as a share: -0.4 saves 40 %."""
+
+
+def carbon_of_computing(region: str, accounting: Accounting, facts: Facts) -> Estimate:
+    """Return gCO2e for a kilowatt-hour that computers in ``region`` use: grid times PUE."""
+    return intensity(region, accounting, facts) * pue(region, facts)
+
+
+def rank_regions(accounting: Accounting = Accounting.LOCATION) -> list[Region]:
+    """Return all Regions, the cleanest first."""
+    facts = Facts()
+    carbon = {name: carbon_of_computing(name, accounting, facts) for name in places()}
+    first = {name: value.mid for name, value in carbon.items()}
+    second = dict(first)
+    if accounting is Accounting.LOCATION:
+        for name in places():
+            path = f"grid_electricity_maps/{name}"
+            if facts.has(path):
+                second[name] = facts(path, "gCO2e/kWh").mid * pue(name, facts).mid
+    ranks, other_ranks = _ranks(first), _ranks(second)
+    return [
+        Region(
+            place=place(name),
+            rank=ranks[name],
+            gco2e_per_it_kwh=carbon[name],
+            other_rank=other_ranks[name]
+            if second[name] != first[name] and other_ranks[name] != ranks[name]
+            else None,
+            inferentia2=has_inferentia2(name),
+            inference_components=has_resource(name, INFERENCE_COMPONENT),
+            serverless_search=has_resource(name, SEARCH_COLLECTION),
+            models=models_in(name),
+        )
+        for name in sorted(carbon, key=lambda name: ranks[name])
+    ]
+
+
+def _ranks(values: Mapping[str, float]) -> dict[str, int]:
+    ordered = sorted(values, key=lambda name: (values[name], name))
+    return {name: number for number, name in enumerate(ordered, start=1)}
+
+
+def fit_regions(deployment: Deployment, plan: ServingPlan) -> list[Fit]:
+    """Return how ``deployment``, served by ``plan``, would fare in each Region, cleanest first.
+
+    Raises
+    ------
+    PlaceError
+        If the deployment's Region or its ``footprint.within`` is not known.
+    """
+    area = deployment.footprint.within
+    if area is not None:
+        check_area(area)
+    home = place(deployment.region)
+    users = timezone_coordinates(deployment.traffic.timezone)
+    present = footprint(deployment, plan).traffic.carbon_g.mid
+    fits = []
+    for region in rank_regions(deployment.footprint.accounting):
+        moved = deployment.model_copy(update={"region": region.name})
+        carbon = footprint(moved, plan).traffic.carbon_g.mid
+        fits.append(
+            Fit(
+                region=region,
+                obstacles=tuple(_obstacles(deployment, plan, region)),
+                notes=tuple(_notes(deployment, region)),
+                users_km=None if users is None else users.km_to(region.place.coordinates),
+                data_km=home.coordinates.km_to(region.place.coordinates),
+                carbon_change=carbon / present - 1 if present else 0.0,
+            )
+        )
+    return fits
+
+
+def _obstacles(deployment: Deployment, plan: ServingPlan, region: Region) -> list[str]:
+    found = []
+    area = deployment.footprint.within
+    if area is not None and not region.place.within(area):
+        found.append(f"outside {area}")
+    ceiling = deployment.footprint.ceiling_gco2e_per_kwh
+    if ceiling is not None and region.gco2e_per_it_kwh.mid > ceiling:
+        found.append(f"above {ceiling:.0f} g/kWh")
+    models = [deployment.knowledge.embedding.model]
+    if plan.bedrock_share > 0:
+        models.append(deployment.answers.generator)
+    for name in models:
+        parsed = ModelName.parse(name)
+        wanted = (parsed.scope or IN_REGION).upper()
+        if wanted not in access(parsed.model, region.name):
+            found.append(f"no {name}")
+    if deployment.knowledge.store is Store.SERVERLESS and region.serverless_search is False:
+        found.append("no OpenSearch Serverless")
+    if plan.instance_type is not None and not region.inferentia2:
+        found.append("no Inferentia2")
+    return found
+
+
+def _notes(deployment: Deployment, region: Region) -> list[str]:
+    generator = ModelName.parse(deployment.answers.generator)
+    found = []
+    if generator.scope is not None:
+        found.append("tokens may run on another grid")
+    else:
+        ways = access(generator.model, region.name)
+        if ways and IN_REGION not in ways:
+            found.append(
+                f"{generator.model} by profile ({', '.join(sorted(ways))}), on another grid"
+            )
+    return found
+
+
+def check_region(deployment: Deployment) -> None:
+    """Refuse a Region that breaks the deployment's own residency or its carbon ceiling.
+
+    Raises
+    ------
+    RegionError
+        Names the limit, and Regions that keep it, the cleanest first.
+    """
+    area, ceiling = deployment.footprint.within, deployment.footprint.ceiling_gco2e_per_kwh
+    accounting, facts = deployment.footprint.accounting, Facts()
+    if area is not None:
+        check_area(area)
+    carbon = {name: carbon_of_computing(name, accounting, facts).mid for name in places()}
+
+    def keeps(name: str) -> bool:
+        return (area is None or place(name).within(area)) and (
+            ceiling is None or carbon[name] <= ceiling
+        )
+
+    here = place(deployment.region)
+    if keeps(here.region):
+        return
+    allowed = sorted(filter(keeps, places()), key=lambda name: carbon[name])[:5]
+    cure = f"choose one of {', '.join(allowed)}" if allowed else "no Region keeps both limits"
+    if area is not None and not here.within(area):
+        raise RegionError(f"region {here.region} is outside footprint.within: {area}; {cure}")
+    raise RegionError(
+        f"region {here.region} has {carbon[here.region]:.0f} gCO2e per kWh of computing, above "
+        f"footprint.ceiling_gco2e_per_kwh: {ceiling:g}; {cure}"
+    )

@@ -1,0 +1,487 @@
+"""The deployment: everything that a fork edits, as one frozen and validated schema.
+
+A deployment says what the workload needs (its service level, its traffic, its documents), never
+how much to provision: that follows from it. Every default is visible here, and
+``python -m sustainability schema`` exports the whole as a JSON Schema for editors.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Self, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+
+from cfn_sustainability.settings import Profile, RuleSettings
+from sustainability.deployment.durations import Duration, parse_duration
+from sustainability.deployment.yaml_source import YamlSource
+from sustainability.errors import UserError
+
+HOURS_OF_WEEK = 7 * 24
+EXTRACTIVE = "extractive"
+"""The generator that quotes the passages and takes no model's tokens."""
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+class DeploymentError(UserError):
+    """A deployment file that cannot be used. The message names file, line, key and cure."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Availability(StrEnum):
+    """What may fail without the service failing."""
+
+    BEST_EFFORT = "best_effort"
+    """No spare: after a failure the service waits for a replacement."""
+    STANDARD = "standard"
+    """Spare only where it idles at no cost."""
+    HIGH = "high"
+    """One Availability Zone may be lost without missing the service level."""
+
+
+class Store(StrEnum):
+    """Where vectors and text are searched."""
+
+    SERVERLESS = "serverless"
+    """OpenSearch Serverless, next generation: sleeps at zero, wakes in 10 to 30 seconds."""
+    DOMAIN = "domain"
+    """A managed OpenSearch domain on Graviton: always on, for steady load."""
+
+
+class Objective(StrEnum):
+    """What the plan makes small when the service level leaves a choice."""
+
+    ENERGY = "energy"
+    CARBON = "carbon"
+    COST = "cost"
+
+
+class BedrockUse(StrEnum):
+    """Whether questions may be answered by Amazon Bedrock."""
+
+    ALLOWED = "allowed"
+    NEVER = "never"
+
+
+class Accounting(StrEnum):
+    """Which carbon intensity counts. The two are never mixed."""
+
+    LOCATION = "location"
+    """The grid where the Region stands."""
+    MARKET = "market"
+    """After the provider's renewable energy purchases."""
+
+
+class ServiceLevel(_Section):
+    """What an answer must keep. Either ``latency_p95`` or ``deadline``, no more than needed."""
+
+    latency_p95: Duration | None = None
+    """An interactive answer: 95 of 100 arrive within this time."""
+    deadline: Duration | None = None
+    """A deferrable answer: it arrives within this time, in the background."""
+    availability: Availability = Availability.BEST_EFFORT
+    attainment: float = Field(default=0.99, gt=0, lt=1)
+    """Share of answers that keep the service level over a month."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.latency_p95 is None) == (self.deadline is None):
+            raise ValueError(
+                "state exactly one of latency_p95 (interactive) and deadline (deferrable)"
+            )
+        return self
+
+
+class Tokens(_Section):
+    """The distribution of a token count over requests."""
+
+    mean: float = Field(gt=0)
+    p95: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _heavy_enough(self) -> Self:
+        if self.p95 < self.mean:
+            raise ValueError("p95 must not be below the mean")
+        return self
+
+
+def _parse_days(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    first, dash, last = value.lower().partition("-")
+    if first not in _DAYS or (dash and last not in _DAYS):
+        raise ValueError(f"days are one of {', '.join(_DAYS)} or a span such as mon-fri")
+    start, end = _DAYS.index(first), _DAYS.index(last or first)
+    if end < start:
+        raise ValueError("a span of days runs forward from mon to sun, such as mon-fri")
+    return tuple(range(start, end + 1))
+
+
+def _parse_hours(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    first, dash, last = value.partition("-")
+    if (
+        not dash
+        or not first.isdigit()
+        or not last.isdigit()
+        or not 0 <= int(first) < int(last) <= 24
+    ):
+        raise ValueError("hours are a span within one day such as 8-18; 24 is the end of the day")
+    return (int(first), int(last))
+
+
+Days = Annotated[
+    tuple[int, ...],
+    BeforeValidator(_parse_days),
+    PlainSerializer(lambda days: f"{_DAYS[days[0]]}-{_DAYS[days[-1]]}", return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["mon-fri", "sat"]}),
+]
+Hours = Annotated[
+    tuple[int, int],
+    BeforeValidator(_parse_hours),
+    PlainSerializer(lambda hours: f"{hours[0]}-{hours[1]}", return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+-\d+$", "examples": ["8-18"]}),
+]
+
+
+class Rate(_Section):
+    """Questions per hour, as a mean and as the busiest stretch that the service level must hold."""
+
+    mean_per_hour: float = Field(ge=0)
+    peak_per_hour: float = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _peak_not_below_mean(self) -> Self:
+        if self.peak_per_hour < self.mean_per_hour:
+            raise ValueError("peak_per_hour must not be below mean_per_hour")
+        return self
+
+
+class Period(Rate):
+    """A stretch of the week with its own rate of questions."""
+
+    days: Days
+    """``mon-fri`` or ``sat``, in the traffic's time zone."""
+    hours: Hours = (0, 24)
+    """``8-18``: from 8:00 until 18:00."""
+
+
+class Traffic(_Section):
+    """How many questions come when, and how long they and their answers are."""
+
+    timezone: str = "UTC"
+    periods: tuple[Period, ...] = ()
+    otherwise: Rate = Rate(mean_per_hour=0, peak_per_hour=0)
+    """The rate outside all periods."""
+    input_tokens: Tokens
+    """Prompt tokens per question: the question, the passages and the instructions."""
+    output_tokens: Tokens
+    """Generated tokens per answer."""
+    cache_hit_share: float = Field(default=0.0, ge=0, lt=1)
+    """Share of questions that repeat an earlier one and never reach a model."""
+    arrival_variation: float | None = Field(default=None, gt=0)
+    """Coefficient of variation of the time between two questions: 1 is chance, more means bursts.
+    By default that of a published trace of conversations."""
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"{value!r} is no IANA time zone, such as Europe/Stockholm") from error
+        return value
+
+    @model_validator(mode="after")
+    def _one_rate_per_hour(self) -> Self:
+        seen: dict[tuple[int, int], int] = {}
+        for number, period in enumerate(self.periods):
+            for day in period.days:
+                for hour in range(*period.hours):
+                    if (day, hour) in seen:
+                        raise ValueError(
+                            f"periods {seen[day, hour]} and {number} both cover "
+                            f"{_DAYS[day]} {hour}:00"
+                        )
+                    seen[day, hour] = number
+        return self
+
+    def week(self) -> tuple[Rate, ...]:
+        """Return the rate of each of the 168 hours of a week, from Monday 0:00 local time."""
+        rates: list[Rate] = [self.otherwise] * HOURS_OF_WEEK
+        for period in self.periods:
+            for day in period.days:
+                for hour in range(*period.hours):
+                    rates[day * 24 + hour] = period
+        return tuple(rates)
+
+    @property
+    def questions_per_month(self) -> float:
+        """Mean questions in a month of 730 hours."""
+        return sum(rate.mean_per_hour for rate in self.week()) / HOURS_OF_WEEK * 730
+
+    @property
+    def peak_per_hour(self) -> float:
+        """The highest peak of the week, in questions per hour."""
+        return max(rate.peak_per_hour for rate in self.week())
+
+
+class Embedding(_Section):
+    """The model that turns text into vectors, and how many dimensions are kept."""
+
+    model: str = "amazon.titan-embed-text-v2:0"
+    dimensions: int = Field(default=256, ge=64, le=1024)
+
+
+IamPrincipal = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:(iam|sts)::\d{12}:[a-z-]+/\S+$")]
+
+
+class Serverless(_Section):
+    """Ceiling of an OpenSearch Serverless collection group; its floor is always zero."""
+
+    max_ocu: int = Field(default=2, ge=1, le=96)
+    readers: tuple[IamPrincipal, ...] = ()
+    """ARNs of roles or users who may search the documents themselves, as ``choose-model`` does."""
+
+
+class Domain(_Section):
+    """Size of a managed domain. Its number of nodes follows from the availability."""
+
+    instance_type: str = Field(
+        default="m7g.medium.search", pattern=r"^[a-z0-9]+\.[a-z0-9]+\.search$"
+    )
+    volume_gb: int = Field(default=10, ge=10, le=1024)
+
+
+class Knowledge(_Section):
+    """The documents that answers rest on, and how they are stored and searched."""
+
+    store: Store = Store.SERVERLESS
+    documents: int = Field(default=100, ge=0)
+    """Expected number of documents."""
+    document_kb: float = Field(default=20, gt=0)
+    """Expected mean size of a document's text, in kilobytes."""
+    changed_per_month: float = Field(default=0.1, ge=0)
+    """Expected share of the documents that change in a month."""
+    embedding: Embedding = Embedding()
+    analyzer: str = Field(default="standard", pattern=r"^[a-z_]+$")
+    """OpenSearch's text analysis: ``english`` also finds a word by its other forms, and so does
+    each of its language analyzers for its language; ``standard`` suits mixed languages."""
+    chunk_tokens: int = Field(default=220, ge=50, le=2000)
+    overlap_tokens: int = Field(default=0, ge=0, le=200)
+    max_document_mb: float = Field(default=20, gt=0, le=100)
+    serverless: Serverless = Serverless()
+    domain: Domain = Domain()
+
+    @model_validator(mode="after")
+    def _chunks_advance(self) -> Self:
+        if 2 * self.overlap_tokens > self.chunk_tokens:
+            raise ValueError("overlap_tokens must be at most half of chunk_tokens")
+        return self
+
+
+class Answers(_Section):
+    """How a question is answered: the model, its inference parameters, the budgets."""
+
+    generator: str = "mistral.ministral-3-3b-instruct"
+    """Bedrock model or inference profile, the smallest that is good enough; or ``extractive``,
+    which quotes the passages and generates nothing."""
+    max_tokens: int = Field(default=300, ge=16, le=4096)
+    temperature: float = Field(default=0.1, ge=0, le=1)
+    top_p: float = Field(default=0.9, gt=0, le=1)
+    top_k: int | None = Field(default=None, ge=1, le=500)
+    """Only for models that take it."""
+    candidates: int = Field(default=20, ge=1, le=100)
+    """Passages fetched by each of the two searches."""
+    passages: int = Field(default=4, ge=1, le=20)
+    """Passages that may enter the prompt."""
+    context_tokens: int = Field(default=1000, ge=100, le=16000)
+    """Budget of the passages in the prompt."""
+    minimum_similarity: float = Field(default=0.3, ge=0, le=1)
+    """Cosine similarity below which a passage is no evidence; depends on the embedding model."""
+    cache: Duration = parse_duration("1d")
+    """How long a stored answer may be given again while the documents have not changed."""
+    question_characters: int = Field(default=2000, ge=10, le=20000)
+    concurrency: int = Field(default=10, ge=1, le=1000)
+    """Reserved concurrency of the answer function: the ceiling on what a flood can spend."""
+
+    @property
+    def generated(self) -> bool:
+        """Whether a model writes the answers."""
+        return self.generator != EXTRACTIVE
+
+
+class Inference(_Section):
+    """The model that may run on Inferentia2, and who may answer instead."""
+
+    bedrock: BedrockUse = BedrockUse.ALLOWED
+    optimize: Objective = Objective.ENERGY
+    model: str = "qwen3-1.7b"
+    """A row of ``sustainability/facts/data/inference_models.csv``."""
+    instance_types: tuple[str, ...] = (
+        "ml.inf2.xlarge",
+        "ml.inf2.8xlarge",
+        "ml.inf2.24xlarge",
+        "ml.inf2.48xlarge",
+    )
+    """What the plan may choose from."""
+    max_instances: int = Field(default=4, ge=1, le=100)
+    """Ceiling on spend: a plan that needs more is an error."""
+    image: str = "codebuild"
+    """``codebuild`` builds the serving image in the account, ``docker`` builds it with the CDK CLI;
+    anything else is the URI of an image of your own."""
+    volume_key: str | None = Field(
+        default=None, pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$"
+    )
+    """ARN of the KMS key that encrypts the instances' volumes. Its policy must let whoever deploys
+    create grants; without one, SageMaker encrypts with a key of AWS's."""
+
+
+class Waste(_Section):
+    """From when on what is provisioned and hardly used, or done for nothing, is told as waste."""
+
+    used_share: float = Field(default=0.1, gt=0, lt=1)
+    """Of memory and processors: less than this at the busiest is too much provisioned."""
+    truncated_share: float = Field(default=0.05, gt=0, lt=1)
+    """Of generated answers: more than this cut at ``answers.max_tokens`` are tokens for nothing."""
+    cache_share: float = Field(default=0.5, gt=0, lt=1)
+    """Of ``traffic.cache_hit_share``: below this share of it the cache has collapsed."""
+    corpus_per_day: float = Field(default=2, gt=0)
+    """Times all documents' passages embedded in a day: more are embedded again without change."""
+
+
+class Monitoring(_Section):
+    """Who is told, what is kept, and what a month may cost."""
+
+    email: str | None = Field(default=None, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
+    """Gets the alarms, and the budget's forecast."""
+    monthly_budget_usd: float | None = Field(default=None, gt=0)
+    """Ceiling of the month's cost; ``email`` is told when the forecast exceeds it."""
+    ingest_lag: Duration = parse_duration("1h")
+    """A document that changed is found within this time."""
+    waste: Waste = Waste()
+    log_retention_days: int = 14
+    tracing: bool = False
+
+    @field_validator("log_retention_days")
+    @classmethod
+    def _kept_by_cloudwatch(cls, value: int) -> int:
+        kept = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365)
+        if value not in kept:
+            raise ValueError(f"CloudWatch Logs keeps {', '.join(map(str, kept))} days")
+        return value
+
+    @model_validator(mode="after")
+    def _somebody_hears(self) -> Self:
+        if self.monthly_budget_usd is not None and self.email is None:
+            raise ValueError("monthly_budget_usd needs an email, which its forecast is sent to")
+        return self
+
+
+class Footprint(_Section):
+    """How carbon is counted, and what is too much."""
+
+    accounting: Accounting = Accounting.LOCATION
+    ceiling_gco2e_per_kwh: float | None = Field(default=None, gt=0)
+    """Synth fails in a Region whose grid, times PUE, is above this."""
+    within: str | None = None
+    """Residency: the documents stay in Regions of this geography, such as EU."""
+
+
+class Deployment(_Section):
+    """One environment: what it needs and what it may spend. Everything else follows from it."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{1,19}$")
+    region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
+    profile: Profile = Profile.DEVELOPMENT
+    """How strict the sustainability rules are, and whether documents outlive their stack."""
+    tags: dict[str, str] = {}
+    service_level: ServiceLevel
+    traffic: Traffic
+    knowledge: Knowledge = Knowledge()
+    answers: Answers = Answers()
+    inference: Inference = Inference()
+    monitoring: Monitoring = Monitoring()
+    footprint: Footprint = Footprint()
+    rules: RuleSettings = RuleSettings()
+
+    @model_validator(mode="after")
+    def _one_profile(self) -> Self:
+        if "profile" in self.rules.model_fields_set:
+            raise ValueError("state profile once, at the top, and not under rules")
+        return self
+
+    @property
+    def rule_settings(self) -> RuleSettings:
+        """The rules' settings with this deployment's profile and, unless listed, its Region."""
+        return self.rules.model_copy(
+            update={
+                "profile": self.profile,
+                "allowed_regions": self.rules.allowed_regions or (self.region,),
+            }
+        )
+
+    @classmethod
+    def load(cls, path: Path | str) -> Deployment:
+        """Read and validate a deployment file.
+
+        Raises
+        ------
+        DeploymentError
+            If the file cannot be read or is not valid. One line for each fault:
+            ``file:line: key: what is wrong``.
+        """
+        path = Path(path)
+        try:
+            source = YamlSource.read(path)
+        except OSError as error:
+            raise DeploymentError(f"{path}: {error.strerror}") from error
+        except ValueError as error:
+            raise DeploymentError(f"{path}: {error}") from error
+        try:
+            return cls.model_validate(source.data)
+        except ValidationError as error:
+            faults = sorted(
+                (
+                    source.line(fault["loc"]),
+                    ".".join(map(str, fault["loc"])) or "deployment",
+                    _explain(fault["type"], fault["msg"], fault["loc"]),
+                )
+                for fault in error.errors(include_url=False)
+            )
+            raise DeploymentError(
+                "\n".join(f"{path}:{line}: {key}: {text}" for line, key, text in faults)
+            ) from error
+
+
+def _explain(kind: str, message: str, location: tuple[int | str, ...]) -> str:
+    if kind == "extra_forbidden":
+        return f"unknown key; known here: {', '.join(_keys_beside(location))}"
+    return message.removeprefix("Value error, ")
+
+
+def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
+    model: type[BaseModel] = Deployment
+    for part in location[:-1]:
+        field = model.model_fields.get(str(part))
+        candidates = (field.annotation, *get_args(field.annotation)) if field else ()
+        for candidate in candidates:
+            if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+                model = candidate
+    return sorted(model.model_fields)

@@ -1,0 +1,46 @@
+"""What tokens take on Bedrock: reading, writing and turning them into vectors."""
+
+from __future__ import annotations
+
+from sustainability.deployment.schema import EXTRACTIVE
+from sustainability.energy.impact import Impact
+from sustainability.energy.site import Site
+from sustainability.energy.tokens import generation, prefill
+from sustainability.facts.lookup import Facts
+from sustainability.facts.ranges import Estimate
+from sustainability.offers.bedrock import ModelName
+
+
+def bedrock_tokens(
+    model: str, *, input_tokens: float, output_tokens: float, site: Site, batch: bool = False
+) -> Impact:
+    """Return what reading and writing so many tokens takes on Bedrock, on demand or in a job."""
+    if model == EXTRACTIVE:
+        return Impact()
+    tokens = generation(ModelName.parse(model).model, site.facts)
+    usd = token_price(model, "input", site.facts) * (input_tokens / 1e6) + (
+        token_price(model, "output", site.facts) * (output_tokens / 1e6)
+    )
+    return site.impact(
+        (tokens.wh_per_1k_input * input_tokens + tokens.wh_per_1k_output * output_tokens) / 1e6,
+        embodied_g=tokens.embodied_g_per_1k_output * (output_tokens / 1000),
+        usd=usd * site.facts("prices/bedrock/batch", "ratio") if batch else usd,
+    )
+
+
+def token_price(model: str, direction: str, facts: Facts) -> Estimate:
+    """Return USD per million tokens of a model or of the profile it is called through."""
+    parsed = ModelName.parse(model)
+    prefix = {None: "", "global": "global."}.get(parsed.scope, "regional.")
+    name = prefix + parsed.model
+    if not facts.has(f"bedrock_prices/{name}/{direction}"):
+        name = parsed.model
+    return facts(f"bedrock_prices/{name}/{direction}", "USD/million tokens")
+
+
+def embedded_token(model: str, site: Site) -> Impact:
+    """Return what turning one token into its share of a vector takes."""
+    return site.impact(
+        prefill(ModelName.parse(model).model, site.facts) / 1e6,
+        usd=token_price(model, "input", site.facts) / 1e6,
+    )

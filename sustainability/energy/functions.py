@@ -1,0 +1,24 @@
+"""What a Lambda function takes, by the second and by the call."""
+
+from __future__ import annotations
+
+from sustainability.energy import power
+from sustainability.energy.impact import Impact
+from sustainability.energy.site import Site
+
+MIB_PER_GIB = 1024
+
+
+def function_second(memory_mib: int, site: Site) -> Impact:
+    """Return what one second of a running function takes."""
+    machine = power.function(memory_mib, site.facts)
+    return site.impact(
+        machine.kwh(1 / 3600),
+        embodied_g=machine.embodied_g_per_h / 3600,
+        usd=site.facts("prices/lambda/gb_second", "USD/GB-s") * (memory_mib / MIB_PER_GIB),
+    )
+
+
+def invocation(site: Site) -> Impact:
+    """Return what calling a function takes, whatever it then does."""
+    return site.impact(usd=site.facts("prices/lambda/request", "USD/million") / 1e6)

@@ -1,0 +1,136 @@
+"""Numbers taken from the world: one CSV row each, with range, unit, year, source, confidence.
+
+A fact is named ``file/key``: ``regions/eu-north-1/grid`` is the row ``eu-north-1/grid`` of
+``sustainability/facts/data/regions.csv``. To change a number, change its row. A number that has no
+row is an error that names the row to add; nothing is ever assumed in its place.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
+from sustainability.errors import UserError
+from sustainability.facts.ranges import Estimate
+
+DATA = Path(__file__).parent / "data"
+COLUMNS = ("key", "low", "mid", "high", "unit", "year", "source", "confidence")
+
+
+class FactError(UserError):
+    """A number that is missing or malformed. The message names the file and the row to mend."""
+
+
+class Confidence(StrEnum):
+    """How a number is known."""
+
+    PUBLISHED = "published"
+    """Stated by whoever makes or measures the thing."""
+    THIRD_PARTY = "third party"
+    """Stated by somebody else, not checked against the maker."""
+    DERIVED = "derived"
+    """Computed from published numbers that the source column names."""
+    ASSUMPTION = "assumption"
+    """Chosen by this project, with its reason in the source column. Reports list these."""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One number and where it comes from."""
+
+    path: str
+    value: Estimate
+    unit: str
+    year: str
+    source: str
+    confidence: Confidence
+
+
+@cache
+def load_facts(name: str, directory: Path = DATA) -> Mapping[str, Fact]:
+    """Return the rows of ``directory/name.csv`` by key. ``low`` and ``high`` may be empty: exact.
+
+    Raises
+    ------
+    FactError
+        If the file is missing or a row cannot be used; names file, line and cure.
+    """
+    path = directory / f"{name}.csv"
+    facts: dict[str, Fact] = {}
+    try:
+        with path.open(encoding="utf-8", newline="") as lines:
+            rows = csv.DictReader(lines)
+            if tuple(rows.fieldnames or ()) != COLUMNS:
+                raise FactError(f"{path.name}: the columns must be {', '.join(COLUMNS)}")
+            for row in rows:
+                place = f"{path.name}:{rows.line_num}"
+                key = row["key"]
+                if key in facts:
+                    raise FactError(f"{place}: {key!r} stands twice")
+                facts[key] = _fact(f"{name}/{key}", row, place)
+    except OSError as error:
+        raise FactError(
+            f"sustainability/facts/data/{path.name} cannot be read: {error.strerror}"
+        ) from error
+    return facts
+
+
+def _fact(path: str, row: dict[str, str], place: str) -> Fact:
+    try:
+        missing = [column for column in ("mid", "unit", "year", "source") if not row[column]]
+        if missing:
+            raise ValueError(f"{', '.join(missing)} must be given")
+        mid = float(row["mid"])
+        value = Estimate(float(row["low"] or mid), mid, float(row["high"] or mid))
+        confidence = Confidence(row["confidence"])
+    except (ValueError, TypeError) as error:
+        raise FactError(f"{place}: {row['key']!r}: {error}") from error
+    return Fact(path, value, row["unit"], row["year"], row["source"], confidence)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A reader of facts that remembers what it was asked for, so that a report can list it.
+
+    ``overrides`` replaces values by path; ``varying`` keeps the range of that one fact and takes
+    every other at its mid, which is how a report measures what each fact contributes.
+    """
+
+    overrides: Mapping[str, Estimate] = field(default_factory=dict)
+    varying: str | None = None
+    directory: Path = DATA
+    used: dict[str, Fact] = field(default_factory=dict)
+
+    def __call__(self, path: str, unit: str) -> Estimate:
+        """Return the value of ``path``, which the caller computes with as ``unit``.
+
+        Raises
+        ------
+        FactError
+            If there is no such row, or it states another unit.
+        """
+        name, _, key = path.partition("/")
+        fact = load_facts(name, self.directory).get(key)
+        if fact is None:
+            raise FactError(
+                f"no fact {key!r} in sustainability/facts/data/{name}.csv: "
+                f"add a row with {', '.join(COLUMNS)} in the unit {unit!r}"
+            )
+        if fact.unit != unit:
+            raise FactError(f"{path} is in {fact.unit!r}, where {unit!r} is needed")
+        self.used[path] = fact
+        value = self.overrides.get(path, fact.value)
+        return value if self.varies(path) else Estimate.exact(value.mid)
+
+    def varies(self, path: str) -> bool:
+        """Say whether the range of ``path`` counts, or its mid alone."""
+        return self.varying in (None, path)
+
+    def has(self, path: str) -> bool:
+        """Say whether there is a row for ``path``."""
+        name, _, key = path.partition("/")
+        return key in load_facts(name, self.directory)

@@ -1,0 +1,1 @@
+"""Scripts that renew the tables of ``facts/data``, one for each table and source."""

@@ -1,0 +1,1 @@
+"""What a whole deployment takes: each of its parts, counted for a month."""

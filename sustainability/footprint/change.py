@@ -1,0 +1,124 @@
+"""What a change to a deployment adds or saves, and whether that is too much."""
+
+from __future__ import annotations
+
+import math
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sustainability.deployment.schema import Deployment
+from sustainability.energy.impact import Impact
+from sustainability.errors import UserError
+from sustainability.footprint.footprint import Footprint
+
+QUANTITIES = ("energy", "carbon", "cost")
+SCOPES = ("idle", "traffic", "answers")
+_LIMIT = re.compile(
+    rf"(?:(?P<scope>{'|'.join(SCOPES)})\.)?(?P<quantity>{'|'.join(QUANTITIES)})"
+    r"\s*>\s*\+?(?P<percent>\d+(?:\.\d+)?)\s*%"
+)
+
+
+class ComparisonError(UserError):
+    """A limit or a revision that cannot be read."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One quantity of one scope, before and after."""
+
+    scope: str
+    quantity: str
+    unit: str
+    before: float
+    after: float
+
+    @property
+    def share(self) -> float:
+        """Growth over ``before``: 0.1 is ten percent more; infinite from nothing."""
+        if self.before == self.after:
+            return 0.0
+        return self.after / self.before - 1 if self.before else math.inf
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How much a quantity may grow: ``carbon>+10%`` or ``idle.cost>5%``."""
+
+    scope: str
+    quantity: str
+    share: float
+
+    @classmethod
+    def parse(cls, text: str) -> Limit:
+        """Read a limit. Without a scope it is the month of traffic.
+
+        Raises
+        ------
+        ComparisonError
+            If ``text`` is no limit; says what one looks like.
+        """
+        match = _LIMIT.fullmatch(text.strip())
+        if match is None:
+            raise ComparisonError(
+                f"--fail-if {text!r}: write QUANTITY>+N% or SCOPE.QUANTITY>+N%, such as "
+                f"'carbon>+10%' or 'idle.cost>+5%'; quantities are {', '.join(QUANTITIES)}, "
+                f"scopes are {', '.join(SCOPES)}"
+            )
+        return cls(match["scope"] or "traffic", match["quantity"], float(match["percent"]) / 100)
+
+    def broken_by(self, changes: list[Change]) -> Change | None:
+        """Return the change that exceeds the limit, if one does."""
+        for change in changes:
+            if (change.scope, change.quantity) == (self.scope, self.quantity):
+                return change if change.share > self.share + 1e-9 else None
+        raise ComparisonError(f"{self.scope}.{self.quantity}: both deployments need traffic")
+
+
+def compare(before: Footprint, after: Footprint) -> list[Change]:
+    """Return what changes at the mids: idle month, month of traffic, 1,000 answers."""
+    changes = [
+        *_changes("idle", before.idle, after.idle),
+        *_changes("traffic", before.traffic, after.traffic),
+    ]
+    if before.per_1000_answers is not None and after.per_1000_answers is not None:
+        changes += _changes("answers", before.per_1000_answers, after.per_1000_answers)
+    return changes
+
+
+def _changes(scope: str, before: Impact, after: Impact) -> Iterator[Change]:
+    yield Change(scope, "energy", "Wh", before.kwh.mid * 1000, after.kwh.mid * 1000)
+    yield Change(scope, "carbon", "gCO2e", before.carbon_g.mid, after.carbon_g.mid)
+    yield Change(scope, "cost", "USD", before.usd.mid, after.usd.mid)
+
+
+def load_revision(path: Path, revision: str) -> Deployment:
+    """Return the deployment file as it stood at a Git revision.
+
+    Raises
+    ------
+    ComparisonError
+        If Git does not know the revision, or the file was not there.
+    DeploymentError
+        If it was not valid.
+    """
+    try:
+        shown = subprocess.run(
+            ["git", "show", f"{revision}:./{path.name}"],
+            cwd=path.resolve().parent,
+            capture_output=True,
+            check=True,
+        )
+    except FileNotFoundError as error:
+        raise ComparisonError(f"--against needs git: {error}") from error
+    except subprocess.CalledProcessError as error:
+        reason = error.stderr.decode(errors="replace").strip().splitlines()
+        raise ComparisonError(f"--against {revision}: {reason[0] if reason else error}") from error
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / path.name
+        copy.write_bytes(shown.stdout)
+        return Deployment.load(copy)

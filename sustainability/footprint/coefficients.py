@@ -1,0 +1,102 @@
+"""What one unit of everything that can be measured takes: the other half of a footprint.
+
+A footprint multiplies these by what a deployment declares; the hourly function
+in ``lambdas/operations`` by what CloudWatch counted. Both come from the same functions of
+:mod:`sustainability.energy`, so that an estimate can be held against what became of it.
+"""
+
+from __future__ import annotations
+
+from sustainability.deployment.function_sizes import ANSWER_MEMORY_MIB, INGEST_MEMORY_MIB
+from sustainability.deployment.schema import Deployment, Store
+from sustainability.energy.bedrock import bedrock_tokens, embedded_token
+from sustainability.energy.functions import function_second, invocation
+from sustainability.energy.impact import HOURS_PER_MONTH, Impact
+from sustainability.energy.instances import busy_hour, instance_hour
+from sustainability.energy.site import Site
+from sustainability.facts.lookup import Facts
+from sustainability.footprint import services, store
+from sustainability.footprint.accounting import answer_metrics_hour, operations_hour
+from sustainability.footprint.answers import in_batches
+from sustainability.footprint.demand import Demand
+from sustainability.plan.serving_plan import ServingPlan
+
+Coefficients = dict[str, Impact]
+"""By quantity. ``hours`` is what is there whether anybody asks or not, and is not measured."""
+
+_NOBODY = Demand(0, 0, 0, 0, 0)
+
+
+def coefficients(
+    deployment: Deployment, plan: ServingPlan, facts: Facts | None = None
+) -> Coefficients:
+    """Return the impact of one unit of each quantity that ``deployment`` may use.
+
+    Raises
+    ------
+    FactError
+        If a number has no row in ``sustainability/facts/data``.
+    """
+    facts = facts or Facts()
+    accounting, region = deployment.footprint.accounting, deployment.region
+    generator, embedding = deployment.answers.generator, deployment.knowledge.embedding.model
+    site = Site.of_region(region, accounting, facts)
+    generating = Site.of_model(generator, region, accounting, facts)
+    batch = in_batches(plan, Demand.of(deployment, facts))
+    found = {
+        "hours": _standing(deployment, plan, site),
+        "active_hours": services.metrics(site) * (1 / HOURS_PER_MONTH) + answer_metrics_hour(site),
+        "questions": services.called(services.PER_QUESTION, site)
+        + services.carried(site)
+        + services.logged(deployment, site),
+        "generated": services.called(services.PER_GENERATED, site),
+        "documents": services.called(services.PER_DOCUMENT, site),
+        "answer_seconds": function_second(ANSWER_MEMORY_MIB, site),
+        "ingest_seconds": function_second(INGEST_MEMORY_MIB, site),
+        "invocations": invocation(site),
+        "input_tokens": bedrock_tokens(
+            generator, input_tokens=1, output_tokens=0, site=generating, batch=batch
+        ),
+        "output_tokens": bedrock_tokens(
+            generator, input_tokens=0, output_tokens=1, site=generating, batch=batch
+        ),
+        "embedding_tokens": embedded_token(
+            embedding, Site.of_model(embedding, region, accounting, facts)
+        ),
+    }
+    if deployment.knowledge.store is Store.SERVERLESS:
+        found["search_unit_hours"] = store.search_unit_hour(site)
+    else:
+        found["node_hours"] = store.node_hour(deployment, site)
+    if plan.instance_type is not None:
+        found["instance_hours"] = instance_hour(plan.instance_type, site)
+        found["busy_hours"] = busy_hour(plan.instance_type, site)
+        found["awake_hours"] = services.accelerator_metrics_hour(site)
+    return found
+
+
+def _standing(deployment: Deployment, plan: ServingPlan, site: Site) -> Impact:
+    """Return an hour of what stands or runs by the clock: stored bytes, polls, alarms, ourselves.
+
+    What can be on or off, such as nodes and instances, is measured instead.
+    """
+    monthly = (
+        services.storage(deployment, site).idle
+        + services.requests(_NOBODY, site).idle
+        + services.watching(plan, site)
+    )
+    if deployment.knowledge.store is Store.SERVERLESS:
+        monthly += store.kept(deployment, site)
+    return monthly * (1 / HOURS_PER_MONTH) + operations_hour(site)
+
+
+def as_json(coefficients: Coefficients) -> dict[str, dict[str, list[float]]]:
+    """Return the form that crosses into a function's environment: ranges, what is zero left out."""
+    return {
+        quantity: {
+            measure: [float(f"{value:.6g}") for value in estimate.as_list()]
+            for measure, estimate in vars(impact).items()
+            if estimate.high
+        }
+        for quantity, impact in coefficients.items()
+    }

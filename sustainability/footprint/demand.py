@@ -1,0 +1,61 @@
+"""What a deployment is asked to do in a month of 730 hours."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from sustainability.deployment.schema import Deployment
+from sustainability.energy.impact import HOURS_PER_MONTH
+from sustainability.facts.lookup import Facts
+from sustainability.facts.ranges import Estimate
+
+
+@dataclass(frozen=True)
+class Demand:
+    """Questions, answers and documents of a month, and how long they keep the store awake."""
+
+    questions: float
+    generated: float
+    """Answers that a model writes; the others are stored ones given again."""
+    changed_documents: float
+    search_hours: float
+    """Hours in which the store must be awake to be searched."""
+    indexing_hours: float
+    """Hours in which the store must be awake to take in documents."""
+
+    @classmethod
+    def of(cls, deployment: Deployment, facts: Facts) -> Demand:
+        """Return the demand that ``deployment`` declares."""
+        traffic, knowledge = deployment.traffic, deployment.knowledge
+        uncached = 1 - traffic.cache_hit_share
+        tail = facts("workload/store_tail", "s").mid / 3600
+        week = traffic.week()
+        searching = sum(_awake(rate.mean_per_hour * uncached, tail) for rate in week) / len(week)
+        changed = knowledge.documents * knowledge.changed_per_month
+        return cls(
+            questions=traffic.questions_per_month,
+            generated=traffic.questions_per_month * uncached,
+            changed_documents=changed,
+            search_hours=searching * HOURS_PER_MONTH,
+            indexing_hours=_awake(changed / HOURS_PER_MONTH, tail) * HOURS_PER_MONTH,
+        )
+
+
+def _awake(per_hour: float, tail_hours: float) -> float:
+    """Return the share of time within ``tail_hours`` after a request, for requests at random."""
+    return 1 - math.exp(-per_hour * tail_hours)
+
+
+def document_tokens(deployment: Deployment, facts: Facts) -> Estimate:
+    """Return the tokens of one document, overlaps of its chunks included."""
+    knowledge = deployment.knowledge
+    per_token = facts("workload/characters_per_token", "characters")
+    characters = knowledge.document_kb * 1024
+    overlap = 1 + knowledge.overlap_tokens / knowledge.chunk_tokens
+    return (
+        Estimate(
+            characters / per_token.high, characters / per_token.mid, characters / per_token.low
+        )
+        * overlap
+    )

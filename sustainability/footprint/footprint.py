@@ -1,0 +1,197 @@
+"""What a deployment takes: energy, carbon and money, idle and under its declared traffic.
+
+The form is the Software Carbon Intensity's (ISO/IEC 21031): (E x I + M) per R, where E is energy at
+the wall, I the carbon intensity of the electricity, M the hardware's share of its making, and R one
+answered question. Every number comes from ``sustainability/facts/data`` and carries its range.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sustainability.deployment.function_sizes import ANSWER_MEMORY_MIB
+from sustainability.deployment.schema import Accounting, Deployment
+from sustainability.energy import power
+from sustainability.energy.impact import NOTHING, Component, Impact
+from sustainability.energy.site import Site
+from sustainability.energy.tokens import generation, prefill
+from sustainability.facts.lookup import Confidence, Fact, Facts
+from sustainability.facts.ranges import Estimate
+from sustainability.footprint import answers, services
+from sustainability.footprint.accounting import operations
+from sustainability.footprint.demand import Demand
+from sustainability.footprint.store import store
+from sustainability.offers.bedrock import ModelName
+from sustainability.plan.serving_plan import ServingPlan
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """A deployment's month of 730 hours, by component."""
+
+    deployment: str
+    region: str
+    accounting: Accounting
+    answers_per_month: float
+    components: tuple[Component, ...]
+    warnings: tuple[str, ...]
+    facts: tuple[Fact, ...]
+    """Every number that the result rests on."""
+
+    @property
+    def idle(self) -> Impact:
+        """The floor: a month in which nobody asks anything."""
+        return Impact.total(component.idle for component in self.components)
+
+    @property
+    def traffic(self) -> Impact:
+        """A month of the declared traffic, the idle floor included."""
+        return Impact.total(component.traffic for component in self.components)
+
+    @property
+    def per_1000_answers(self) -> Impact | None:
+        """The month of traffic over its answers, times 1,000; ``None`` without traffic."""
+        if not self.answers_per_month:
+            return None
+        return self.traffic * (1000 / self.answers_per_month)
+
+    @property
+    def assumptions(self) -> tuple[Fact, ...]:
+        """The numbers among :attr:`facts` that no source states."""
+        return tuple(fact for fact in self.facts if fact.confidence is Confidence.ASSUMPTION)
+
+
+def footprint(deployment: Deployment, plan: ServingPlan, facts: Facts | None = None) -> Footprint:
+    """Return what ``deployment``, served by ``plan``, takes in a month.
+
+    Raises
+    ------
+    FactError
+        If a number has no row in ``sustainability/facts/data``.
+    """
+    facts = facts or Facts()
+    accounting = deployment.footprint.accounting
+    site = Site.of_region(deployment.region, accounting, facts)
+    generating, embedding = (
+        Site.of_model(model, deployment.region, accounting, facts) for model in _models(deployment)
+    )
+    demand = Demand.of(deployment, facts)
+    components = (
+        store(deployment, demand, site),
+        answers.functions(demand, site),
+        answers.embeddings(deployment, demand, embedding),
+        answers.bedrock_generation(deployment, plan, demand, generating),
+        *answers.instances(plan, site),
+        services.requests(demand, site),
+        services.storage(deployment, site),
+        services.transfer(demand, site),
+        services.logs(deployment, demand, site),
+        services.monitoring(plan, site),
+        operations(site),
+    )
+    return Footprint(
+        deployment=deployment.name,
+        region=deployment.region,
+        accounting=accounting,
+        answers_per_month=demand.questions,
+        components=components,
+        warnings=_warnings(deployment),
+        facts=tuple(facts.used.values()),
+    )
+
+
+def _models(deployment: Deployment) -> tuple[str, str]:
+    return deployment.answers.generator, deployment.knowledge.embedding.model
+
+
+def _warnings(deployment: Deployment) -> tuple[str, ...]:
+    found = [
+        f"{model} is a cross-Region profile: a request may run on another grid than the Region's; "
+        "the carbon of its tokens spans all it may reach"
+        for model in _models(deployment)
+        if ModelName.parse(model).scope
+    ]
+    if deployment.footprint.accounting is Accounting.MARKET:
+        found.append(
+            "market-based: the provider's renewable purchases are taken off; "
+            "not comparable with location-based figures, and not a Software Carbon Intensity"
+        )
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class Influence:
+    """How far one fact, within its own range, moves the month's carbon; all others at their mid."""
+
+    fact: Fact
+    carbon_g: Estimate
+
+    @property
+    def swing(self) -> float:
+        """Grams between the ends."""
+        return self.carbon_g.high - self.carbon_g.low
+
+
+def influences(deployment: Deployment, plan: ServingPlan) -> list[Influence]:
+    """Return how much each uncertain fact matters to carbon under traffic, the strongest first."""
+    ranged = [
+        fact for fact in footprint(deployment, plan).facts if fact.value.low < fact.value.high
+    ]
+    found = [
+        Influence(fact, footprint(deployment, plan, Facts(varying=fact.path)).traffic.carbon_g)
+        for fact in ranged
+    ]
+    return sorted(found, key=lambda influence: -influence.swing)
+
+
+def answer_coefficients(deployment: Deployment, plan: ServingPlan) -> dict[str, Any]:
+    """Return the coefficients by which the answer function states what an answer took.
+
+    Every range is ``[low, mid, high]``. Energies are at the wall: IT energy times the PUE of the
+    Region. ``gco2e_per_kwh`` is the electricity alone, without PUE, because the energies carry it:
+    grams are ``wh / 1000 * gco2e_per_kwh``. Both belong to where the generator runs. ``endpoint``
+    is there if the plan has instances, which take something else than Bedrock does.
+
+    Raises
+    ------
+    FactError
+        If a model or the Region has no row in ``sustainability/facts/data``.
+    """
+    facts, accounting = Facts(), deployment.footprint.accounting
+    generator, embedding = deployment.answers.generator, deployment.knowledge.embedding.model
+    here = Site.of_region(deployment.region, accounting, facts)
+    site = Site.of_model(generator, deployment.region, accounting, facts)
+    seconds = facts("workload/answer_seconds", "s")
+    function_wh = power.function(ANSWER_MEMORY_MIB, facts).kwh(seconds / 3600) * 1000
+    reading = writing = NOTHING
+    if deployment.answers.generated:
+        tokens = generation(ModelName.parse(generator).model, facts)
+        reading, writing = tokens.wh_per_1k_input, tokens.wh_per_1k_output
+    coefficients: dict[str, Any] = {
+        "generator": _per_1k_tokens(reading, writing, site),
+        "embedding": {
+            "wh_per_1k_input_tokens": _rounded(
+                prefill(ModelName.parse(embedding).model, facts) * site.pue
+            )
+        },
+        "wh_per_request": _rounded(function_wh * site.pue),
+        "gco2e_per_kwh": _rounded(site.gco2e_per_kwh),
+    }
+    if plan.instance_type is not None:
+        coefficients["endpoint"] = {
+            **_per_1k_tokens(*answers.instance_tokens(plan, facts), here),
+            "gco2e_per_kwh": _rounded(here.gco2e_per_kwh),
+        }
+    return coefficients
+
+
+def _per_1k_tokens(reading: Estimate, writing: Estimate, site: Site) -> dict[str, list[float]]:
+    return {
+        "wh_per_1k_input_tokens": _rounded(reading * site.pue),
+        "wh_per_1k_output_tokens": _rounded(writing * site.pue),
+    }
+
+
+def _rounded(estimate: Estimate) -> list[float]:
+    return [float(f"{value:.6g}") for value in estimate.as_list()]

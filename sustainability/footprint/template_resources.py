@@ -1,0 +1,283 @@
+"""What each CloudFormation resource type takes while nobody uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sustainability.energy import power
+from sustainability.energy.impact import HOURS_PER_MONTH, Impact
+from sustainability.energy.site import Site
+from sustainability.facts.lookup import DATA
+from sustainability.facts.ranges import Estimate
+from sustainability.footprint.template import NotKnown, Resource
+
+_ACCELERATED = ("ml.inf2.", "ml.g5.", "ml.g6.", "inf2.", "g5.", "g6.")
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a resource takes in a month of 730 hours."""
+
+    basis: str
+    impact: Impact
+    priced: bool = True
+    shared_as: str | None = None
+    """Loads of the same name are one and the same, such as capacity that collections share."""
+
+
+Rule = Callable[[Resource, Site], Load | None]
+"""Returns ``None`` for a resource that sleeps."""
+
+
+def _machines(kind: str, count: float, site: Site, *, price: str | None = None) -> Load | None:
+    if count <= 0:
+        return None
+    if kind.startswith(_ACCELERATED):
+        machine = power.accelerated(kind, site.facts).idle
+        price = price or f"prices/instance/ml.{kind.removeprefix('ml.')}"
+    else:
+        machine = power.instance(kind, site.facts)
+    return _always(f"{count:g} x {kind}", machine, count, site, price=price)
+
+
+def _always(
+    basis: str, machine: power.Machine, count: float, site: Site, *, price: str | None
+) -> Load:
+    hours = count * HOURS_PER_MONTH
+    priced = price is not None and site.facts.has(price)
+    return Load(
+        basis,
+        site.impact(
+            machine.kwh(hours),
+            embodied_g=machine.embodied_g_per_h * hours,
+            usd=site.facts(price, "USD/h") * hours if price is not None and priced else None,
+        ),
+        priced,
+    )
+
+
+def _instance(resource: Resource, site: Site) -> Load | None:
+    return _machines(resource.get("InstanceType", default="m1.small"), 1, site)
+
+
+def _scaling_group(resource: Resource, site: Site) -> Load | None:
+    count = resource.number("MinSize")
+    if not count:
+        return None
+    template = resource.properties.get("LaunchTemplate") or {}
+    launched = resource.neighbour({"Ref": _name(template.get("LaunchTemplateId"))})
+    return _machines(launched.get("LaunchTemplateData", "InstanceType"), count, site)
+
+
+def _name(reference: object) -> object:
+    return reference.get("Ref") if isinstance(reference, dict) else reference
+
+
+def _endpoint_config(resource: Resource, site: Site) -> Load | None:
+    loads = []
+    for number, _ in enumerate(resource.properties.get("ProductionVariants") or []):
+        variant = Resource(
+            resource.name,
+            resource.type,
+            resource.properties["ProductionVariants"][number],
+            resource.template,
+        )
+        if "ServerlessConfig" in variant.properties:
+            continue
+        count = variant.number(
+            "ManagedInstanceScaling",
+            "MinInstanceCount",
+            default=variant.number("InitialInstanceCount", default=1),
+        )
+        loads.append(_machines(variant.get("InstanceType"), count, site))
+    return _sum([load for load in loads if load is not None])
+
+
+def _sum(loads: list[Load]) -> Load | None:
+    if not loads:
+        return None
+    return Load(
+        ", ".join(load.basis for load in loads),
+        Impact.total(load.impact for load in loads),
+        all(load.priced for load in loads),
+    )
+
+
+def _domain(resource: Resource, site: Site) -> Load | None:
+    def nodes(kind: str, count: float) -> Load | None:
+        return _machines(kind, count, site, price=f"prices/opensearch/{kind}")
+
+    count = resource.number("ClusterConfig", "InstanceCount", default=1)
+    loads = [nodes(resource.get("ClusterConfig", "InstanceType", default="m4.large.search"), count)]
+    if resource.get("ClusterConfig", "DedicatedMasterEnabled", default=False):
+        loads.append(
+            nodes(
+                resource.get("ClusterConfig", "DedicatedMasterType"),
+                resource.number("ClusterConfig", "DedicatedMasterCount", default=3),
+            )
+        )
+    loads.append(_volumes(resource.number("EBSOptions", "VolumeSize"), count, site))
+    return _sum([load for load in loads if load is not None])
+
+
+def _volumes(gigabytes: float, count: float, site: Site) -> Load | None:
+    if not gigabytes:
+        return None
+    facts, hours = site.facts, count * HOURS_PER_MONTH
+    disk = power.ssd(gigabytes / 1000 * facts("power/copies/ebs", "copies").mid, facts)
+    monthly = facts("prices/opensearch/gp3", "USD/GB-month") * (gigabytes * count)
+    made = disk.embodied_g_per_h * hours
+    return Load(
+        f"{gigabytes:g} GB each", site.impact(disk.kwh(hours), embodied_g=made, usd=monthly)
+    )
+
+
+def _collection_group(resource: Resource, site: Site) -> Load | None:
+    floor = resource.number("CapacityLimits", "MinIndexingCapacityInOCU") + resource.number(
+        "CapacityLimits", "MinSearchCapacityInOCU"
+    )
+    if resource.get("Generation", default="CLASSIC") == "CLASSIC":
+        standby = resource.get("StandbyReplicas", default="ENABLED") == "ENABLED"
+        floor = max(floor, 2.0 if standby else 1.0)
+    return _search_units(floor, site)
+
+
+def _collection(resource: Resource, site: Site) -> Load | None:
+    if resource.get("CollectionGroupName"):
+        return None
+    standby = resource.get("StandbyReplicas", default="ENABLED") == "ENABLED"
+    return _search_units(2.0 if standby else 1.0, site, shared_as="classic collections")
+
+
+def _search_units(count: float, site: Site, *, shared_as: str | None = None) -> Load | None:
+    if not count:
+        return None
+    hours = count * HOURS_PER_MONTH
+    unit = power.search_unit(site.facts)
+    impact = site.impact(
+        unit.kwh(hours),
+        embodied_g=unit.embodied_g_per_h * hours,
+        usd=site.facts("prices/opensearch/ocu", "USD/OCU-hour") * hours,
+    )
+    return Load(f"{count:g} OCU", impact, shared_as=shared_as)
+
+
+def _nat_gateway(resource: Resource, site: Site) -> Load:
+    none = Estimate.exact(0.0)
+    machine = power.Machine(site.facts("power/nat", "W"), none)
+    return _always("1 NAT gateway", machine, 1, site, price="prices/nat/hour")
+
+
+def _database(resource: Resource, site: Site) -> Load | None:
+    copies = 2 if resource.get("MultiAZ", default=False) in (True, "true") else 1
+    kind = resource.get("DBInstanceClass")
+    if kind in (None, "db.serverless"):
+        raise NotKnown("its capacity is the cluster's minimum")
+    return _machines(kind, copies, site)
+
+
+def _cache(resource: Resource, site: Site) -> Load | None:
+    shards = resource.number("NumNodeGroups", default=1)
+    copies = 1 + resource.number("ReplicasPerNodeGroup")
+    count = resource.number("NumCacheClusters", default=shards * copies)
+    return _machines(resource.get("CacheNodeType"), count, site)
+
+
+def _cache_cluster(resource: Resource, site: Site) -> Load | None:
+    return _machines(resource.get("CacheNodeType"), resource.number("NumCacheNodes"), site)
+
+
+def _container_service(resource: Resource, site: Site) -> Load | None:
+    count = resource.number("DesiredCount", default=1)
+    if not count:
+        return None
+    task = resource.neighbour(resource.properties.get("TaskDefinition"))
+    vcpus, gib = task.number("Cpu") / 1024, task.number("Memory") / 1024
+    if not vcpus:
+        raise NotKnown("its task states no size; it runs on instances counted elsewhere")
+    arm = task.get("RuntimePlatform", "CpuArchitecture", default="X86_64") == "ARM64"
+    machine = power.share(vcpus, gib, site.facts, processor="graviton" if arm else "x86")
+    return _always(f"{count:g} x {vcpus:g} vCPU, {gib:g} GiB", machine, count, site, price=None)
+
+
+def _provisioned_concurrency(resource: Resource, site: Site) -> Load | None:
+    count = resource.number("ProvisionedConcurrencyConfig", "ProvisionedConcurrentExecutions")
+    if not count:
+        return None
+    function = resource.neighbour(resource.properties.get("FunctionName"))
+    memory = int(function.number("MemorySize", default=128))
+    machine = power.function(memory, site.facts)
+    return _always(f"{count:g} x {memory} MiB kept warm", machine, count, site, price=None)
+
+
+def _money(price: str) -> Rule:
+    def rule(resource: Resource, site: Site) -> Load:
+        return Load("money only", site.impact(usd=site.facts(price, "USD/month")))
+
+    return rule
+
+
+def _table(resource: Resource, site: Site) -> Load | None:
+    if resource.get("BillingMode", default="PROVISIONED") == "PAY_PER_REQUEST":
+        return None
+    raise NotKnown("provisioned throughput, whose energy nobody publishes")
+
+
+def _endpoint(resource: Resource, site: Site) -> Load | None:
+    if resource.get("VpcEndpointType", default="Gateway") == "Gateway":
+        return None
+    raise NotKnown("an interface endpoint is on in each zone; nobody publishes its energy")
+
+
+RULES: dict[str, Rule] = {
+    "AWS::AutoScaling::AutoScalingGroup": _scaling_group,
+    "AWS::CloudWatch::Alarm": _money("prices/cloudwatch/alarm"),
+    "AWS::CloudWatch::CompositeAlarm": _money("prices/cloudwatch/alarm"),
+    "AWS::CloudWatch::Dashboard": _money("prices/cloudwatch/dashboard"),
+    "AWS::DynamoDB::GlobalTable": _table,
+    "AWS::DynamoDB::Table": _table,
+    "AWS::EC2::Instance": _instance,
+    "AWS::EC2::NatGateway": _nat_gateway,
+    "AWS::EC2::VPCEndpoint": _endpoint,
+    "AWS::ECS::Service": _container_service,
+    "AWS::ElastiCache::CacheCluster": _cache_cluster,
+    "AWS::ElastiCache::ReplicationGroup": _cache,
+    "AWS::KMS::Key": _money("prices/kms/key"),
+    "AWS::Lambda::Alias": _provisioned_concurrency,
+    "AWS::Lambda::Version": _provisioned_concurrency,
+    "AWS::OpenSearchServerless::Collection": _collection,
+    "AWS::OpenSearchServerless::CollectionGroup": _collection_group,
+    "AWS::OpenSearchService::Domain": _domain,
+    "AWS::RDS::DBInstance": _database,
+    "AWS::SageMaker::EndpointConfig": _endpoint_config,
+}
+
+_ALWAYS_ON = {
+    "AWS::Bedrock::ProvisionedModelThroughput": "reserved units of unpublished size",
+    "AWS::DocDB::DBInstance": "always on, no rule here yet",
+    "AWS::EC2::TransitGateway": "always on, nobody publishes its energy",
+    "AWS::EC2::VPNConnection": "always on, nobody publishes its energy",
+    "AWS::EKS::Cluster": "its control plane is always on, nobody publishes its energy",
+    "AWS::ElasticLoadBalancingV2::LoadBalancer": "always on, nobody publishes its energy",
+    "AWS::Kinesis::Stream": "shards may be provisioned, nobody publishes their energy",
+    "AWS::MSK::Cluster": "always on, no rule here yet",
+    "AWS::MemoryDB::Cluster": "always on, no rule here yet",
+    "AWS::Neptune::DBInstance": "always on, no rule here yet",
+    "AWS::RDS::DBCluster": "its own minimum capacity is always on",
+    "AWS::Redshift::Cluster": "always on, no rule here yet",
+    "AWS::SageMaker::NotebookInstance": "on until somebody stops it",
+}
+
+_SLEEPING = tuple((DATA / "sleeping_types.txt").read_text(encoding="utf-8").split())
+"""Beginnings of the types that run only when used, or are no machine at all."""
+
+
+def always_on(resource_type: str) -> str | None:
+    """Return why a type takes something that is not counted; ``None`` if none is known."""
+    return _ALWAYS_ON.get(resource_type)
+
+
+def sleeps(resource_type: str) -> bool:
+    """Say whether a type takes nothing while it is not used."""
+    return resource_type.startswith(_SLEEPING)

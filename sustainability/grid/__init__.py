@@ -1,1 +1,0 @@
-"""The electricity of each Region: its carbon, live signals of it, and the hours to wait for."""

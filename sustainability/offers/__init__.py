@@ -1,0 +1,1 @@
+"""What AWS offers in which Region: Bedrock models, SageMaker hosting, serving images."""

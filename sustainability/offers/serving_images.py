@@ -1,0 +1,113 @@
+"""Container images in Amazon ECR, and which of them the serving image is built on.
+
+AWS publishes the Hugging Face vLLM container for Neuron in eleven Regions. The three others that
+host Inferentia2 build on the image of a neighbour: the pull happens once, at build time, and what
+is built stays in the deployment's own registry and Region.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass
+from functools import cache
+
+from sustainability.errors import UserError
+from sustainability.facts.lookup import DATA
+
+_URI = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/"
+    r"(?P<repository>[a-z0-9._/-]+)(?P<reference>:[\w.-]+|@sha256:[0-9a-f]{64})"
+)
+
+
+class ImageError(UserError):
+    """An image that cannot be used, or that is not published for a Region."""
+
+
+@dataclass(frozen=True)
+class EcrImage:
+    """An image in a private ECR registry."""
+
+    account: str
+    region: str
+    repository: str
+    reference: str
+    """A tag with its colon, or a digest with its at sign."""
+
+    @property
+    def registry(self) -> str:
+        """The registry's host name."""
+        return f"{self.account}.dkr.ecr.{self.region}.amazonaws.com"
+
+    @property
+    def uri(self) -> str:
+        """What ``docker pull`` takes."""
+        return f"{self.registry}/{self.repository}{self.reference}"
+
+    @property
+    def repository_arn(self) -> str:
+        """What a permission names."""
+        return f"arn:aws:ecr:{self.region}:{self.account}:repository/{self.repository}"
+
+    @classmethod
+    def parse(cls, uri: str) -> EcrImage:
+        """Take a URI apart.
+
+        Raises
+        ------
+        ImageError
+            If it is no URI of an image in a private ECR registry, with a tag or a digest.
+        """
+        match = _URI.fullmatch(uri)
+        if match is None:
+            raise ImageError(
+                f"{uri!r} is no image in Amazon ECR; SageMaker takes URIs such as "
+                "123456789012.dkr.ecr.eu-west-1.amazonaws.com/repository:tag"
+            )
+        return cls(**match.groupdict())
+
+
+@cache
+def base_images() -> dict[str, EcrImage]:
+    """Return the pinned base image of each Region in ``data/serving_images.csv``."""
+    with (DATA / "serving_images.csv").open(encoding="utf-8", newline="") as lines:
+        return {row["region"]: EcrImage.parse(row["image"]) for row in csv.DictReader(lines)}
+
+
+def base_image(region: str) -> EcrImage:
+    """Return what the serving image of ``region`` is built on.
+
+    Raises
+    ------
+    ImageError
+        If none is pinned for the Region.
+    """
+    images = base_images()
+    if region not in images:
+        raise ImageError(
+            f"inference.image: no base image is pinned for {region}; build containers/neuron_vllm "
+            f"yourself, push it to ECR in {region} and name its URI, or add a row to "
+            f"sustainability/facts/data/serving_images.csv, which has {', '.join(images)}"
+        )
+    return images[region]
+
+
+def own_image(uri: str, region: str) -> EcrImage:
+    """Return the deployment's own serving image.
+
+    Raises
+    ------
+    ImageError
+        If it is no ECR image, or one of another Region, which SageMaker does not take.
+    """
+    try:
+        image = EcrImage.parse(uri)
+    except ImageError as error:
+        raise ImageError(f"inference.image: {error}; or write codebuild or docker") from error
+    if image.region != region:
+        raise ImageError(
+            f"inference.image: {uri} is in {image.region}, and SageMaker takes images of its own "
+            f"Region only: push it to {region}"
+        )
+    return image

@@ -1,0 +1,1 @@
+"""What asks an AWS account: deploying, checking before, reading what is there."""

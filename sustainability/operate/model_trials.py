@@ -1,0 +1,72 @@
+"""Questions to candidates through the deployed answer path, or to their history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sustainability.decide.model_choice.candidates import Candidate, digest
+from sustainability.decide.model_choice.golden import Question
+from sustainability.decide.model_choice.history import History
+from sustainability.decide.model_choice.scoring import Outcome
+from sustainability.decide.model_choice.trial import circumstances, trial
+from sustainability.deployment.schema import Knowledge
+from sustainability.operate.account import DocumentState
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerPath:
+    """The answer path of one deployment. ``environment`` is that of its answer function."""
+
+    environment: Mapping[str, str]
+    region: str
+    documents: str
+    """Digest of the content of the index."""
+    history: Path
+    progress: Callable[[str], None]
+
+    def answers(self, candidate: Candidate, questions: Sequence[Question]) -> Iterator[Outcome]:
+        """Yield what became of each question; only those are asked that never were.
+
+        Raises
+        ------
+        UserError
+            If a question gets no answer: the model or the store is not there or not permitted.
+        """
+        history = History(self.history, circumstances(self.environment, candidate, self.documents))
+        with trial(self.environment, candidate, self.region, self.progress) as ask:
+            for number, question in enumerate(questions, start=1):
+                self.progress(f"{candidate.model}: question {number} of {len(questions)}")
+                reply = history.find(question.question)
+                if reply is None:
+                    reply = ask(question.question)
+                    history.keep(question.question, reply)
+                yield outcome(question, reply)
+
+
+def outcome(question: Question, reply: Mapping[str, Any]) -> Outcome:
+    """Return what a reply of ``rag.trial`` means for this question."""
+    answer, passages = reply["answer"], reply["passages"]
+    cited = [
+        passages[citation["number"] - 1] for citation in answer["citations"] if citation["cited"]
+    ]
+    return Outcome(
+        question=question,
+        answered=answer["answered"],
+        text=answer["answer"],
+        evidence=cited or passages,
+        input_tokens=answer["usage"]["input_tokens"],
+        output_tokens=answer["usage"]["output_tokens"],
+        generated=answer["model"] is not None,
+    )
+
+
+def documents_digest(documents: Iterable[DocumentState], knowledge: Knowledge) -> str:
+    """Return a digest of what is indexed and how it was cut, the same in every account."""
+    indexed = [
+        [state.key, state.etag, state.chunks] for state in documents if state.status == "indexed"
+    ]
+    cut = [knowledge.chunk_tokens, knowledge.overlap_tokens]
+    return digest(sorted(indexed), cut)[:12]

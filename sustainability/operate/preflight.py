@@ -1,0 +1,191 @@
+"""What an account must have before a deployment goes into it: looked up, never changed.
+
+Everything goes through boto3's own configuration: credentials and ``AWS_ENDPOINT_URL``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from typing import Any
+
+import boto3
+import botocore.exceptions
+
+from sustainability.decide.region_requirements import BUILT_IMAGES
+from sustainability.deployment.schema import Deployment
+from sustainability.errors import UserError
+from sustainability.offers.bedrock import ModelName
+from sustainability.offers.serving_images import EcrImage
+from sustainability.plan.compiled_models import artifacts_bucket, artifacts_prefix
+from sustainability.plan.serving_plan import Mode, ServingPlan
+
+_ABSENT = frozenset(
+    {
+        "404",
+        "ImageNotFoundException",
+        "NoSuchBucket",
+        "RepositoryNotFoundException",
+        "ResourceNotFoundException",
+    }
+)
+_GRANTED = {
+    "authorizationStatus": "AUTHORIZED",
+    "entitlementAvailability": "AVAILABLE",
+    "regionAvailability": "AVAILABLE",
+}
+
+
+class Status(StrEnum):
+    """How a need stands."""
+
+    READY = "ready"
+    MISSING = "missing"
+    UNKNOWN = "unknown"
+    """AWS did not say: no permission to look, or a service that is not there."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A need of the deployment, and how it stands in the account."""
+
+    need: str
+    status: Status
+    text: str
+    """What was found and, if something is missing, the cure."""
+
+
+_Check = Callable[[], tuple[bool, str]]
+
+
+def preflight(deployment: Deployment, plan: ServingPlan, session: boto3.Session) -> list[Finding]:
+    """Return every need of ``deployment``, served by ``plan``, with how it stands.
+
+    Raises
+    ------
+    UserError
+        If there are no credentials, or no connection.
+    """
+    try:
+        return [_finding(need, check) for need, check in _checks(deployment, plan, session)]
+    except botocore.exceptions.NoCredentialsError as error:
+        raise UserError("no AWS credentials; run `aws sso login` or set AWS_PROFILE") from error
+    except botocore.exceptions.EndpointConnectionError as error:
+        raise UserError(f"{error}; for the embedded AWS, run `make up`") from error
+
+
+def _finding(need: str, check: _Check) -> Finding:
+    try:
+        ready, text = check()
+    except botocore.exceptions.ClientError as error:
+        return Finding(need, Status.UNKNOWN, str(error))
+    return Finding(need, Status.READY if ready else Status.MISSING, text)
+
+
+def _checks(
+    deployment: Deployment, plan: ServingPlan, session: boto3.Session
+) -> Iterator[tuple[str, _Check]]:
+    models = [deployment.knowledge.embedding.model]
+    if plan.bedrock_share > 0:
+        models.append(deployment.answers.generator)
+    for model in models:
+        yield f"Bedrock model {model}", partial(_model_access, session, model)
+    if plan.instance_type is None or plan.model is None:
+        return
+    usage = "transform job" if plan.mode is Mode.BATCH else "endpoint"
+    quota = f"{plan.instance_type} for {usage} usage"
+    needed = plan.batch.instances if plan.batch else plan.max_instances
+    yield f"quota {quota}", partial(_quota, session, quota, needed)
+    image = deployment.inference.image
+    if image not in BUILT_IMAGES:
+        yield f"image {image}", partial(_image, session, EcrImage.parse(image))
+    prefix = artifacts_prefix(plan.model)
+    yield f"compiled {plan.model.name}", partial(_artifacts, session, deployment, prefix)
+
+
+def _model_access(session: boto3.Session, model_id: str) -> tuple[bool, str]:
+    client, name = session.client("bedrock"), ModelName.parse(model_id)
+    found = client.get_foundation_model_availability(modelId=name.model)
+    refused = [key for key, granted in _GRANTED.items() if found[key] != granted]
+    if found["agreementAvailability"]["status"] != "AVAILABLE":
+        refused.append("agreementAvailability")
+    if refused:
+        return False, (
+            f"no access ({', '.join(refused)}); accept the model's terms, or ask an administrator "
+            "for access, in the Bedrock console under Model access"
+        )
+    if name.scope is not None:
+        profile = client.get_inference_profile(inferenceProfileIdentifier=model_id)
+        if profile["status"] != "ACTIVE":
+            return False, f"the profile is {profile['status']}; choose another answers.generator"
+    return True, "access granted"
+
+
+def _quota(session: boto3.Session, name: str, needed: int) -> tuple[bool, str]:
+    client = session.client("service-quotas")
+    # The first knows what was applied for, the second what everybody has.
+    for operation in ("list_service_quotas", "list_aws_default_service_quotas"):
+        for page in client.get_paginator(operation).paginate(ServiceCode="sagemaker"):
+            for quota in page["Quotas"]:
+                if quota["QuotaName"] == name:
+                    return quota["Value"] >= needed, _compare(quota, needed)
+    return False, f"no quota of this name; {needed} needed, ask AWS Support"
+
+
+def _compare(quota: dict[str, Any], needed: int) -> str:
+    text = f"{quota['Value']:.0f} granted, {needed} needed"
+    if quota["Value"] >= needed:
+        return text
+    return (
+        f"{text}; run `aws service-quotas request-service-quota-increase --service-code sagemaker "
+        f"--quota-code {quota['QuotaCode']} --desired-value {needed}`"
+    )
+
+
+def _image(session: boto3.Session, image: EcrImage) -> tuple[bool, str]:
+    kind = "imageTag" if image.reference.startswith(":") else "imageDigest"
+    arguments = {
+        "registryId": image.account,
+        "repositoryName": image.repository,
+        "imageIds": [{kind: image.reference[1:]}],
+    }
+    if _is_absent(lambda: session.client("ecr").describe_images(**arguments)):
+        return False, "not in the registry; push it, or write codebuild to have it built"
+    return True, "in the registry"
+
+
+def _artifacts(session: boto3.Session, deployment: Deployment, prefix: str) -> tuple[bool, str]:
+    account = session.client("sts").get_caller_identity()["Account"]
+    bucket = artifacts_bucket(deployment, account)
+    pages = session.client("s3").get_paginator("list_objects_v2")
+    names: set[str] = set()
+
+    def look() -> None:
+        for page in pages.paginate(Bucket=bucket, Prefix=prefix):
+            names.update(item["Key"].removeprefix(prefix) for item in page.get("Contents", ()))
+
+    if _is_absent(look):
+        return False, f"no bucket {bucket}; deploy the stack {deployment.name}-models first"
+    # What the serving image insists on, so that it need not compile or download anything.
+    missing = [name for name in ("neuron_config.json", "model.pt") if name not in names]
+    if not any(name.endswith(".safetensors") for name in names):
+        missing.append("*.safetensors")
+    place = f"s3://{bucket}/{prefix}"
+    if missing:
+        return False, (
+            f"{', '.join(missing)} missing in {place}; export the model with `optimum-cli export "
+            "neuron` from a local folder, and copy what it writes there"
+        )
+    return True, place
+
+
+def _is_absent(look: Callable[[], object]) -> bool:
+    try:
+        look()
+    except botocore.exceptions.ClientError as error:
+        if error.response["Error"]["Code"] in _ABSENT:
+            return True
+        raise
+    return False

@@ -1,0 +1,1 @@
+"""The serving plan: from a service level and traffic to instances, schedules and thresholds."""

@@ -1,0 +1,201 @@
+"""What copies of a model carry of a deployment's answers within a time limit."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+from sustainability.deployment.schema import Tokens
+from sustainability.offers.endpoint_models import InferenceModel
+from sustainability.plan.queueing import (
+    exponential_waits,
+    lognormal_quantile,
+    lognormal_sigma,
+    mean_wait,
+    share_later,
+    share_waiting,
+)
+
+_LENGTHS = 10
+"""Lengths of answer that stand for their distribution: its 5th, 15th … 95th percentile."""
+_NEGLIGIBLE = 1e-6
+"""Share of waiting answers, far below what any service level asks."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """One answer on an otherwise idle copy, in seconds."""
+
+    reading: float
+    writing: float
+
+    @property
+    def total(self) -> float:
+        """From the first token read to the last token written."""
+        return self.reading + self.writing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capacity:
+    """What copies carry. All times in seconds, all rates per second."""
+
+    model: InferenceModel
+    input_tokens: Tokens
+    output_tokens: Tokens
+    max_tokens: float
+    limit: float
+    """From calling the endpoint to the last token, for an answer of 95th-percentile length."""
+    arrival_variation: float
+    """Coefficient of variation of the time between two questions."""
+
+    @cached_property
+    def mean(self) -> Work:
+        """The mean answer."""
+        return self._work(self.input_tokens.mean, self.output_tokens.mean)
+
+    @cached_property
+    def long(self) -> Work:
+        """The answer that the limit is meant for: prompt and answer of the 95th percentile."""
+        return self._work(self.input_tokens.p95, self.output_tokens.p95)
+
+    @property
+    def slack(self) -> float:
+        """How long the long answer may be held up; negative if it is late on an idle copy."""
+        return self.limit - self.long.total
+
+    @property
+    def full_rate(self) -> float:
+        """Answers of one copy with every slot busy: each slot waits for the others' prompts."""
+        return self.model.slots / (self.mean.writing + self.model.slots * self.mean.reading)
+
+    def slowdown(self, copies: int, rate: float) -> float:
+        """Return how much longer an answer takes than alone, because others' prompts are read."""
+        reading = self._others(copies, rate) * self.mean.reading
+        return 1 / (1 - reading) if reading < 1 else math.inf
+
+    def late_share(self, copies: int, rate: float) -> float:
+        """Return the share of answers that miss the limit when questions come at ``rate``.
+
+        An answer longer than :attr:`long` may take longer than the limit in proportion.
+        """
+        key = copies, rate
+        if key not in self._late_shares:
+            self._late_shares[key] = self._late_share(copies, rate)
+        return self._late_shares[key]
+
+    def copies_for(self, rate: float, attainment: float, ceiling: int) -> int | None:
+        """Return the fewest copies that keep the limit for a share ``attainment`` of the answers.
+
+        None if ``ceiling`` copies do not.
+        """
+        fewest, enough = 0, 1
+        while self.late_share(min(enough, ceiling), rate) > 1 - attainment:
+            if enough >= ceiling:
+                return None
+            fewest, enough = enough, 2 * enough
+        enough = min(enough, ceiling)
+        while enough - fewest > 1:
+            middle = (fewest + enough) // 2
+            if self.late_share(middle, rate) > 1 - attainment:
+                fewest = middle
+            else:
+                enough = middle
+        return enough
+
+    def rate_of(self, copies: int, attainment: float) -> float:
+        """Return the highest rate at which ``copies`` keep the limit."""
+        low, high = 0.0, copies * self.full_rate
+        for _ in range(40):
+            middle = (low + high) / 2
+            if self.late_share(copies, middle) > 1 - attainment:
+                high = middle
+            else:
+                low = middle
+        return low
+
+    def _late_share(self, copies: int, rate: float) -> float:
+        if not rate:
+            return 0.0 if self.slack >= 0 else 1.0
+        slowdown = self.slowdown(copies, rate)
+        if math.isinf(slowdown):
+            return 1.0
+        service, servers = self.mean.total * slowdown, copies * self.model.slots
+        load, arrival_scv = rate * service, self.arrival_variation**2
+        if load >= servers:
+            return 1.0
+        waiting = share_waiting(servers, load, arrival_scv)
+        wait = mean_wait(
+            servers,
+            load,
+            service_seconds=service,
+            service_scv=self._service_scv,
+            arrival_scv=arrival_scv,
+        )
+        # The pauses of a second of writing; what is being read at its start; and the prompts of
+        # the burst in which it comes, of which a renewal process has as many before as after.
+        pauses = self._others(copies, rate) * self._reading_square(arrival_scv / copies)
+        burst = max(0.0, arrival_scv - 1) / copies * self.mean.reading
+        variance, before = pauses * slowdown**3, (pauses / 2 + burst) * slowdown
+
+        def late(limit: float) -> float:
+            return sum(
+                share_later(
+                    limit, before + work.total * slowdown, before**2 + work.total * variance
+                )
+                for work in self._lengths
+            ) / len(self._lengths)
+
+        late_at_once = late(self.limit)
+        if waiting < _NEGLIGIBLE:
+            return late_at_once
+        return (1 - waiting) * late_at_once + waiting * sum(
+            share * late(self.limit - seconds) for seconds, share in exponential_waits(wait)
+        )
+
+    @cached_property
+    def _late_shares(self) -> dict[tuple[int, float], float]:
+        return {}
+
+    def _others(self, copies: int, rate: float) -> float:
+        """Return how many prompts of others a copy reads in a second of its time.
+
+        On one copy, an answer keeps others out as long as it holds one of the slots. Of many, the
+        router sends the next question elsewhere, and none comes before one of the others ends.
+        """
+        if not copies:
+            return math.inf
+        slots, each = self.model.slots, rate / copies
+        pausing = each * self.mean.reading * (1 - 1 / slots)
+        if pausing >= 1:
+            return math.inf
+        busy = min(slots, max(1.0, each * self.mean.total / (1 - pausing)))
+        alone = 1 / math.sqrt(copies)  # in between: fitted to simulated queues
+        return each * (1 - alone / slots - (1 - alone) / busy)
+
+    @cached_property
+    def _lengths(self) -> tuple[Work, ...]:
+        shares = [(number + 0.5) / _LENGTHS for number in range(_LENGTHS)]
+        return tuple(
+            self._work(
+                lognormal_quantile(share, self.input_tokens.mean, self.input_tokens.p95),
+                lognormal_quantile(share, self.output_tokens.mean, self.output_tokens.p95),
+            )
+            for share in shares
+        )
+
+    @cached_property
+    def _service_scv(self) -> float:
+        sigma = lognormal_sigma(self.output_tokens.mean, self.output_tokens.p95)
+        return (self.mean.writing / self.mean.total) ** 2 * math.expm1(sigma**2)
+
+    def _reading_square(self, dispersion: float) -> float:
+        """Return the variance of the reading that comes in a second, for one prompt in a second."""
+        sigma = lognormal_sigma(self.input_tokens.mean, self.input_tokens.p95)
+        return self.mean.reading**2 * (math.expm1(sigma**2) + dispersion)
+
+    def _work(self, input_tokens: float, output_tokens: float) -> Work:
+        return Work(
+            reading=self.model.prefill.mid * input_tokens,
+            writing=self.model.decode.mid * min(output_tokens, self.max_tokens),
+        )

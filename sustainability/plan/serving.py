@@ -1,0 +1,40 @@
+"""The serving plan: from a service level and traffic to how answers are served, with reasons."""
+
+from __future__ import annotations
+
+from sustainability.deployment.schema import Deployment
+from sustainability.facts.lookup import Facts
+from sustainability.plan.deferrable import plan_deferrable
+from sustainability.plan.interactive import plan_interactive
+from sustainability.plan.serving_plan import Mode, ServingPlan
+from sustainability.plan.situation import Situation
+
+
+def plan_serving(deployment: Deployment, facts: Facts | None = None) -> ServingPlan:
+    """Return how ``deployment`` is served with the least of what it says to optimize.
+
+    Deterministic: it rests on the deployment and on ``sustainability/facts/data`` alone.
+
+    Raises
+    ------
+    ServiceLevelError
+        If the model cannot keep the service level at any scale that the deployment allows.
+    DeploymentError
+        If the model is not in the catalogue, or the Region cannot serve it.
+    FactError
+        If a number has no row in ``sustainability/facts/data``.
+    """
+    if not deployment.answers.generated:
+        return ServingPlan(
+            mode=Mode.BEDROCK,
+            instance_type=None,
+            expected_instance_hours=0.0,
+            expected_utilization=0.0,
+            expected_attainment=None,
+            bedrock_share=0.0,
+            reasons=("The answers quote the documents: no model writes them.",),
+        )
+    situation = Situation.of(deployment, facts)
+    if deployment.service_level.latency_p95 is not None:
+        return plan_interactive(situation)
+    return plan_deferrable(situation)

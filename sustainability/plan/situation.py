@@ -1,0 +1,191 @@
+"""What a plan starts from: the deployment's demand, what its Region offers, what each way takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+
+from sustainability.deployment.schema import (
+    BedrockUse,
+    Deployment,
+    DeploymentError,
+    Objective,
+    Rate,
+)
+from sustainability.energy.bedrock import bedrock_tokens
+from sustainability.energy.impact import HOURS_PER_MONTH, Impact
+from sustainability.energy.site import Site
+from sustainability.facts.lookup import Facts
+from sustainability.offers.endpoint_models import InferenceModel
+from sustainability.offers.region_map import places
+from sustainability.offers.region_services import INFERENCE_COMPONENT, has_resource, hosting_types
+from sustainability.plan.break_even import BreakEven, Tokens, break_even, instance_hour
+from sustainability.plan.capacity import Capacity
+from sustainability.plan.serving_plan import ServingPlan
+
+
+@dataclass(frozen=True)
+class Host:
+    """An instance type, and how many copies of the model one instance holds."""
+
+    instance_type: str
+    copies: int
+
+
+@dataclass(frozen=True)
+class Situation:
+    """A deployment among the facts. Rates are questions per hour that reach a model."""
+
+    deployment: Deployment
+    facts: Facts
+    model: InferenceModel
+    bedrock: bool
+    """Whether questions may be answered by Bedrock."""
+
+    @classmethod
+    def of(cls, deployment: Deployment, facts: Facts | None = None) -> Situation:
+        """Return the situation of ``deployment``.
+
+        Raises
+        ------
+        DeploymentError
+            If its model is not in the catalogue, or prompt and answer are too long for it.
+        """
+        facts = facts or Facts()
+        model = InferenceModel.named(deployment.inference.model, facts)
+        longest = deployment.traffic.input_tokens.p95 + deployment.answers.max_tokens
+        if longest > model.sequence_length:
+            raise DeploymentError(
+                f"traffic.input_tokens.p95 and answers.max_tokens make {longest:,.0f} tokens; "
+                f"{model.name} is compiled for {model.sequence_length:,}"
+            )
+        return cls(deployment, facts, model, deployment.inference.bedrock is BedrockUse.ALLOWED)
+
+    def seconds(self, name: str) -> float:
+        """Return a time of ``data/serving.csv``."""
+        return self.facts(f"serving/{name}", "s").mid
+
+    @cached_property
+    def week(self) -> tuple[Rate, ...]:
+        """The rate of each hour of the week, without what the answer cache gives."""
+        uncached = 1 - self.deployment.traffic.cache_hit_share
+        return tuple(
+            Rate(
+                mean_per_hour=rate.mean_per_hour * uncached,
+                peak_per_hour=rate.peak_per_hour * uncached,
+            )
+            for rate in self.deployment.traffic.week()
+        )
+
+    @property
+    def answers_per_month(self) -> float:
+        """Answers that a model writes in a month of 730 hours."""
+        return sum(rate.mean_per_hour for rate in self.week) / len(self.week) * HOURS_PER_MONTH
+
+    def capacity(self, limit: timedelta | float) -> Capacity:
+        """Return what copies carry when an answer may take ``limit`` from question to end."""
+        traffic = self.deployment.traffic
+        seconds = limit.total_seconds() if isinstance(limit, timedelta) else limit
+        return Capacity(
+            model=self.model,
+            input_tokens=traffic.input_tokens,
+            output_tokens=traffic.output_tokens,
+            max_tokens=self.deployment.answers.max_tokens,
+            limit=seconds - self.seconds("before_generation"),
+            arrival_variation=traffic.arrival_variation
+            or self.facts("serving/arrival_variation", "ratio").mid,
+        )
+
+    @cached_property
+    def inference_components(self) -> bool:
+        """Whether endpoints of the Region can scale copies, and so sleep at zero."""
+        return has_resource(self.deployment.region, INFERENCE_COMPONENT) is True
+
+    def hosts(self, *, inference_components: bool) -> tuple[Host, ...]:
+        """Return what can run the model in the Region, in the deployment's order.
+
+        Raises
+        ------
+        DeploymentError
+            If there is nothing, and Bedrock may not answer instead.
+        """
+        inference, offered = self.deployment.inference, hosting_types(self.deployment.region)
+        found = tuple(
+            Host(name, copies)
+            for name in inference.instance_types
+            if name in offered
+            and (
+                copies := self.model.copies_per_instance(
+                    name, self.facts, inference_components=inference_components
+                )
+            )
+        )
+        if found or self.bedrock:
+            return found
+        wanted = set(inference.instance_types)
+        others = [region for region in places() if wanted & hosting_types(region)]
+        raise DeploymentError(
+            f"region {self.deployment.region}: SageMaker hosts no instance type there that is in "
+            f"inference.instance_types and holds {self.model.name}; inference.bedrock is never; "
+            f"Regions with such types: {', '.join(others) or 'none'}"
+        )
+
+    def break_even(self, host: Host) -> BreakEven:
+        """Return from how many questions an hour on an instance takes less than Bedrock."""
+        tokens, full_rate = self.deployment.traffic, self.capacity(0.0).full_rate
+        return break_even(
+            objective=self.deployment.inference.optimize,
+            model=self.deployment.answers.generator,
+            instance_type=host.instance_type,
+            tokens=Tokens(tokens.input_tokens.mean, tokens.output_tokens.mean),
+            full_per_hour=host.copies * full_rate * 3600,
+            region=self.deployment.region,
+            accounting=self.deployment.footprint.accounting,
+            facts=self.facts,
+        )
+
+    def impact(
+        self,
+        instance_type: str | None,
+        *,
+        hours: float,
+        utilization: float,
+        bedrock_tokens_in: float,
+        bedrock_tokens_out: float,
+    ) -> Impact:
+        """Return what instance-hours and tokens on Bedrock take."""
+        accounting, region = self.deployment.footprint.accounting, self.deployment.region
+        generator = self.deployment.answers.generator
+        found = Impact()
+        if instance_type is not None:
+            site = Site.of_region(region, accounting, self.facts)
+            found += instance_hour(instance_type, utilization=utilization, site=site) * hours
+        if bedrock_tokens_in or bedrock_tokens_out:
+            found += bedrock_tokens(
+                generator,
+                input_tokens=bedrock_tokens_in,
+                output_tokens=bedrock_tokens_out,
+                site=Site.of_model(generator, region, accounting, self.facts),
+            )
+        return found
+
+    def quantity(self, impact: Impact) -> float:
+        """Return the middle estimate of what the deployment optimizes."""
+        objective = self.deployment.inference.optimize
+        if objective is Objective.ENERGY:
+            return impact.kwh.mid
+        return impact.carbon_g.mid if objective is Objective.CARBON else impact.usd.mid
+
+    def takes(self, plan: ServingPlan) -> float:
+        """Return what a month of generating by ``plan`` takes of it."""
+        elsewhere, traffic = self.answers_per_month * plan.bedrock_share, self.deployment.traffic
+        return self.quantity(
+            self.impact(
+                plan.instance_type,
+                hours=plan.expected_instance_hours,
+                utilization=plan.expected_utilization,
+                bedrock_tokens_in=elsewhere * traffic.input_tokens.mean,
+                bedrock_tokens_out=elsewhere * traffic.output_tokens.mean,
+            )
+        )

@@ -1,0 +1,149 @@
+"""The comparison as text and as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from sustainability.decide.model_choice.candidates import Candidate
+from sustainability.decide.model_choice.choice import Bar, Choice, Result
+from sustainability.report.text import amount, spread, table
+
+_HEADER = (
+    *("candidate", "correct", "grounded", "abstained", "precision", "recall"),
+    *("tokens in", "out", "Wh", "USD", "bar"),
+)
+_EMBEDDED = """\
+Embedded AWS: one small local model answers for every Bedrock candidate. The scores are its own and
+say nothing about the models named; Wh and USD are those models' for its tokens."""
+
+
+def as_text(choice: Choice, bar: Bar, *, embedded: bool) -> str:
+    """Return the table, what its columns mean, and the choice with its reason."""
+    asked = choice.results[0].scores.outcomes
+    answerable = sum(outcome.question.answerable for outcome in asked)
+    wanted = ", ".join(f"{name} {least:g}" for name, least in asdict(bar).items())
+    names = _names(choice)
+    lines = [
+        table(_HEADER, [[names[r.candidate], *_cells(r)] for r in choice.results]),
+        "",
+        f"{len(asked)} questions: {answerable} with an answer in the documents, "
+        f"{len(asked) - answerable} without.",
+        f"Bar: {wanted}. Abstained is the F1 of precision and recall.",
+        "Wh and USD: generation alone, per 1,000 answers that reach the generator; estimates.",
+    ]
+    if embedded:
+        lines.append(_EMBEDDED)
+    return "\n".join([*lines, "", reason(choice)])
+
+
+def reason(choice: Choice) -> str:
+    """Return the choice, why it is the choice, and how sure that is."""
+    names = _names(choice)
+    if choice.chosen is None:
+        return "\n".join(
+            [
+                "No candidate meets the bar.",
+                *(f"{names[r.candidate]} misses {', '.join(r.missed)}." for r in choice.results),
+            ]
+        )
+    smaller = choice.results[: choice.results.index(choice.chosen)]
+    text = f"Choice: {names[choice.chosen.candidate]}. It meets the bar, and "
+    if smaller:
+        text += f"nothing smaller does: {', '.join(names[r.candidate] for r in smaller)}."
+    else:
+        text += "no candidate is smaller."
+    if choice.unasked:
+        text += f"\nNot asked, because larger: {', '.join(map(names.__getitem__, choice.unasked))}."
+    return text + _certainty(choice.chosen)
+
+
+def as_json(choice: Choice, bar: Bar, *, embedded: bool) -> dict[str, Any]:
+    """Return everything for a machine, the judgement of each question included."""
+    return {
+        "bar": asdict(bar),
+        "embedded": embedded,
+        "results": [_result(result) for result in choice.results],
+        "choice": choice.chosen.candidate.describe() if choice.chosen else None,
+        "unasked": [candidate.describe() for candidate in choice.unasked],
+        "reason": reason(choice),
+    }
+
+
+def _names(choice: Choice) -> dict[Candidate, str]:
+    """Return names that say no more than tells the candidates apart."""
+    everyone = [*(result.candidate for result in choice.results), *choice.unasked]
+    sampling = [candidate for candidate in everyone if candidate.temperature is not None]
+    prompts = {candidate.prompt for candidate in sampling}
+    temperatures = {candidate.temperature for candidate in sampling}
+    limits = {candidate.max_tokens for candidate in everyone}
+
+    def name(candidate: Candidate) -> str:
+        parts = [candidate.model]
+        if len(prompts) > 1 and candidate.temperature is not None:
+            parts.append(f"prompt {candidate.prompt.name}")
+        if len(temperatures) > 1 and candidate.temperature is not None:
+            parts.append(f"temperature {candidate.temperature:g}")
+        if len(limits) > 1:
+            parts.append(f"{candidate.max_tokens} tokens")
+        return ", ".join(parts)
+
+    return {candidate: name(candidate) for candidate in everyone}
+
+
+def _certainty(result: Result) -> str:
+    interval = result.scores.correctness_interval
+    if interval is None:
+        return ""
+    return (
+        f"\nWith so few questions, a correctness of {_score(result.scores.correctness)} may stand "
+        f"for {interval[0]:.2f} to {interval[1]:.2f} (95 %)."
+    )
+
+
+def _cells(result: Result) -> list[str]:
+    scores = result.scores
+    return [
+        _score(scores.correctness),
+        _score(scores.groundedness),
+        _score(scores.abstention),
+        _score(scores.abstention_precision),
+        _score(scores.abstention_recall),
+        *map(amount, result.tokens),
+        spread(result.per_1000.kwh * 1000),
+        spread(result.per_1000.usd),
+        "missed" if result.missed else "met",
+    ]
+
+
+def _score(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _result(result: Result) -> dict[str, Any]:
+    scores, impact = result.scores, result.per_1000
+    return {
+        "candidate": result.candidate.describe(),
+        "correctness": scores.correctness,
+        "correctness_95": scores.correctness_interval,
+        "groundedness": scores.groundedness,
+        "abstention": scores.abstention,
+        "abstention_precision": scores.abstention_precision,
+        "abstention_recall": scores.abstention_recall,
+        "missed": result.missed,
+        "tokens_in": result.tokens[0],
+        "tokens_out": result.tokens[1],
+        "wh_per_1000": asdict(impact.kwh * 1000),
+        "gco2e_per_1000": asdict(impact.carbon_g),
+        "usd_per_1000": asdict(impact.usd),
+        "questions": [
+            {
+                "id": outcome.question.id,
+                "answered": outcome.answered,
+                "right": outcome.is_right,
+                "groundedness": outcome.groundedness,
+                "answer": outcome.text,
+            }
+            for outcome in scores.outcomes
+        ],
+    }

@@ -1,1 +1,0 @@
-"""What any CloudFormation template takes while nobody uses it."""
