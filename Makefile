@@ -72,8 +72,9 @@ test: lint ## Run every gate: style, types, unit, infrastructure, end to end.
 test-fast: setup ## Run unit and infrastructure tests, without the embedded AWS.
 	@$(fast)
 
-lint: setup ## Check style and types.
+lint: setup ## Check style, types, and which room imports which.
 	@ruff check . && ruff format --check . && mypy
+	@PYTHONPATH=.:lambdas lint-imports --no-logo
 
 bench: setup ## Measure, and print tables.
 	@$(python) -m benchmarks

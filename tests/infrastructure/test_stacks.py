@@ -52,10 +52,34 @@ def of_this_project(function: dict[str, Any]) -> bool:
     return str(function["Handler"]).startswith(("rag.", "operations."))
 
 
-def test_template_is_as_recorded(templates: Templates, snapshot: SnapshotAssertion) -> None:
-    """Show every change of infrastructure in review; accept it with ``--snapshot-update``."""
-    masked = re.sub(r"\b[0-9a-f]{64}\b", "ASSET", json.dumps(templates))
-    assert json.loads(masked) == snapshot(extension_class=JSONSnapshotExtension)
+RECORDED = (
+    *((name, "rag") for name in ("local", "dev", "prod")),
+    ("prod", "monitoring"),
+    *(
+        (f"examples/{mode}", stack)
+        for mode in ("async", "batch", "bridged", "realtime")
+        for stack in ("inference", "monitoring")
+    ),
+    ("examples/bridged", "models"),
+    ("dev", "budget"),
+)
+"""Each kind of stack in each form that it takes, once: what differs by a number is not recorded."""
+
+
+@pytest.mark.parametrize(
+    ("name", "stack"), RECORDED, ids=lambda part: part.removeprefix("examples/")
+)
+def test_template_is_as_recorded(
+    name: str, stack: str, templates_of: Callable[[str], Templates], snapshot: SnapshotAssertion
+) -> None:
+    """Show every change of infrastructure in review, in one file for each stack."""
+    deployment = name.removeprefix("examples/")
+    template = json.dumps(templates_of(name)[f"{deployment}-{stack}"])
+    masked = json.loads(re.sub(r"\b[0-9a-f]{64}\b", "ASSET", template))
+    assert masked == snapshot(extension_class=JSONSnapshotExtension), (
+        f"the template of {deployment}-{stack} has changed; if it should, record it: "
+        "pytest tests/infrastructure -k recorded --snapshot-update"
+    )
 
 
 def test_cfn_lint_finds_nothing(
