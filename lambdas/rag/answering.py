@@ -84,7 +84,10 @@ class Answering:
         trace.metrics["EmbeddingTokens"] = embedding_tokens
         with trace.timed("RetrievalLatency"):
             found = self.knowledge.search(
-                question.text, vector, question.filters, self.limits.candidates
+                retrieval.search_text(question.text),
+                vector,
+                question.filters,
+                self.limits.candidates,
             )
             passages = self._passages(question, found)
         draft = Draft(

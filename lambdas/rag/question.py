@@ -6,11 +6,11 @@ import base64
 import binascii
 import hashlib
 import json
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rag import unicode_text
 from rag.errors import InvalidRequest, TooLarge
 
 _FILTERS = ("document", "collection", "format")
@@ -20,7 +20,7 @@ _MAX_FILTER_CHARACTERS = 1024  # of an S3 key
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A valid question. `filters` maps a field to the values it may have."""
+    """A valid question, in the normal form. `filters` maps a field to the values it may have."""
 
     text: str
     filters: dict[str, list[str]]
@@ -29,11 +29,11 @@ class Question:
     def identity(self, *context: object) -> str:
         """64 hex digits: equal for questions that deserve the same answer in the same context.
 
-        Questions are the same that differ in case, spacing, Unicode form or final punctuation.
+        Questions are the same that differ in spacing, Unicode form, the capitals that begin
+        words, or the marks around a sentence.
         """
-        normal = unicodedata.normalize("NFKC", self.text).casefold()
-        normal = " ".join(normal.split()).rstrip("?!. ")
-        key = json.dumps([normal, self.filters, self.max_tokens, *context], sort_keys=True)
+        text = unicode_text.key(self.text)
+        key = json.dumps([text, self.filters, self.max_tokens, *context], sort_keys=True)
         return hashlib.sha256(key.encode()).hexdigest()
 
 
@@ -69,11 +69,12 @@ def _body(event: Mapping[str, Any], *, limit: int) -> dict[str, Any]:
 
 
 def _text(value: object, max_characters: int) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise InvalidRequest("question", "must be a text with at least one character")
-    if len(value) > max_characters:
+    text = unicode_text.normal(value).strip() if isinstance(value, str) else ""
+    if not text:
+        raise InvalidRequest("question", "must be a text with at least one visible character")
+    if len(text) > max_characters:
         raise InvalidRequest("question", f"must have at most {max_characters} characters")
-    return value.strip()
+    return text
 
 
 def _filters(value: object) -> dict[str, list[str]]:
@@ -95,7 +96,7 @@ def _filters(value: object) -> dict[str, list[str]]:
                 f"must be a text of at most {_MAX_FILTER_CHARACTERS} characters, "
                 f"or a list of 1 to {_MAX_FILTER_VALUES} of them",
             )
-        filters[field] = sorted(set(values))
+        filters[field] = sorted({unicode_text.normal(item) for item in values})
     return filters
 
 

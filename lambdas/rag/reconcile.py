@@ -17,6 +17,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from rag import unicode_text
 from rag.chunks import Chunk
 from rag.documents import Manifest, Row, Value
 from rag.embedding import Embedder
@@ -145,9 +146,10 @@ class Reconciler:
 
     def _write(self, row: Row, target: _Target, kept: list[str], missing: list[str]) -> int:
         """Embed and write the missing chunks. Returns the tokens embedded."""
+        document = unicode_text.normal(row.document)  # as filters name it
         fields = {
-            "document": row.document,
-            "collection": row.document.partition("/")[0] if "/" in row.document else "",
+            "document": document,
+            "collection": document.partition("/")[0] if "/" in document else "",
             "format": target.attributes["format"],
             "title": target.attributes["title"],
         }

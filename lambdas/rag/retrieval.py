@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Iterable, Sequence
 
-from rag import tokens
+from rag import tokens, unicode_text
 from rag.knowledge import Found, Passage
 
 _RANK_CONSTANT = 60
@@ -14,6 +15,10 @@ _RANK_CONSTANT = 60
 
 _REDUNDANT = 0.8
 """Share of a passage's word triples in one better passage from which it adds nothing."""
+
+_SEARCH_TERMS = 250
+"""Terms that a search looks for at most. OpenSearch refuses a query of over 1,024 clauses, and each
+term is one clause in each of up to three fields."""
 
 _WORD = re.compile(r"\w+")
 # Words that a question has because it is one. In no passage, they would count as its rarest.
@@ -33,6 +38,24 @@ def fuse(*rankings: Sequence[Passage]) -> list[Passage]:
             scores[passage.id] = scores.get(passage.id, 0) + 1 / (_RANK_CONSTANT + rank)
             passages[passage.id] = passage
     return sorted(passages.values(), key=lambda passage: (-scores[passage.id], passage.id))
+
+
+def search_text(question: str) -> str:
+    """Return what to search for: the question, or as much of it as a store takes.
+
+    Of one that is too long, each word stands once, and the beginning and the end are kept.
+    """
+    if _terms(question) <= _SEARCH_TERMS:
+        return question
+    parts = question.split()
+    both_ends = itertools.chain.from_iterable(zip(parts, reversed(parts), strict=True))
+    kept, left = [], _SEARCH_TERMS
+    for part in dict.fromkeys(both_ends):
+        kept.append(part[:left])
+        left -= _terms(kept[-1])
+        if left <= 0:
+            break
+    return " ".join(kept)
 
 
 def select(ranked: Iterable[Passage], *, passages: int, context_tokens: int) -> list[Passage]:
@@ -92,6 +115,11 @@ def information_held(question: str, texts: Sequence[str]) -> list[float]:
     }
     total = sum(weights.values()) or 1.0
     return [sum(weights[word] for word in words) / total for words in held]
+
+
+def _terms(text: str) -> int:
+    """Tell how many terms a store can make of a text at most, whatever its analysis."""
+    return min(len(text), 2 * len(unicode_text.words(text)) + 1)
 
 
 def _words(text: str) -> list[str]:

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import PurePosixPath
 from types import ModuleType
 
+from rag import unicode_text
 from rag.chunks import Block
 from rag.errors import Rejected
 
@@ -87,5 +88,5 @@ def _clean(block: Block) -> Block:
 
 
 def _printable(text: str) -> str:
-    """Without control characters and lone surrogates, which JSON and the index refuse."""
-    return _CONTROL.sub(" ", text.encode("utf-8", "replace").decode())
+    """In Unicode's normal form, without what JSON and the index refuse: controls, surrogates."""
+    return unicode_text.normal(_CONTROL.sub(" ", text.encode("utf-8", "replace").decode()))

@@ -123,6 +123,7 @@ def test_one_line_measures_each_request(
         ({"question": "x", "max_tokens": 301}, "max_tokens"),
         ({"question": "x", "max_tokens": True}, "max_tokens"),
         ({"question": "x", "max_tokens": "9"}, "max_tokens"),
+        ({"question": "\u200b\u00ad"}, "question"),
         ({"question": "x", "filters": []}, "filters"),
         ({"question": "x", "filters": {"owner": "me"}}, "filters.owner"),
         ({"question": "x", "filters": {"format": 1}}, "filters.format"),

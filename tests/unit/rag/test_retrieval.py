@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.knowledge import Found, Passage, cosine
-from rag.retrieval import context_cost, fuse, is_relevant, lexical_evidence, select
+from rag.retrieval import (
+    context_cost,
+    fuse,
+    is_relevant,
+    lexical_evidence,
+    search_text,
+    select,
+)
 
 
 def passage(id_: str, text: str = "", section: str = "") -> Passage:
@@ -95,3 +102,17 @@ def test_nothing_found_is_not_relevant() -> None:
 def test_the_cosine_comes_back_from_the_score(similarity: float) -> None:
     score = 1 + similarity if similarity >= 0 else 1 / (1 - similarity)
     assert abs(cosine(score) - similarity) < 1e-9
+
+
+@given(st.text(max_size=3000))
+def test_no_question_becomes_more_terms_than_a_store_takes(question: str) -> None:
+    searched = search_text(question)
+    assert len(searched) <= len(question)
+    assert sum(1 for c in searched if ord(c) > 0x2E80) <= 250
+    assert len(searched.split()) <= 250
+
+
+def test_of_a_long_question_beginning_and_end_are_searched_for() -> None:
+    log = "What failed? " + " ".join(f"{n}:line" for n in range(400)) + " Why the throttling?"
+    assert {"What", "failed?", "Why", "the", "throttling?"} <= set(search_text(log).split())
+    assert search_text("電" * 2000 + "?") == "電" * 250

@@ -1,0 +1,142 @@
+"""One Unicode form for everything that is compared: documents, names, questions, filters.
+
+The same word can be written in many ways that look alike: composed or not, with a ligature, in
+full width, with a soft hyphen or an invisible mark inside. `normal` makes them one. It is not
+NFKC, which also makes "10²" the number 102 and "①" the number 1: whatever changes a meaning stays
+as it is.
+
+The script classes follow Unicode Standard Annex 29 as far as words need them: where a script
+writes no spaces, a word cannot be told without a dictionary, and pairs of characters stand in.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+_FOLDED = frozenset(
+    {
+        "<compat>",
+        "<final>",
+        "<font>",
+        "<initial>",
+        "<isolated>",
+        "<medial>",
+        "<narrow>",
+        "<noBreak>",
+        "<square>",
+        "<vertical>",
+        "<wide>",
+    }
+)
+"""Unicode's compatibility mappings that change looks alone. Not here: super- and subscripts,
+fractions, circles."""
+
+_SPELLED = {
+    0x0085: "\n",
+    0x2028: "\n",
+    0x2029: "\n\n",
+    0x2010: "-",  # HYPHEN, which no keyboard has
+    0x2011: "-",  # its form that does not break
+    0x2212: "-",  # MINUS SIGN: with it, too, a number is negative
+    0x034F: "",  # COMBINING GRAPHEME JOINER
+}
+_VARIATIONS = (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))
+# Zero width joiners spell in some scripts, and build emoji. Among these letters they do neither.
+_JOINERS = re.compile("(?<=[\u0000-\u058f\u1e00-\u1fff])[\u200c\u200d]|[\u200c\u200d](?!.)")
+_APOSTROPHE = re.compile(r"(?<=\w)[\u2018\u2019\u02bc](?=\w)")
+_CAPITALIZED = re.compile(r"[^\W\d_]+")
+
+_UNSPACED = (
+    "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Tibetan, Burmese, Khmer
+    "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff"  # Japanese
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Chinese characters
+    "\uac00-\ud7af"  # Korean, whose spaces do not part a word from its endings
+)
+_MARKS = "\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed"
+_INDIC = "\u0900-\u0963\u0966-\u0dff"  # letters and vowel signs, which Python's \w leaves out
+_WORD = re.compile(
+    rf"(?P<unspaced>[{_UNSPACED}]+)"
+    r"|(?<![\w.,])-?\d+(?:[.,]\d+)*(?!\w)"
+    rf"|(?:[^\W{_UNSPACED}]|[{_MARKS}{_INDIC}])+"
+)
+
+
+class _Mapping(dict[int, str]):
+    """What each character becomes, worked out when it first comes."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = found = _mapped(chr(code))
+        return found
+
+
+def _mapped(character: str) -> str:
+    code = ord(character)
+    if (spelled := _SPELLED.get(code)) is not None:
+        return spelled
+    if any(code in marks for marks in _VARIATIONS):
+        return ""
+    category = unicodedata.category(character)
+    if category == "Cf" and code not in (0x200C, 0x200D):
+        return ""  # soft hyphen, zero width space, byte order mark, direction, hidden tags
+    tag = unicodedata.decomposition(character).partition(" ")[0]
+    if tag not in _FOLDED or category == "No" or 0x3130 <= code < 0x3190:
+        return character  # numbers in circles and brackets; Hangul letters that stand alone
+    folded = unicodedata.normalize("NFKC", character)
+    digits = category != "Nd" and any(map(str.isdigit, folded))
+    # An accent that stands alone would become a space and an accent.
+    return character if digits or (folded[0] == " " and len(folded) > 1) else folded
+
+
+_MAPPING = _Mapping()
+
+
+def normal(text: str) -> str:
+    """Return a text in the one form that is stored, searched and compared.
+
+    The form is NFC, without invisible characters; ligatures, full and half width, styled
+    letters, special spaces and hyphens become the plain ones. What differs in meaning stays
+    different: "10²" and "102", "①" and "1". `normal(normal(text)) == normal(text)`.
+    """
+    if text.isascii():
+        return text
+    plain = unicodedata.normalize("NFC", _JOINERS.sub("", text.translate(_MAPPING)))
+    return _APOSTROPHE.sub("'", plain)
+
+
+def key(text: str) -> str:
+    """Return what is equal for texts that ask the same: the normal form, spacing and case aside.
+
+    Units and names can differ by capitals alone ("MW" and "mW"). So a capital counts as none only
+    where it begins a word, or where there is nothing else.
+    """
+
+    def uncapitalized(match: re.Match[str]) -> str:
+        word = match[0]
+        return word.casefold() if word[1:].islower() or len(word) == 1 else word
+
+    spaced = " ".join(normal(text).split())
+    if spaced.isupper():
+        spaced = spaced.casefold()
+    return _CAPITALIZED.sub(uncapitalized, spaced).strip("¿¡?!.。؟।… ")
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text, in order, in lower case and normal form.
+
+    A script without spaces gives overlapping pairs of characters. A number keeps its sign, its
+    decimal point and its separators. An apostrophe parts words: "l'énergie" holds "énergie".
+    """
+    return list(_words(normal(text).casefold()))
+
+
+def _words(text: str) -> Iterator[str]:
+    for match in _WORD.finditer(text):
+        word, unspaced = match[0], match["unspaced"]
+        if unspaced is None:
+            yield word
+        elif len(unspaced) == 1:
+            yield unspaced
+        else:
+            yield from (unspaced[at : at + 2] for at in range(len(unspaced) - 1))
