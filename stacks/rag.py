@@ -23,6 +23,7 @@ from stacks.common.acknowledgements import acknowledge
 from stacks.common.bedrock_permissions import grant_invoke
 from stacks.functions.python_function import PythonFunction
 from stacks.stores.opensearch import DomainStore, KnowledgeStore, ServerlessStore
+from sustainability.deployment.accepted import LONGEST_ANSWER_S
 from sustainability.deployment.function_sizes import ANSWER_MEMORY_MIB, INGEST_MEMORY_MIB
 from sustainability.deployment.schema import BedrockUse, Deployment, Store
 from sustainability.footprint.footprint import answer_coefficients
@@ -30,8 +31,6 @@ from sustainability.plan.serving_plan import Mode, ServingPlan
 
 _ANSWER_TIMEOUT = cdk.Duration.seconds(29)
 """An HTTP API waits 30 seconds at most."""
-_ANSWER_DEADLINE_S = 26.0
-"""Leaves the function time to say that it ran out of time."""
 _INGEST_TIMEOUT = cdk.Duration.minutes(5)
 _ACCESS_LOG_FORMAT = json.dumps(
     {
@@ -313,7 +312,7 @@ class RagStack(cdk.Stack):
                     {
                         **answers.model_dump(exclude={"generator", "cache", "concurrency"}),
                         "cache_hours": answers.cache.total_seconds() / 3600,
-                        "deadline_s": _ANSWER_DEADLINE_S,
+                        "deadline_s": LONGEST_ANSWER_S,
                     }
                 ),
             },

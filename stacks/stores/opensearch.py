@@ -96,6 +96,11 @@ class ServerlessStore(Construct):
                 max_search_capacity_in_ocu=ceiling,
             ),
         )
+        if ceiling == 1:
+            cdk.Annotations.of(group).add_warning_v2(
+                "knowledge.serverless.max_ocu",
+                "max_ocu: 1 stands on an older page of AWS's only; the newest begins at 2",
+            )
         self._collection = aoss.CfnCollection(
             self,
             "Collection",

@@ -7,24 +7,35 @@ how much to provision: that follows from it. Every default is visible here, and
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
     ValidationError,
+    ValidationInfo,
     WithJsonSchema,
     field_validator,
     model_validator,
 )
 
 from cfn_sustainability.settings import Profile, RuleSettings
+from sustainability.deployment.accepted import (
+    LONGEST_ANSWER_S,
+    Analyzer,
+    check_ocu,
+    check_search_instance,
+    check_tags,
+    embedding_dimensions,
+)
 from sustainability.deployment.durations import Duration, parse_duration
 from sustainability.deployment.yaml_source import YamlSource
 from sustainability.errors import UserError
@@ -97,6 +108,16 @@ class ServiceLevel(_Section):
     availability: Availability = Availability.BEST_EFFORT
     attainment: float = Field(default=0.99, gt=0, lt=1)
     """Share of answers that keep the service level over a month."""
+
+    @field_validator("latency_p95")
+    @classmethod
+    def _kept_behind_the_api(cls, value: timedelta | None) -> timedelta | None:
+        if value is not None and value.total_seconds() > LONGEST_ANSWER_S:
+            raise ValueError(
+                f"an answer through an HTTP API takes {LONGEST_ANSWER_S:.0f}s at most; state that "
+                "or less, or a deadline in place of latency_p95"
+            )
+        return value
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -246,7 +267,23 @@ class Embedding(_Section):
     """The model that turns text into vectors, and how many dimensions are kept."""
 
     model: str = "amazon.titan-embed-text-v2:0"
-    dimensions: int = Field(default=256, ge=64, le=1024)
+    dimensions: int = Field(default=256, ge=1, validate_default=True)
+    """Length of a vector. Titan V2 gives 256, 512 or 1024, Cohere Embed 4 also 1536."""
+
+    @field_validator("model")
+    @classmethod
+    def _embeds(cls, value: str) -> str:
+        embedding_dimensions(value)
+        return value
+
+    @field_validator("dimensions")
+    @classmethod
+    def _given_by_the_model(cls, value: int, info: ValidationInfo) -> int:
+        if (model := info.data.get("model")) is not None:
+            offered = embedding_dimensions(model)
+            if value not in offered:
+                raise ValueError(f"{model} gives {' or '.join(map(str, offered))} dimensions")
+        return value
 
 
 IamPrincipal = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:(iam|sts)::\d{12}:[a-z-]+/\S+$")]
@@ -255,7 +292,8 @@ IamPrincipal = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:(iam|sts)::\d{12}:
 class Serverless(_Section):
     """Ceiling of an OpenSearch Serverless collection group; its floor is always zero."""
 
-    max_ocu: int = Field(default=2, ge=1, le=96)
+    max_ocu: Annotated[int, AfterValidator(check_ocu)] = Field(default=2, ge=1, le=96)
+    """2, 4, 8, 16 or a multiple of 16."""
     readers: tuple[IamPrincipal, ...] = ()
     """ARNs of roles or users who may search the documents themselves, as ``choose-model`` does."""
 
@@ -263,7 +301,7 @@ class Serverless(_Section):
 class Domain(_Section):
     """Size of a managed domain. Its number of nodes follows from the availability."""
 
-    instance_type: str = Field(
+    instance_type: Annotated[str, AfterValidator(check_search_instance)] = Field(
         default="m7g.medium.search", pattern=r"^[a-z0-9]+\.[a-z0-9]+\.search$"
     )
     volume_gb: int = Field(default=10, ge=10, le=1024)
@@ -280,7 +318,7 @@ class Knowledge(_Section):
     changed_per_month: float = Field(default=0.1, ge=0)
     """Expected share of the documents that change in a month."""
     embedding: Embedding = Embedding()
-    analyzer: str = Field(default="standard", pattern=r"^[a-z_]+$")
+    analyzer: Analyzer = "standard"
     """OpenSearch's text analysis: ``english`` also finds a word by its other forms, and so does
     each of its language analyzers for its language; ``standard`` suits mixed languages."""
     chunk_tokens: int = Field(default=220, ge=50, le=2000)
@@ -411,7 +449,7 @@ class Deployment(_Section):
     region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
     profile: Profile = Profile.DEVELOPMENT
     """How strict the sustainability rules are, and whether documents outlive their stack."""
-    tags: dict[str, str] = {}
+    tags: Annotated[dict[str, str], AfterValidator(check_tags)] = {}
     service_level: ServiceLevel
     traffic: Traffic
     knowledge: Knowledge = Knowledge()

@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
-from sustainability.deployment.schema import EXTRACTIVE
+from sustainability.deployment.schema import EXTRACTIVE, Deployment
 from sustainability.energy.impact import Impact
 from sustainability.energy.site import Site
 from sustainability.energy.tokens import generation, prefill
 from sustainability.facts.lookup import Facts
 from sustainability.facts.ranges import Estimate
 from sustainability.offers.bedrock import ModelName
+
+_PARAMETERS = "billion parameters"
+_PRICE = "USD/million tokens"
+
+
+def require_facts(deployment: Deployment, facts: Facts) -> None:
+    """Check that all that is computed of the deployment's models on Bedrock has its numbers.
+
+    Raises
+    ------
+    FactError
+        Names every missing row, so that a new model is added in one go.
+    """
+    answers, embedding = deployment.answers, deployment.knowledge.embedding.model
+    rows = {
+        f"models/{ModelName.parse(embedding).model}/active": _PARAMETERS,
+        _price(embedding, "input", facts): _PRICE,
+    }
+    if answers.generated:
+        model = ModelName.parse(answers.generator).model
+        rows |= {f"models/{model}/{count}": _PARAMETERS for count in ("active", "total")}
+        rows |= {
+            _price(answers.generator, direction, facts): _PRICE for direction in ("input", "output")
+        }
+    facts.require(rows)
 
 
 def bedrock_tokens(
@@ -30,12 +55,16 @@ def bedrock_tokens(
 
 def token_price(model: str, direction: str, facts: Facts) -> Estimate:
     """Return USD per million tokens of a model or of the profile it is called through."""
+    return facts(_price(model, direction, facts), _PRICE)
+
+
+def _price(model: str, direction: str, facts: Facts) -> str:
     parsed = ModelName.parse(model)
     prefix = {None: "", "global": "global."}.get(parsed.scope, "regional.")
     name = prefix + parsed.model
     if not facts.has(f"bedrock_prices/{name}/{direction}"):
         name = parsed.model
-    return facts(f"bedrock_prices/{name}/{direction}", "USD/million tokens")
+    return f"bedrock_prices/{name}/{direction}"
 
 
 def embedded_token(model: str, site: Site) -> Impact:

@@ -113,18 +113,33 @@ class Facts:
         FactError
             If there is no such row, or it states another unit.
         """
+        self.require({path: unit})
         name, _, key = path.partition("/")
-        fact = load_facts(name, self.directory).get(key)
-        if fact is None:
-            raise FactError(
-                f"no fact {key!r} in sustainability/facts/data/{name}.csv: "
-                f"add a row with {', '.join(COLUMNS)} in the unit {unit!r}"
-            )
+        fact = load_facts(name, self.directory)[key]
         if fact.unit != unit:
             raise FactError(f"{path} is in {fact.unit!r}, where {unit!r} is needed")
         self.used[path] = fact
         value = self.overrides.get(path, fact.value)
         return value if self.varies(path) else Estimate.exact(value.mid)
+
+    def require(self, units: Mapping[str, str]) -> None:
+        """Check that every path of ``units`` has a row; its unit is only for the message.
+
+        Raises
+        ------
+        FactError
+            Names every row that is missing.
+        """
+        missing = []
+        for path, unit in units.items():
+            name, _, key = path.partition("/")
+            if key not in load_facts(name, self.directory):
+                missing.append(
+                    f"no fact {key!r} in sustainability/facts/data/{name}.csv: "
+                    f"add a row with {', '.join(COLUMNS)} in the unit {unit!r}"
+                )
+        if missing:
+            raise FactError("\n".join(missing))
 
     def varies(self, path: str) -> bool:
         """Say whether the range of ``path`` counts, or its mid alone."""

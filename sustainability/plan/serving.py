@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sustainability.deployment.schema import Deployment
+from sustainability.energy.bedrock import require_facts
 from sustainability.facts.lookup import Facts
 from sustainability.plan.deferrable import plan_deferrable
 from sustainability.plan.interactive import plan_interactive
@@ -22,8 +23,10 @@ def plan_serving(deployment: Deployment, facts: Facts | None = None) -> ServingP
     DeploymentError
         If the model is not in the catalogue, or the Region cannot serve it.
     FactError
-        If a number has no row in ``sustainability/facts/data``.
+        If a number has no row in ``sustainability/facts/data``; names all rows of a new model.
     """
+    facts = facts or Facts()
+    require_facts(deployment, facts)
     if not deployment.answers.generated:
         return ServingPlan(
             mode=Mode.BEDROCK,

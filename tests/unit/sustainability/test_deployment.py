@@ -60,6 +60,38 @@ def load(tmp_path: Path, text: str) -> Deployment:
             "hours are a span within one day",
         ),
         (MINIMAL + "monitoring: {log_retention_days: 8}\n", 8, "CloudWatch Logs keeps 1, 3, 5"),
+        (MINIMAL.replace("8s", "27s"), 4, "service_level.latency_p95: an answer through an HTTP"),
+        (MINIMAL + "knowledge:\n  serverless: {max_ocu: 3}\n", 9, "2, 4, 8, 16 and multiples"),
+        (MINIMAL + "knowledge:\n  serverless: {max_ocu: 24}\n", 9, "2, 4, 8, 16 and multiples"),
+        (
+            MINIMAL + "knowledge:\n  embedding:\n    dimensions: 300\n",
+            10,
+            "knowledge.embedding.dimensions: amazon.titan-embed-text-v2:0 gives 256 or 512 or 1024",
+        ),
+        (
+            MINIMAL + "knowledge:\n  embedding:\n    model: cohere.embed-english-v3\n",
+            9,
+            "knowledge.embedding.dimensions: cohere.embed-english-v3 gives 1024",
+        ),
+        (
+            MINIMAL + "knowledge:\n  embedding: {model: amazon.nova-lite-v1:0}\n",
+            9,
+            "knowledge.embedding.model: amazon.nova-lite-v1:0 is no embedding model",
+        ),
+        (MINIMAL + "knowledge:\n  analyzer: klingon\n", 9, "knowledge.analyzer: Input should be"),
+        (
+            MINIMAL + "knowledge:\n  domain: {instance_type: t4g.small.search}\n",
+            9,
+            "offers no t4g instance",
+        ),
+        (
+            MINIMAL + "knowledge:\n  domain: {instance_type: i4i.large.search}\n",
+            9,
+            "takes no EBS volume",
+        ),
+        (MINIMAL + "tags: {aws:team: search}\n", 8, "tags: aws:team: AWS keeps tags"),
+        (MINIMAL + "tags: {team: 'search & find'}\n", 8, "tags: team: a tag has letters"),
+        (MINIMAL + "tags: {deployment: other}\n", 8, "tags: deployment: this tag is set"),
     ],
 )
 def test_a_fault_is_named_with_line_and_cure(
@@ -88,6 +120,20 @@ def test_a_file_that_is_no_mapping_is_refused_without_a_traceback(
 ) -> None:
     with pytest.raises(DeploymentError, match=r"trial\.yaml"):
         load(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    "accepted",
+    [
+        "knowledge:\n  embedding: {model: eu.cohere.embed-v4:0, dimensions: 1536}\n",
+        "knowledge:\n  serverless: {max_ocu: 48}\n",
+        "knowledge:\n  analyzer: swedish\n",
+        "knowledge:\n  domain: {instance_type: t3.small.search}\n",
+        "tags: {Kostenstelle: 'Büro 7'}\n",
+    ],
+)
+def test_what_aws_accepts_is_accepted(tmp_path: Path, accepted: str) -> None:
+    load(tmp_path, MINIMAL + accepted)
 
 
 def test_bytes_that_are_not_utf8_are_refused(tmp_path: Path) -> None:

@@ -54,9 +54,9 @@ def test_a_region_whose_endpoints_cannot_sleep_serves_realtime_only() -> None:
 
 
 def test_a_model_that_bedrock_does_not_offer_is_refused_with_regions_that_have_it() -> None:
-    model = "mistral.ministral-3-3b-instruct"
+    model = "cohere.embed-multilingual-v3"
     region = next(region for region in places() if not access(model, region))
-    embedding = {"embedding": {"model": model}}
+    embedding = {"embedding": {"model": model, "dimensions": 1024}}
     message = refusal({}, region=region, knowledge=embedding)
     assert model in message
     assert proposed(message)

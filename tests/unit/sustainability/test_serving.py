@@ -9,7 +9,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from sustainability.deployment.accepted import LONGEST_ANSWER_S
 from sustainability.deployment.schema import BedrockUse, Deployment, ServiceLevel, Traffic
+from sustainability.facts.lookup import FactError
 from sustainability.plan.serving import plan_serving
 from sustainability.plan.serving_plan import Mode, ServiceLevelError, ServingPlan
 
@@ -59,9 +61,9 @@ def test_less_traffic_never_takes_more(per_hour: float, factor: float) -> None:
 
 
 @FEW
-@given(latency=st.floats(8, 60), slack=st.floats(1, 60))
+@given(latency=st.floats(8, 25), slack=st.floats(1, 18))
 def test_a_stricter_service_level_never_takes_fewer_copies(latency: float, slack: float) -> None:
-    strict, lax = plan_of(latency=latency), plan_of(latency=latency + slack)
+    strict, lax = plan_of(latency=latency), plan_of(latency=min(latency + slack, LONGEST_ANSWER_S))
     assume(strict is not None)
     assert strict is not None
     assert lax is not None, "what a strict level can be met with meets a lax one"
@@ -97,3 +99,11 @@ def test_bedrock_is_left_out_where_it_may_not_be_used() -> None:
     assert plan.mode is Mode.REALTIME
     assert plan.bedrock_share == 0
     assert plan.min_instances >= 1
+
+
+def test_all_numbers_that_a_new_model_lacks_are_named_at_once() -> None:
+    answers = PROD.answers.model_copy(update={"generator": "acme.thinker-v1:0"})
+    with pytest.raises(FactError) as fault:
+        plan_serving(deployment(answers=answers))
+    for row in ("active", "total", "input", "output"):
+        assert f"'acme.thinker-v1:0/{row}'" in str(fault.value)
