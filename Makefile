@@ -27,7 +27,7 @@ help: ## List what can be made.
 
 setup: $(READY) ## Build .venv with all that is needed, from pinned and hashed versions.
 
-$(READY): requirements/uv.txt requirements/dev.txt requirements/models.txt package-lock.json $(wildcard lambdas/*/requirements.txt)
+$(READY): requirements/uv.txt requirements/dev.txt requirements/models.txt package-lock.json $(wildcard lambdas/*/requirements*.txt)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo "Python 3.11 or newer is needed; name it: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
@@ -37,7 +37,7 @@ $(READY): requirements/uv.txt requirements/dev.txt requirements/models.txt packa
 	  $(python) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt && \
 	  $(python) -m uv pip sync --quiet --require-hashes requirements/dev.txt requirements/models.txt && \
 	  npm ci --silent --no-audit --no-fund && \
-	  $(python) -c 'from stacks.functions.bundle import bundle; bundle("operations"); bundle("rag")' && \
+	  $(python) -c 'from stacks.functions.bundle import bundle; bundle("operations"); bundle("rag"); bundle("rag", "requirements-ingest")' && \
 	  touch $@ && echo "set up in $$((SECONDS - began)) s"
 
 up: setup ## Run the system here, DEPLOYMENT=local or an examples/...: deploy, add documents, ask.
@@ -95,6 +95,6 @@ lock: setup ## Resolve all Python dependencies anew, within what the .in files a
 	  compile requirements/dev.in -o requirements/dev.txt && \
 	  compile requirements/app.in -c requirements/dev.txt -o requirements.txt && \
 	  compile --no-deps requirements/models.in -o requirements/models.txt && \
-	  for package in operations rag; do \
-	    compile lambdas/$$package/requirements.in -c requirements/dev.txt -o lambdas/$$package/requirements.txt; \
+	  for lock in operations/requirements rag/requirements rag/requirements-ingest; do \
+	    compile lambdas/$$lock.in -c requirements/dev.txt -o lambdas/$$lock.txt; \
 	  done

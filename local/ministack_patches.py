@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import pypdfium2_raw
 from ministack import app
 from ministack.core import iam_evaluator, lambda_runtime
 from ministack.core.responses import get_region
@@ -58,9 +59,15 @@ def _run_functions_with_the_runtime_alone(directory: Path) -> None:
         link = packages / source.name
         link.unlink(missing_ok=True)
         link.symlink_to(source)
+    # A bundle's native code is for Lambda's arm64; the worker starts in the bundle's folder.
+    native = Path(pypdfium2_raw.__file__).parent
     # -S: no site-packages.
     python = directory / "python"
-    python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -S "$@"\n')
+    python.write_text(
+        "#!/bin/sh\n"
+        f"[ ! -d {native.name} ] || cp {shlex.quote(str(native))}/libpdfium.* {native.name}/\n"
+        f'exec {shlex.quote(sys.executable)} -S "$@"\n'
+    )
     python.chmod(0o755)
     detect = lambda_runtime._detect_runtime_binary
 

@@ -211,6 +211,7 @@ class RagStack(cdk.Stack):
         timeout: cdk.Duration,
         memory_mib: int,
         environment: dict[str, str],
+        requirements: str = "requirements",
         reserved_concurrency: int | None = None,
     ) -> PythonFunction:
         return PythonFunction(
@@ -218,6 +219,7 @@ class RagStack(cdk.Stack):
             id_,
             deployment=self._deployment,
             package="rag",
+            requirements=requirements,
             handler=handler,
             description=description,
             timeout=timeout,
@@ -243,6 +245,7 @@ class RagStack(cdk.Stack):
         function = self._function(
             "Ingest",
             handler="rag.ingest_handler.handler",
+            requirements="requirements-ingest",
             description="Brings the index in line with a document that changed",
             timeout=_INGEST_TIMEOUT,
             memory_mib=INGEST_MEMORY_MIB,

@@ -36,11 +36,11 @@ class BundleError(Exception):
 
 
 @cache
-def bundle(package: str) -> Bundle:
+def bundle(package: str, requirements: str = "requirements") -> Bundle:
     """Return everything that ``lambdas/<package>`` needs at run time.
 
-    Wheels are fetched once for each lock file; after that no network is needed. One file, because
-    each synth copies and each deployment uploads it.
+    Wheels are fetched once for each lock file, ``<requirements>.txt``; after that no network is
+    needed. One file, because each synth copies and each deployment uploads it.
 
     Raises
     ------
@@ -48,8 +48,8 @@ def bundle(package: str) -> Bundle:
         If the wheels are neither cached nor reachable.
     """
     code = _ROOT / "lambdas" / package
-    lock = code / "requirements.txt"
-    sources = [file for file in _files(code) if file.stem != "requirements"]
+    lock = code / f"{requirements}.txt"
+    sources = [file for file in _files(code) if file.suffix == ".py"]
     prompts = sorted((_ROOT / "prompts").glob("*.yaml")) if package in _PROMPTED else []
     digest = _digest(Path(__file__), lock, *sources, *prompts)
     target = _CACHE / f"{package}-{digest}.zip"

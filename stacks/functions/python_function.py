@@ -29,6 +29,7 @@ class PythonFunction(lambda_.Function):
         *,
         deployment: Deployment,
         package: str,
+        requirements: str = "requirements",
         handler: str,
         description: str,
         timeout: cdk.Duration,
@@ -51,7 +52,7 @@ class PythonFunction(lambda_.Function):
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
         )
         log_group.grant_write(role)
-        archive, digest = bundle(package)
+        archive, digest = bundle(package, requirements)
         super().__init__(
             scope,
             id_,
