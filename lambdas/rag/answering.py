@@ -94,6 +94,7 @@ class Answering:
             id=id_,
             question=question.text,
             citations=[citation(number, passage) for number, passage in enumerate(passages, 1)],
+            evidence=[f"{passage.source}\n{passage.text}" for passage in passages],
             prompt_version=self.prompt.version,
             embedding_tokens=embedding_tokens,
             version=cached.version,

@@ -24,12 +24,14 @@ _KEPT_S = 7 * 24 * 3600
 class Draft:
     """An answer as far as it is known before the generator speaks, in values that JSON holds.
 
-    `version` is the index version to store the answer with.
+    `evidence` has the passages whole, in the order of the citations. `version` is the index
+    version to store the answer with.
     """
 
     id: str
     question: str
     citations: list[dict[str, Any]]
+    evidence: list[str]
     prompt_version: str
     embedding_tokens: int
     version: int | None

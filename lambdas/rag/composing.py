@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from rag import grounding
 from rag.answers import Answer, Draft
 from rag.footprint import Footprint, Range, Usage
 from rag.generation import BEDROCK, ENDPOINT, Generation
 from rag.knowledge import Passage
+from rag.languages import message_language
 from rag.prompt import NO_ANSWER, Prompt, cite
 from rag.telemetry import logger, spread
-
-NOTHING_FOUND = "The documents do not answer this question."
 
 _EXCERPT_CHARACTERS = 300
 _NO_ENERGY = Range(0, 0, 0)
@@ -28,22 +28,29 @@ class Composer:
     def compose(self, draft: Draft, generation: Generation | None, *, requests: int = 1) -> Answer:
         """Return the answer, which took so many requests; without generation, that there is none.
 
-        An answer that repeats the system prompt is withheld.
+        What the generator said is an answer only if it stands in the passages that it cites.
+        Otherwise the passages are returned alone. An answer that repeats the system prompt is
+        withheld.
         """
-        passages = len(draft.citations)
-        text, cited = cite(generation.text, passages) if generation else ("", set())
+        text, cited = cite(generation.text, len(draft.citations)) if generation else ("", set())
         leaked = self.prompt.is_leaked_by(text)
         if leaked:
             logger.warning("answer withheld: it repeats the system prompt", id=draft.id)
-        answered = bool(text) and NO_ANSWER not in text and not leaked
+        refused = not text or leaked or NO_ANSWER in text or grounding.is_refusal(text)
+        evidence = [draft.evidence[number - 1] for number in sorted(cited)]
+        grounded = None if refused else grounding.grounded(text, draft.question, evidence)
+        answered = grounded is not None and grounded >= grounding.LEAST
+        messages = message_language(draft.question)
+        not_answered = messages.nothing_found if refused else messages.not_shown
         return {
             "id": draft.id,
             "question": draft.question,
-            "answer": text if answered else NOTHING_FOUND,
+            "answer": text if answered else not_answered,
             "answered": answered,
+            "grounded": None if grounded is None else round(grounded, 3),
             "citations": [
-                {**citation, "cited": citation["number"] in cited}
-                for citation in (draft.citations if answered else ())
+                {**citation, "cited": answered and citation["number"] in cited}
+                for citation in (() if refused else draft.citations)
             ],
             "model": generation.model if generation else None,
             "served_by": generation.served_by if generation else None,
@@ -94,6 +101,7 @@ def metrics(answer: Answer) -> dict[str, float]:
         "InputTokens": answer["usage"]["input_tokens"],
         "OutputTokens": answer["usage"]["output_tokens"],
         "Abstentions": int(not answer["answered"]),
+        **({} if answer["grounded"] is None else {"Grounded": answer["grounded"]}),
         "OutputTruncated": int(answer["truncated"]),
         "EndpointAnswers": int(answer["served_by"] == ENDPOINT),
         "BedrockAnswers": int(answer["served_by"] == BEDROCK),

@@ -131,6 +131,11 @@ def words(text: str) -> list[str]:
     return list(_words(normal(text).casefold()))
 
 
+def stem(word: str) -> str:
+    """Return enough of a word to bring its forms together, in languages that change word ends."""
+    return word[:5] if len(word) > 5 else word.removesuffix("s")
+
+
 def _words(text: str) -> Iterator[str]:
     for match in _WORD.finditer(text):
         word, unspaced = match[0], match["unspaced"]

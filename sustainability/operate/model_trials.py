@@ -48,15 +48,12 @@ class AnswerPath:
 
 def outcome(question: Question, reply: Mapping[str, Any]) -> Outcome:
     """Return what a reply of ``rag.trial`` means for this question."""
-    answer, passages = reply["answer"], reply["passages"]
-    cited = [
-        passages[citation["number"] - 1] for citation in answer["citations"] if citation["cited"]
-    ]
+    answer = reply["answer"]
     return Outcome(
         question=question,
         answered=answer["answered"],
         text=answer["answer"],
-        evidence=cited or passages,
+        groundedness=answer["grounded"],
         input_tokens=answer["usage"]["input_tokens"],
         output_tokens=answer["usage"]["output_tokens"],
         generated=answer["model"] is not None,

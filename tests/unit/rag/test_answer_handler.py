@@ -76,6 +76,7 @@ def test_a_question_is_answered_and_the_answer_can_be_fetched(services: Services
         "question",
         "answer",
         "answered",
+        "grounded",
         "citations",
         "model",
         "served_by",

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.answering import Trace
-from rag.composing import NOTHING_FOUND
 from rag.errors import DeadlineExceeded, NotFound, Throttled, Unavailable
+from rag.languages import LANGUAGES
 from rag.question import Question
 from tests.unit.rag.fakes import PROMPT, Services, service_error
 
@@ -24,6 +24,7 @@ The Kestrel station is powered by two wind turbines.
 
 The Plover station counts birds with cameras and sends a summary.
 """
+NOTHING_FOUND = LANGUAGES["en"].nothing_found
 KESTREL = "How is the Kestrel station powered?"
 
 
@@ -32,7 +33,7 @@ def services() -> Services:
     services = Services()
     services.add(stations=GLACIER, other__notes="# Notes\n\nThe Kestrel station is painted yellow.")
     services.bedrock.embedded.clear()
-    services.bedrock.answer = "By wind turbines [1], see [7]."
+    services.bedrock.answer = "By wind turbines [1, 2], see [7]."
     return services
 
 
@@ -53,6 +54,7 @@ def ask(
 
 def test_an_answer_has_its_sources_its_cost_and_its_origin(services: Services) -> None:
     trace = Trace()
+    services.bedrock.answer = "By wind turbines [1], see [7]."
     answer = ask(services, filters={"collection": [""]}, trace=trace)
     assert answer["answer"] == "By wind turbines [1], see."
     assert answer["answered"]
@@ -274,3 +276,36 @@ def test_spacing_case_and_final_marks_do_not_make_another_question(text: str, en
 
     assert identity(text) == identity(f" {text}{end}")
     assert identity(text) != identity(f"{text} and more")
+
+
+@pytest.mark.parametrize(
+    ("said", "share"),
+    [
+        ("By wind turbines.", 0),  # no citation
+        ("By wind turbines [9].", 0),  # no such passage
+        ("By nuclear fusion reactors [1].", 0),
+        ("By 17 wind turbines [1].", 0),
+    ],
+)
+def test_what_does_not_stand_in_what_it_cites_is_no_answer(
+    services: Services, said: str, share: float
+) -> None:
+    services.bedrock.answer = said
+    trace = Trace()
+    answer = ask(services, trace=trace)
+    assert (answer["answered"], answer["grounded"]) == (False, share)
+    assert answer["answer"] == LANGUAGES["en"].not_shown
+    assert {"stations.md"} <= {citation["document"] for citation in answer["citations"]}
+    assert not any(citation["cited"] for citation in answer["citations"])
+    assert (trace.metrics["Abstentions"], trace.metrics["Grounded"]) == (1, share)
+    assert answer["usage"]["output_tokens"] == 20
+
+
+def test_a_refusal_in_prose_is_no_answer_and_a_caller_reads_it_in_their_language(
+    services: Services,
+) -> None:
+    services.bedrock.answer = "Les passages ne contiennent pas cette information [1]."
+    answer = ask(services, "Comment la station Kestrel est-elle alimentée ?", minimum_similarity=-1)
+    assert (answer["answered"], answer["grounded"]) == (False, None)
+    assert answer["answer"] == LANGUAGES["fr"].nothing_found
+    assert answer["citations"] == []

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sustainability.decide.model_choice import golden
 from sustainability.decide.model_choice.candidates import EXTRACTIVE, Candidate, Prompt, candidates
@@ -17,8 +15,6 @@ from sustainability.decide.model_choice.golden import Question
 from sustainability.decide.model_choice.scoring import (
     Outcome,
     Scores,
-    content,
-    groundedness,
     is_correct,
     wilson,
 )
@@ -46,7 +42,7 @@ def an_outcome(question: Question = KNOWN, text: str = "", **fields: Any) -> Out
             "question": question,
             "answered": bool(text),
             "text": text or "The documents do not answer this question.",
-            "evidence": ("It is 40 metres high.",),
+            "groundedness": 1.0 if text else None,
             "input_tokens": 500,
             "output_tokens": 100,
             "generated": True,
@@ -93,38 +89,12 @@ def test_an_answer_is_correct_with_an_alternative_as_whole_words(
     assert is_correct(answer, alternatives) is expected
 
 
-def test_groundedness_by_hand() -> None:
-    question = "How is the Kestrel station powered?"
-    evidence = ["The Kestrel station is powered by two wind turbines, 10,000 W in all."]
-    answer = "The Kestrel station is powered by 3 wind turbines and solar panels [1]."
-    # Its own: 3, wind, turbines, solar, panels. In the passage: wind, turbines.
-    assert groundedness(answer, question, evidence) == pytest.approx(2 / 5)
-    assert groundedness("A turbine of 10000.0 W [1, 2].", question, evidence) == 1.0
-    assert groundedness("Turbines of 10,001 W.", question, evidence) == pytest.approx(1 / 2)
-    assert groundedness("The station is powered.", question, []) == 1.0
-    assert groundedness("By wind. By wind. By coal.", question, evidence) == pytest.approx(1 / 2)
-
-
-def test_content_leaves_out_what_claims_nothing_and_brings_forms_together() -> None:
-    assert content("The scale, which scales: scaling, scaled") == {"scal"}
-    assert content("a use, its uses") == {"use"}
-    assert content("1,226 and 0.50 on inf2.xlarge x") == {"1226.0", "0.5", "inf2", "xlarg"}
-
-
-@given(st.text(), st.text(), st.lists(st.text()))
-def test_a_groundedness_is_a_share_and_a_quotation_is_grounded(
-    answer: str, question: str, evidence: list[str]
-) -> None:
-    assert 0 <= groundedness(answer, question, evidence) <= 1
-    assert groundedness(answer, question, [*evidence, answer]) == 1
-
-
 def test_scores_by_hand() -> None:
     outcomes = (
         *[an_outcome(KNOWN, "It is 40 metres high.")] * 3,
-        an_outcome(KNOWN, "It is 50 metres high."),
+        an_outcome(KNOWN, "It is 50 metres high.", groundedness=0.5),
         *[an_outcome(KNOWN)] * 2,
-        an_outcome(UNKNOWN, "Rome made marble."),
+        an_outcome(UNKNOWN, "Rome made marble.", groundedness=0.0),
         *[an_outcome(UNKNOWN)] * 3,
     )
     scores = Scores(outcomes)
@@ -132,7 +102,6 @@ def test_scores_by_hand() -> None:
     assert scores.abstention_precision == 3 / 5
     assert scores.abstention_recall == 3 / 4
     assert scores.abstention == pytest.approx(2 / (5 / 3 + 4 / 3))
-    # Own words: 40 and metres, thrice all there; 50 and metres, half; Rome, marble: none.
     assert scores.groundedness == pytest.approx((3 + 0.5 + 0) / 5)
 
 
@@ -231,7 +200,7 @@ def test_a_model_without_facts_and_a_parameter_out_of_range_are_refused_before_a
 
 
 GOOD = [an_outcome(KNOWN, "It is 40 metres high."), an_outcome(UNKNOWN)]
-BAD = [an_outcome(KNOWN, "It is 50 metres high."), an_outcome(UNKNOWN)]
+BAD = [an_outcome(KNOWN, "It is 50 metres high.", groundedness=0.5), an_outcome(UNKNOWN)]
 
 
 def chosen_from(
@@ -330,6 +299,7 @@ def reply(question: str) -> dict[str, Any]:
     return {
         "answer": {
             "answered": True,
+            "grounded": 0.75,
             "answer": f"An answer to {question}",
             "citations": [{"number": 1, "cited": False}, {"number": 2, "cited": True}],
             "usage": {"input_tokens": 5, "output_tokens": 6},
@@ -386,7 +356,7 @@ def test_an_interruption_loses_nothing_and_nothing_is_asked_twice(
     texts = [question.question for question in QUESTIONS]
     assert asked == [*texts[:3], *texts[2:]]
     assert [outcome.question for outcome in outcomes] == QUESTIONS
-    assert outcomes[0].evidence == ["second"]
+    assert outcomes[0].groundedness == 0.75
     assert list(a_path(tmp_path).answers(candidate, QUESTIONS)) == outcomes
     assert len(asked) == 5
 
