@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +36,7 @@ class Case:
 
 def _case(rule: Rule, name: str, text: str, outcome: Outcome) -> Case:
     text = textwrap.dedent(text)
-    if "Resources:" not in text:
+    if not re.search(r"\bResources:", text):
         text = "Resources:\n" + textwrap.indent(text, "  ")
     body = read(f"{rule.name}.{name}", text.encode()).body
     region = body.pop("Region", "eu-west-1")
