@@ -17,17 +17,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ministack.core.responses import (
-    _request_account_id,
-    _request_region,
-    get_account_id,
-    get_region,
-)
-from ministack.services import cloudwatch
-from ministack.services.cloudformation import provisioners
+from ministack.core.responses import get_account_id, get_region
 
+from local import ministack_internals as internals
 from local.cloudformation import Behaviour, Properties
 from local.metric_math import Series, Value, evaluate
+
+Record = Callable[[str, Mapping[str, Any]], dict[str, Any]]
+"""Makes the record of an alarm from its name and properties."""
 
 _LOGGER = logging.getLogger(__name__)
 _PERCENTILE_RANK = re.compile(r"PR\(([\d.]*):([\d.]*)\)")
@@ -62,18 +59,19 @@ def state(
 
 def replace_evaluation() -> None:
     """Leave the evaluation to `evaluate_all`, and let templates declare alarms on metric math."""
-    cloudwatch._evaluate_alarm = lambda alarm: None
-    record = provisioners._cw_metric_alarm_record
+    internals.EVALUATE_ALARM.wrap(lambda evaluate: lambda alarm: None)
+    internals.ALARM_RECORD.wrap(_recording_metrics)
 
+
+def _recording_metrics(record: Record) -> Record:
     def record_with_metrics(name: str, props: Mapping[str, Any]) -> dict[str, Any]:
         if not props.get("Metrics"):
-            plain: dict[str, Any] = record(name, props)
-            return plain
+            return record(name, props)
         stand_in = {"Threshold": 0, **props, "Metrics": None, "MetricName": "-", "Namespace": "-"}
-        alarm: dict[str, Any] = record(name, stand_in)
-        return alarm | {"Metrics": props["Metrics"], "MetricName": None, "Namespace": None}
+        metrics = {"Metrics": props["Metrics"], "MetricName": None, "Namespace": None}
+        return record(name, stand_in) | metrics
 
-    provisioners._cw_metric_alarm_record = record_with_metrics
+    return record_with_metrics
 
 
 def composite_behaviour() -> Behaviour:
@@ -85,10 +83,10 @@ def composite_behaviour() -> Behaviour:
 
     def put(physical_id: str, props: Properties) -> None:
         request = {**props, "AlarmName": physical_id}
-        _succeed(cloudwatch._put_composite_alarm({}, request, False, True))
+        _succeed(internals.put_composite_alarm(request))
 
     def delete(physical_id: str, props: Properties) -> None:
-        _succeed(cloudwatch._delete_alarms({}, {"AlarmNames": [physical_id]}, False, True))
+        _succeed(internals.delete_alarms([physical_id]))
 
     return Behaviour(attributes=attributes, create=put, update=put, delete=delete)
 
@@ -101,9 +99,8 @@ def _succeed(response: tuple[int, Any, bytes]) -> None:
 
 def evaluate_all(now: float) -> None:
     """Bring every alarm into the state that its metrics give it at `now`, epoch seconds."""
-    for (account, region, _), alarm in list(cloudwatch._alarms._data.items()):
-        _request_account_id.set(account)
-        _request_region.set(region)
+    for account, region, alarm in internals.alarms():
+        internals.act_as(account, region)
         try:
             _evaluate(alarm, now)
         except Exception as problem:  # one odd alarm must not stop the others
@@ -134,7 +131,7 @@ def _evaluate(alarm: Mapping[str, Any], now: float) -> None:
     reason = f"{alarm['ComparisonOperator']} {alarm['Threshold']} in {periods} periods: {values}"
     change = {"AlarmName": alarm["AlarmName"], "StateValue": new, "StateReason": reason}
     data = {"evaluatedDatapoints": [{"value": value} for value in values if value is not None]}
-    cloudwatch._set_alarm_state({}, change | {"StateReasonData": json.dumps(data)}, False, True)
+    internals.set_alarm_state(change | {"StateReasonData": json.dumps(data)})
 
 
 def current_values(alarm: Mapping[str, Any], now: float) -> Series:
@@ -160,10 +157,8 @@ def series(
     metric: Mapping[str, Any], statistic: str, period: int, periods: int, now: float
 ) -> Series:
     """Return the metric's statistic in each period, the one that ends now last."""
-    dimensions = cloudwatch._dims_from_list(metric.get("Dimensions") or [])
-    key = (metric["Namespace"], metric["MetricName"], cloudwatch._dims_key(dimensions))
     buckets: list[list[Any]] = [[] for _ in range(periods)]
-    for point in cloudwatch._metrics.get(key) or []:
+    for point in internals.points(metric):
         age = (now - point["Timestamp"]) // period
         if 0 <= age < periods:
             buckets[-1 - int(age)].append(point)
@@ -175,13 +170,12 @@ def _statistic(points: list[Any], statistic: str) -> Value:
         return None
     if rank := _PERCENTILE_RANK.fullmatch(statistic):
         return _share_between(points, *(float(bound) if bound else None for bound in rank.groups()))
-    value: Value = cloudwatch._stat_value(cloudwatch._calc_stats(points), statistic, points)
-    return value
+    return internals.statistic_of(points, statistic)
 
 
 def _share_between(points: list[Any], low: Value, high: Value) -> Value:
     """Return the percentage of values above `low` and up to `high`, which the emulator lacks."""
-    samples = cloudwatch._percentile_samples(points)
+    samples = internals.percentile_samples(points)
     if not samples:
         return None
     within = sum(

@@ -16,8 +16,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ministack.core.responses import set_request_region
-from ministack.services import cloudwatch, eventbridge
 
+from local import ministack_internals as internals
 from local.alarms import current_values, series
 from local.cloudformation import RECORDS
 from local.endpoints import Fleet, fleets
@@ -106,10 +106,7 @@ def _fires(action: Mapping[str, Any], since: float, now: float) -> bool:
     https://docs.aws.amazon.com/autoscaling/application/userguide/scheduled-scaling-using-cron-expressions.html
     """
     zone = ZoneInfo(action.get("Timezone", "UTC"))
-    fields = eventbridge._parse_cron_fields(action["Schedule"])
-    if fields is None:
-        raise ValueError(f"The embedded AWS plays cron schedules alone, not {action['Schedule']}")
-    fires_at = eventbridge._cron_next_fire(fields, datetime.fromtimestamp(since, zone))
+    fires_at = internals.next_cron_time(action["Schedule"], datetime.fromtimestamp(since, zone))
     return fires_at is not None and fires_at.timestamp() <= now
 
 
@@ -121,7 +118,7 @@ def _step(policy: dict[str, Any], copies: int, now: float) -> int | None:
     configuration = policy["properties"].get("StepScalingPolicyConfiguration")
     if configuration is None or now < policy.get("cooling_until", 0.0):
         return None
-    for alarm in cloudwatch._alarms.values():
+    for alarm in internals.alarms_here():
         acts = alarm["ActionsEnabled"] and policy["id"] in alarm["AlarmActions"]
         if not acts or alarm["StateValue"] != "ALARM":
             continue

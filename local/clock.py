@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 from types import SimpleNamespace
-from typing import Any
 
-from ministack import app
 from ministack.services import cloudwatch
+
+from local import ministack_internals as internals
 
 _state = {"ahead_s": 0.0}
 
@@ -35,10 +35,4 @@ def install() -> None:
     """Have CloudWatch go by this clock, and keep it with the rest of the emulator's state."""
     cloudwatch.time = SimpleNamespace(time=now)
 
-    def restore(state: dict[str, Any]) -> None:
-        _state.update(state)
-
-    app._state_map["local_clock"] = "local_clock"
-    app._loaded_modules["local_clock"] = SimpleNamespace(
-        get_state=lambda: _state, load_persisted_state=restore
-    )
+    internals.keep("local_clock", _state, _state.update)

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from types import SimpleNamespace
 from typing import Any
 
 from cfnlint.context import Context
@@ -23,13 +22,9 @@ from cfnlint.helpers import REGIONS
 from cfnlint.jsonschema import CfnTemplateValidator, ValidationError
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER, ResourceNotFoundError, Schema
 from cfnlint.template import Template
-from ministack import app
 from ministack.core.responses import get_account_id, get_region
-from ministack.services.cloudformation.provisioners import (
-    _RESOURCE_HANDLERS,
-    _physical_name,
-    _seeded_create,
-)
+
+from local import ministack_internals as internals
 
 Properties = Mapping[str, Any]
 
@@ -55,15 +50,12 @@ class Behaviour:
 def register(behaviours: Mapping[str, Behaviour]) -> None:
     """Serve every type that the emulator lacks, and keep the records with the rest of its state."""
     offered = {t for region in REGIONS for t in PROVIDER_SCHEMA_MANAGER.get_resource_types(region)}
-    for type_name in offered - _RESOURCE_HANDLERS.keys():
+    for type_name in offered - internals.RESOURCE_HANDLERS.keys():
         if type_name.startswith("AWS::Serverless::"):
             continue  # SAM's: its transform turns them into others
         behaviour = behaviours.get(type_name, Behaviour())
-        _RESOURCE_HANDLERS[type_name] = handlers(type_name, behaviour)
-    app._state_map["local_resources"] = "local_resources"
-    app._loaded_modules["local_resources"] = SimpleNamespace(
-        get_state=lambda: RECORDS, load_persisted_state=RECORDS.update
-    )
+        internals.RESOURCE_HANDLERS[type_name] = handlers(type_name, behaviour)
+    internals.keep("local_resources", RECORDS, RECORDS.update)
 
 
 def handlers(type_name: str, behaviour: Behaviour = Behaviour()) -> dict[str, Any]:
@@ -93,7 +85,7 @@ def handlers(type_name: str, behaviour: Behaviour = Behaviour()) -> dict[str, An
         check_properties(schema, logical_id, new)
         if any(_at(old, p) != _at(new, p) for p in schema.schema.get("createOnlyProperties", [])):
             replacement: tuple[str, dict[str, Any]]
-            replacement = _seeded_create(create, logical_id, new, stack_name)
+            replacement = internals.seeded_create(create, logical_id, new, stack_name)
             return replacement
         behaviour.update(physical_id, new)
         record = RECORDS[_key(type_name, physical_id)]
@@ -226,7 +218,7 @@ def _attributes(
     }
     token = uuid.uuid4()
     name = next((props[p] for p in (f"{kind}Name", "Name") if p in props), None)
-    name = name or _physical_name(stack_name, logical_id, max_len=63)
+    name = name or internals.physical_name(stack_name, logical_id, max_len=63)
     shapes: list[Any] = [
         token.hex[:20],
         token.hex[:10],

@@ -10,13 +10,12 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ministack.services import cloudwatch, cloudwatch_logs
-
 from local import clock
+from local import ministack_internals as internals
 
 _LOGGER = logging.getLogger(__name__)
 _MOST_METRICS = 100
@@ -137,22 +136,24 @@ def _object(value: Any, what: str) -> Mapping[str, Any]:
 
 def forward_log_events() -> None:
     """Add this to the one place where the emulator stores log events, whoever wrote them."""
-    store = cloudwatch_logs._append_log_events
 
-    def store_and_forward(stream: Any, events: list[Mapping[str, Any]]) -> None:
-        store(stream, events)
-        for event in events:
-            for datum in data(event["message"]):
-                cloudwatch._store_datum(
-                    datum.namespace,
-                    datum.name,
-                    dict(datum.dimensions),
-                    clock.here(datum.timestamp),
-                    datum.unit,
-                    None,
-                    list(datum.values),
-                    None,
-                    None,
-                )
+    def forwarding(store: Callable[..., None]) -> Callable[..., None]:
+        def store_and_forward(stream: Any, events: list[Mapping[str, Any]]) -> None:
+            store(stream, events)
+            for event in events:
+                for datum in data(event["message"]):
+                    internals.store_datum(
+                        datum.namespace,
+                        datum.name,
+                        dict(datum.dimensions),
+                        clock.here(datum.timestamp),
+                        datum.unit,
+                        None,
+                        list(datum.values),
+                        None,
+                        None,
+                    )
 
-    cloudwatch_logs._append_log_events = store_and_forward
+        return store_and_forward
+
+    internals.APPEND_LOG_EVENTS.wrap(forwarding)

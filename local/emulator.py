@@ -146,10 +146,9 @@ def _extend(state: Path, args: argparse.Namespace) -> None:
 
 def _deploying() -> bool:
     """Tell whether a deployment was cut off: no later run could end or roll back its stack."""
-    from ministack.services import cloudformation
+    from local.ministack_internals import stacks
 
-    stacks = cloudformation._stacks._data.values()
-    return any(stack["StackStatus"].endswith("_IN_PROGRESS") for stack in stacks)
+    return any(stack["StackStatus"].endswith("_IN_PROGRESS") for stack in stacks())
 
 
 async def _application(

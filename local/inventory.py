@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
-from ministack.services import cloudformation
-
+from local import ministack_internals as internals
 from local.cloudformation import RECORDS
 
 # Resource type, and where MiniStack keeps what exists of it.
@@ -37,8 +34,7 @@ def resources() -> list[dict[str, str | None]]:
     owners = _owners()
     found = [(record["type"], record["id"]) for record in RECORDS.values()]
     for type_name, (module_name, store_name) in _STORES.items():
-        store = getattr(import_module(f"ministack.services.{module_name}"), store_name)
-        identifiers = [str(scoped_key[-1]) for scoped_key in list(store._data)]
+        identifiers = internals.names_of(module_name, store_name)
         found += [(type_name, each.removeprefix("default|")) for each in identifiers]
     return [
         {"type": type_name, "id": identifier, "stack": owners.get((type_name, identifier))}
@@ -49,7 +45,7 @@ def resources() -> list[dict[str, str | None]]:
 def _owners() -> dict[tuple[str, str], str]:
     return {
         (resource["ResourceType"], str(resource["PhysicalResourceId"])): stack["StackName"]
-        for stack in list(cloudformation._stacks._data.values())
+        for stack in internals.stacks()
         if stack["StackStatus"] != "DELETE_COMPLETE"
         for resource in stack.get("_resources", {}).values()
     }

@@ -1,7 +1,6 @@
 """Where MiniStack 1.5.33 does other than AWS, and our stacks would notice.
 
-Each function mends one difference, in the running process, through the module attribute that
-upstream itself calls.
+Each function mends one difference, in the running process.
 """
 
 from __future__ import annotations
@@ -13,17 +12,16 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pypdfium2_raw
-from ministack import app
-from ministack.core import iam_evaluator, lambda_runtime
 from ministack.core.responses import get_region
-from ministack.services import cloudformation, dynamodb, lambda_svc, s3
-from ministack.services.cloudformation import custom_resource, provisioners
+from ministack.services import cloudformation, lambda_svc
+from ministack.services.cloudformation import custom_resource
+
+from local import ministack_internals as internals
 
 # What the Python runtimes of Lambda bring along, besides the standard library.
 _LAMBDA_RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
@@ -32,7 +30,8 @@ _LAMBDA_RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "s
 def apply(*, runtime: Path, opensearch_url: str) -> None:
     """Mend all; `runtime` is a folder for what the functions' Python needs."""
     _run_functions_with_the_runtime_alone(runtime)
-    _take_loopback_for_tls()
+    # Upstream: plain HTTP, and deliveries between services, break policies that ask for TLS.
+    internals.trust_every_connection()
     _hide_function_errors_behind_the_api()
     _apply_properties_that_templates_set()
     _delete_buckets_as_the_service_does()
@@ -69,23 +68,16 @@ def _run_functions_with_the_runtime_alone(directory: Path) -> None:
         f'exec {shlex.quote(sys.executable)} -S "$@"\n'
     )
     python.chmod(0o755)
-    detect = lambda_runtime._detect_runtime_binary
 
-    def detect_isolated(runtime: str) -> tuple[str, str]:
-        binary, script = detect(runtime)
-        return str(python) if runtime.startswith("python") else binary, script
+    def isolated(detect: Callable[[str], tuple[str, str]]) -> Callable[[str], tuple[str, str]]:
+        def detect_isolated(runtime: str) -> tuple[str, str]:
+            binary, script = detect(runtime)
+            return str(python) if runtime.startswith("python") else binary, script
 
-    lambda_runtime._detect_runtime_binary = detect_isolated
+        return detect_isolated
+
+    internals.DETECT_RUNTIME.wrap(isolated)
     os.environ["PYTHONPATH"] = str(packages)  # functions inherit it
-
-
-def _take_loopback_for_tls() -> None:
-    """Upstream: plain HTTP, and deliveries from service to service, break TLS-only policies.
-
-    Nothing leaves the machine here: they count as TLS.
-    """
-    iam_evaluator._request_origin = ContextVar("origin", default=("127.0.0.1", True))
-    app.pin_request_origin = lambda source_ip, secure_transport: None
 
 
 def _hide_function_errors_behind_the_api() -> None:
@@ -119,19 +111,17 @@ def _apply_properties_that_templates_set() -> None:
 
     def reserve(name: str, props: Mapping[str, Any]) -> None:
         reserved = props.get("ReservedConcurrentExecutions")
-        lambda_svc._functions[name]["concurrency"] = None if reserved is None else int(reserved)
+        internals.reserve_concurrency(name, None if reserved is None else int(reserved))
 
     def expire(name: str, props: Mapping[str, Any]) -> None:
-        dynamodb._ttl_settings.pop(name, None)
-        if expiry := props.get("TimeToLiveSpecification"):
-            dynamodb._update_ttl({"TableName": name, "TimeToLiveSpecification": expiry})
+        internals.set_expiry(name, props.get("TimeToLiveSpecification"))
 
     _after_provisioning("AWS::Lambda::Function", reserve)
     _after_provisioning("AWS::DynamoDB::Table", expire)
 
 
 def _after_provisioning(type_name: str, apply: Callable[[str, Mapping[str, Any]], None]) -> None:
-    handler = provisioners._RESOURCE_HANDLERS[type_name]
+    handler = internals.RESOURCE_HANDLERS[type_name]
     create, update = handler["create"], handler["update"]
 
     def create_and_apply(logical_id: str, props: Mapping[str, Any], stack_name: str) -> Any:
@@ -154,13 +144,12 @@ def _delete_buckets_as_the_service_does() -> None:
     """
 
     def delete(physical_id: str, props: Mapping[str, Any]) -> None:
-        status, *_ = s3._delete_bucket(physical_id)
-        if status == 409:
+        if internals.delete_bucket(physical_id) == 409:
             raise ValueError(
                 f"The bucket {physical_id} is not empty: you must delete all versions in it."
             )
 
-    provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"]["delete"] = delete
+    internals.RESOURCE_HANDLERS["AWS::S3::Bucket"]["delete"] = delete
 
 
 def _empty_buckets_without_node() -> None:
@@ -183,7 +172,7 @@ def _empty_buckets_without_node() -> None:
         return physical_id, {}
 
     handler = {"create": create, "update": update, "delete": delete}
-    provisioners._RESOURCE_HANDLERS["Custom::S3AutoDeleteObjects"] = handler
+    internals.RESOURCE_HANDLERS["Custom::S3AutoDeleteObjects"] = handler
 
 
 def _fail_custom_resources_at_once() -> None:
@@ -191,19 +180,21 @@ def _fail_custom_resources_at_once() -> None:
 
     Here the deployment fails at once, with the function's error.
     """
-    execute = lambda_svc._execute_function_with_config_scope
 
-    def execute_and_report(func: Any, event: Any) -> Any:
-        result = execute(func, event)
-        if result.get("error") and isinstance(event, dict) and "ResponseURL" in event:
-            token = event["ResponseURL"].rsplit("/", 1)[-1]
-            pending = custom_resource._pending.get(token)
-            if pending and not pending["event"].is_set():
-                failure = {"Status": "FAILED", "Reason": json.dumps(result["body"])}
-                custom_resource.deliver_response(token, failure)
-        return result
+    def reporting(execute: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        def execute_and_report(func: Any, event: Any) -> Any:
+            result = execute(func, event)
+            if result.get("error") and isinstance(event, dict) and "ResponseURL" in event:
+                token = event["ResponseURL"].rsplit("/", 1)[-1]
+                pending = internals.PENDING_CUSTOM_RESOURCES.get(token)
+                if pending and not pending["event"].is_set():
+                    failure = {"Status": "FAILED", "Reason": json.dumps(result["body"])}
+                    custom_resource.deliver_response(token, failure)
+            return result
 
-    lambda_svc._execute_function_with_config_scope = execute_and_report
+        return execute_and_report
+
+    internals.EXECUTE_CONFIGURED_FUNCTION.wrap(reporting)
 
 
 def _answer_when_stacks_have_settled() -> None:
@@ -229,9 +220,8 @@ def _lead_domains_to(opensearch_url: str) -> None:
 
     Here it is the local server, with its scheme: our functions add https to a bare host name.
     """
-    attributes = provisioners._opensearch_attributes
 
-    def local_attributes(record: Mapping[str, Any]) -> dict[str, Any]:
-        return {**attributes(record), "DomainEndpoint": opensearch_url}
+    def locally(attributes: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+        return lambda record: {**attributes(record), "DomainEndpoint": opensearch_url}
 
-    provisioners._opensearch_attributes = local_attributes
+    internals.DOMAIN_ATTRIBUTES.wrap(locally)

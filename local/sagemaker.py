@@ -17,6 +17,7 @@ from ministack import app
 from ministack.core import iam_actions
 from ministack.core.responses import get_account_id, get_region
 
+from local import ministack_internals as internals
 from local import transform
 from local.endpoints import COMPONENT, ENDPOINT, Fleet, find, fleets, variant_of
 from local.invocations import Answer, enqueue, invoke
@@ -75,8 +76,7 @@ def install(models_url: str) -> None:
 
 def _authorize() -> None:
     """Tell the emulator which actions and resources of IAM the requests are."""
-    iam_actions.SERVICE_TO_IAM_NAMESPACE["sagemaker"] = "sagemaker"
-    iam_actions._BOTOCORE_SERVICE_MAP["sagemaker"] = ["sagemaker-runtime"]
+    internals.authorize_service("sagemaker", "sagemaker-runtime")
     others = iam_actions.extract_resource_arn
 
     def resource_arn(

@@ -6,13 +6,13 @@ The emulator publishes Lambda's for the Invoke call alone, and none of the other
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ministack.core.responses import _request_account_id, _request_region
-from ministack.services import apigateway, cloudwatch, lambda_svc, sqs
+from ministack.services import apigateway, cloudwatch
 
 from local import clock
+from local import ministack_internals as internals
 
 _SECONDS_BETWEEN_QUEUE_DEPTHS = 60.0
 _last_depths: dict[tuple[str, ...], tuple[int, float]] = {}
@@ -23,21 +23,16 @@ def publish_lambda_metrics() -> None:
 
     https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
     """
-    execute = lambda_svc._execute_function_dispatch
 
-    def execute_and_publish(
-        func: Any, config: Mapping[str, Any], event: Any, request_id: str, started: float
-    ) -> Any:
-        result = execute(func, config, event, request_id, started)
-        dimensions = {"FunctionName": config["FunctionName"]}
-        for name, value, unit in (
-            ("Invocations", 1, "Count"),
-            ("Errors", int(bool(result.get("error"))), "Count"),
-            ("Throttles", 0, "Count"),
-            ("Duration", (time.time() - started) * 1000, "Milliseconds"),
-        ):
-            cloudwatch.record_metric("AWS/Lambda", name, value, unit, dimensions)
-        return result
+    def publishing(execute: Callable[..., Any]) -> Callable[..., Any]:
+        def execute_and_publish(
+            func: Any, config: Mapping[str, Any], event: Any, request_id: str, started: float
+        ) -> Any:
+            result = execute(func, config, event, request_id, started)
+            _publish_invocation(config["FunctionName"], result, time.time() - started)
+            return result
+
+        return execute_and_publish
 
     def publish_throttle(name: str, duration_ms: float, error: bool, throttle: bool) -> None:
         # Upstream also tells of each throttled Invoke call, with its duration: the same event.
@@ -45,8 +40,18 @@ def publish_lambda_metrics() -> None:
             dimensions = {"FunctionName": name}
             cloudwatch.record_metric("AWS/Lambda", "Throttles", 1, "Count", dimensions)
 
-    lambda_svc._execute_function_dispatch = execute_and_publish
-    lambda_svc._emit_lambda_metrics = publish_throttle
+    internals.EXECUTE_FUNCTION.wrap(publishing)
+    internals.EMIT_LAMBDA_METRICS.wrap(lambda emit: publish_throttle)
+
+
+def _publish_invocation(function: str, result: Mapping[str, Any], seconds: float) -> None:
+    for name, value, unit in (
+        ("Invocations", 1, "Count"),
+        ("Errors", int(bool(result.get("error"))), "Count"),
+        ("Throttles", 0, "Count"),
+        ("Duration", seconds * 1000, "Milliseconds"),
+    ):
+        cloudwatch.record_metric("AWS/Lambda", name, value, unit, {"FunctionName": function})
 
 
 def publish_api_metrics() -> None:
@@ -59,9 +64,7 @@ def publish_api_metrics() -> None:
     async def execute_and_publish(api_id: str, stage: str, *request: Any, **options: Any) -> Any:
         started = time.time()
         response = await execute(api_id, stage, *request, **options)
-        account, region = apigateway.find_api_scope(api_id)
-        _request_account_id.set(account)
-        _request_region.set(region)
+        internals.act_as(*apigateway.find_api_scope(api_id))
         status = response[0]
         for dimensions in ({"ApiId": api_id}, {"ApiId": api_id, "Stage": stage}):
             for name, value, unit in (
@@ -82,15 +85,14 @@ def publish_queue_depths() -> None:
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
     """
     now = clock.now()
-    for scope, queue in list(sqs._queues._data.items()):
+    for scope, queue in internals.queues():
         depth = sum(message["visible_at"] <= time.time() for message in queue["messages"])
         last_depth, last_time = _last_depths.get(scope, (-1, 0.0))
         if depth == last_depth and now - last_time < _SECONDS_BETWEEN_QUEUE_DEPTHS:
             continue
         _last_depths[scope] = (depth, now)
         account, region, url = scope
-        _request_account_id.set(account)
-        _request_region.set(region)
+        internals.act_as(account, region)
         cloudwatch.record_metric(
             "AWS/SQS",
             "ApproximateNumberOfMessagesVisible",

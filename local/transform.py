@@ -17,10 +17,10 @@ import botocore.session
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.validate import ParamValidator
 from ministack.core.responses import get_account_id, get_region
-from ministack.services import stepfunctions
 from urllib3.exceptions import HTTPError
 
 from local import clock
+from local import ministack_internals as internals
 from local.endpoints import MODEL, find
 from local.invocations import post_to_model, read, write
 from local.roles import session_as
@@ -69,7 +69,7 @@ def install(models_url: str) -> None:
         try:
             created = create(request, models_url)
         except ValueError as error:
-            raise stepfunctions._ExecutionError(
+            raise internals.ExecutionError(
                 "SageMaker.AmazonSageMakerException", str(error)
             ) from error
         if not resource.endswith(_SYNC):
@@ -77,18 +77,20 @@ def install(models_url: str) -> None:
         _ended[get_region(), request["TransformJobName"]].wait()
         job = describe(request)
         if job["TransformJobStatus"] != "Completed":
-            raise stepfunctions._ExecutionError("States.TaskFailed", json.dumps(job))
+            raise internals.ExecutionError("States.TaskFailed", json.dumps(job))
         return job
 
-    stepfunctions._SERVICE_DISPATCH |= {
-        "arn:aws:states:::sagemaker:createTransformJob": run_job,
-        # The first is taken with whose name a resource begins.
-        "arn:aws:states:::aws-sdk:s3:deleteObjects": _s3("delete_objects"),
-        "arn:aws:states:::aws-sdk:s3:deleteObject": _s3("delete_object"),
-        "arn:aws:states:::aws-sdk:s3:headObject": _s3("head_object"),
-        "arn:aws:states:::aws-sdk:s3:listObjectsV2": _s3("list_objects_v2"),
-        "arn:aws:states:::aws-sdk:s3:putObject": _s3("put_object"),
-    }
+    internals.TASKS.update(
+        {
+            "arn:aws:states:::sagemaker:createTransformJob": run_job,
+            # The first is taken with whose name a resource begins.
+            "arn:aws:states:::aws-sdk:s3:deleteObjects": _s3("delete_objects"),
+            "arn:aws:states:::aws-sdk:s3:deleteObject": _s3("delete_object"),
+            "arn:aws:states:::aws-sdk:s3:headObject": _s3("head_object"),
+            "arn:aws:states:::aws-sdk:s3:listObjectsV2": _s3("list_objects_v2"),
+            "arn:aws:states:::aws-sdk:s3:putObject": _s3("put_object"),
+        }
+    )
 
 
 def _s3(operation: str) -> Callable[[str, Request], dict[str, Any]]:
@@ -102,7 +104,7 @@ def _s3(operation: str) -> Callable[[str, Request], dict[str, Any]]:
             answer = getattr(client, operation)(**request)
         except ClientError as error:
             code = error.response["Error"]["Code"]
-            raise stepfunctions._ExecutionError(f"S3.{code}Exception", str(error)) from error
+            raise internals.ExecutionError(f"S3.{code}Exception", str(error)) from error
         del answer["ResponseMetadata"]
         plain: dict[str, Any] = json.loads(json.dumps(answer, default=str))
         return plain

@@ -7,7 +7,7 @@ import pytest
 from ministack.core.responses import set_request_region
 from ministack.services.cloudformation import _stacks, provisioners
 
-from local import cloudformation
+from local import cloudformation, ministack_internals
 from local.cloudformation import RECORDS, Behaviour, handlers
 from local.inventory import resources
 
@@ -265,7 +265,7 @@ def test_registering_adds_types_of_all_regions_and_replaces_none(
 ) -> None:
     known = dict(provisioners._RESOURCE_HANDLERS)
     table = dict(known)
-    monkeypatch.setattr(cloudformation, "_RESOURCE_HANDLERS", table)
+    monkeypatch.setattr(ministack_internals, "RESOURCE_HANDLERS", table)
 
     cloudformation.register({})
 

@@ -1,0 +1,198 @@
+"""Every private name of MiniStack 1.5.33 that the embedded AWS uses. No other file may use one.
+
+To move to a new version of MiniStack: raise the pin, run ``pytest tests/unit/local``, and mend the
+names here that the tests report. Each group says what MiniStack would have to offer for the group
+to go. MiniStack collects what its CloudFormation does differently from AWS in
+https://github.com/ministackorg/ministack/issues/1601
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import import_module
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+from ministack import app
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime, responses
+from ministack.services import (
+    cloudformation,
+    cloudwatch,
+    cloudwatch_logs,
+    dynamodb,
+    eventbridge,
+    lambda_svc,
+    s3,
+    sqs,
+    stepfunctions,
+)
+from ministack.services.cloudformation import custom_resource, provisioners
+
+
+@dataclass(frozen=True)
+class Replaceable:
+    """A private function that MiniStack looks up at each call, so that it can be replaced."""
+
+    module: ModuleType
+    name: str
+
+    def wrap(self, make: Callable[[Any], Any]) -> None:
+        """Replace the function by what ``make`` returns for the present one."""
+        setattr(self.module, self.name, make(getattr(self.module, self.name)))
+
+
+# Would go with a registry of resource types that a plugin may extend.
+RESOURCE_HANDLERS: dict[str, Any] = provisioners._RESOURCE_HANDLERS
+"""From resource type to the functions that create, update and delete it."""
+physical_name: Callable[..., str] = provisioners._physical_name
+seeded_create: Callable[..., Any] = provisioners._seeded_create
+PENDING_CUSTOM_RESOURCES: Mapping[str, Any] = custom_resource._pending
+"""From token to the custom resource that waits for its function's response."""
+ALARM_RECORD = Replaceable(provisioners, "_cw_metric_alarm_record")
+DOMAIN_ATTRIBUTES = Replaceable(provisioners, "_opensearch_attributes")
+
+# Would go with hooks before and after a function runs, and with functions that see their bundle
+# alone.
+DETECT_RUNTIME = Replaceable(lambda_runtime, "_detect_runtime_binary")
+EXECUTE_FUNCTION = Replaceable(lambda_svc, "_execute_function_dispatch")
+EXECUTE_CONFIGURED_FUNCTION = Replaceable(lambda_svc, "_execute_function_with_config_scope")
+EMIT_LAMBDA_METRICS = Replaceable(lambda_svc, "_emit_lambda_metrics")
+
+# Would go with alarms on metric math, evaluated by a clock that can be set.
+EVALUATE_ALARM = Replaceable(cloudwatch, "_evaluate_alarm")
+percentile_samples: Callable[[list[Any]], list[tuple[float, float]]] = (
+    cloudwatch._percentile_samples
+)
+
+# Would go with metrics made from log lines in the embedded metric format.
+APPEND_LOG_EVENTS = Replaceable(cloudwatch_logs, "_append_log_events")
+store_datum: Callable[..., None] = cloudwatch._store_datum
+
+# Would go with SageMaker and the AWS SDK integrations among the tasks of Step Functions.
+ExecutionError: type[Exception] = stepfunctions._ExecutionError
+TASKS: dict[str, Any] = stepfunctions._SERVICE_DISPATCH
+"""From the beginning of a task's ARN to the function that runs it."""
+
+
+def act_as(account: str, region: str) -> None:
+    """Let what follows happen in an account and Region. Would go with a public function."""
+    responses._request_account_id.set(account)
+    responses._request_region.set(region)
+
+
+def keep(name: str, state: dict[str, Any], restore: Callable[[dict[str, Any]], None]) -> None:
+    """Save ``state`` with the emulator's own. Would go with a public way to register state."""
+    app._state_map[name] = name
+    app._loaded_modules[name] = SimpleNamespace(
+        get_state=lambda: state, load_persisted_state=restore
+    )
+
+
+def trust_every_connection() -> None:
+    """Take plain HTTP for TLS. Would go with a setting: nothing leaves the machine here."""
+    iam_evaluator._request_origin = ContextVar("origin", default=("127.0.0.1", True))
+    app.pin_request_origin = lambda source_ip, secure_transport: None
+
+
+def authorize_service(service: str, client: str) -> None:
+    """Let IAM know a service and its boto3 client. Would go with SageMaker in MiniStack."""
+    iam_actions.SERVICE_TO_IAM_NAMESPACE[service] = service
+    iam_actions._BOTOCORE_SERVICE_MAP[service] = [client]
+
+
+def stacks() -> list[dict[str, Any]]:
+    """Return every CloudFormation stack. This and what follows would go with a listing."""
+    return list(cloudformation._stacks._data.values())
+
+
+def names_of(module: str, store: str) -> list[str]:
+    """Return the names of what a service's module keeps in ``store``."""
+    kept = getattr(import_module(f"ministack.services.{module}"), store)
+    return [str(scoped_key[-1]) for scoped_key in list(kept._data)]
+
+
+def queues() -> list[tuple[tuple[str, str, str], dict[str, Any]]]:
+    """Return each SQS queue with its account, Region and URL."""
+    return list(sqs._queues._data.items())
+
+
+def reserve_concurrency(function: str, reserved: int | None) -> None:
+    """Set the reserved concurrency of a Lambda function."""
+    lambda_svc._functions[function]["concurrency"] = reserved
+
+
+def set_expiry(table: str, specification: Mapping[str, Any] | None) -> None:
+    """Set or take away the time to live of a DynamoDB table's rows."""
+    dynamodb._ttl_settings.pop(table, None)
+    if specification:
+        dynamodb._update_ttl({"TableName": table, "TimeToLiveSpecification": specification})
+
+
+def delete_bucket(name: str) -> int:
+    """Delete an S3 bucket as its API does and return the HTTP status."""
+    status: int = s3._delete_bucket(name)[0]
+    return status
+
+
+def alarms() -> list[tuple[str, str, dict[str, Any]]]:
+    """Return account, Region and record of each alarm."""
+    kept = list(cloudwatch._alarms._data.items())
+    return [(account, region, alarm) for (account, region, _), alarm in kept]
+
+
+def alarms_here() -> Iterator[dict[str, Any]]:
+    """Return the alarms of the present account and Region."""
+    found: Iterator[dict[str, Any]] = cloudwatch._alarms.values()
+    return found
+
+
+Response = tuple[int, Any, bytes]
+
+
+def set_alarm_state(change: Mapping[str, Any]) -> Response:
+    """Call SetAlarmState."""
+    response: Response = cloudwatch._set_alarm_state({}, change, False, True)
+    return response
+
+
+def put_composite_alarm(request: Mapping[str, Any]) -> Response:
+    """Call PutCompositeAlarm."""
+    response: Response = cloudwatch._put_composite_alarm({}, request, False, True)
+    return response
+
+
+def delete_alarms(names: list[str]) -> Response:
+    """Call DeleteAlarms."""
+    response: Response = cloudwatch._delete_alarms({}, {"AlarmNames": names}, False, True)
+    return response
+
+
+def points(metric: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the datapoints of a metric of a template, by its exact set of dimensions."""
+    dimensions = cloudwatch._dims_from_list(metric.get("Dimensions") or [])
+    key = (metric["Namespace"], metric["MetricName"], cloudwatch._dims_key(dimensions))
+    return cloudwatch._metrics.get(key) or []
+
+
+def statistic_of(points: list[Any], statistic: str) -> float:
+    """Return a statistic, such as ``Sum`` or ``p95``, of datapoints."""
+    value: float = cloudwatch._stat_value(cloudwatch._calc_stats(points), statistic, points)
+    return value
+
+
+def next_cron_time(expression: str, after: datetime) -> datetime | None:
+    """Return when a ``cron(…)`` schedule is due after a moment.
+
+    Raises
+    ------
+    ValueError
+        If the schedule is no cron schedule.
+    """
+    fields = eventbridge._parse_cron_fields(expression)
+    if fields is None:
+        raise ValueError(f"The embedded AWS plays cron schedules alone, not {expression}")
+    due: datetime | None = eventbridge._cron_next_fire(fields, after)
+    return due
