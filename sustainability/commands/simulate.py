@@ -71,8 +71,8 @@ def run(options: argparse.Namespace) -> int:
     from sustainability.plan.situation import Situation
     from sustainability.report import simulation as report
     from sustainability.report.console import status_line
+    from sustainability.report.simulation_plot import svg
     from sustainability.simulation.comparison import compare
-    from sustainability.simulation.plot import svg
     from sustainability.simulation.traces import declaring, rates_of
 
     deployment = Deployment.load(options.deployment)

@@ -145,6 +145,12 @@ def _decades(first: float, last: float) -> list[float]:
     ]
 
 
+def round_up(value: float, factors: Sequence[int] = (1, 2, 5, 10)) -> float:
+    """Return the next round number: a power of ten times one of ``factors``, 10 the last."""
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(factor * power for factor in factors if factor * power >= value)
+
+
 def svg(title: str, described: str, height: float, body: str) -> str:
     """Return a drawing of a phone's width that screen readers announce and describe."""
     number = next(_numbers)

@@ -9,7 +9,7 @@ from html import escape
 from itertools import groupby
 
 from sustainability.facts.ranges import Estimate
-from sustainability.report.charts import WIDTH, legend, svg
+from sustainability.report.charts import WIDTH, legend, round_up, svg
 from sustainability.report.text import amount
 
 _LEFT, _TOP, _BOTTOM, _HEIGHT = 46, 16, 150, 170
@@ -100,7 +100,7 @@ class _Scale:
 
     def __init__(self, top: float) -> None:
         seen = top > _LEAST
-        self._step = _round_step(top / 3) if seen else 1.0
+        self._step = round_up(top / 3) if seen else 1.0
         self._top = math.ceil(top / self._step - 1e-9) * self._step if seen else 1.0
 
     def __call__(self, value: float) -> float:
@@ -114,11 +114,6 @@ class _Scale:
             for value in (self._step * number for number in range(steps + 1))
         )
         return "".join(lines) + f'<text x="0" y="2" class="small">{escape(unit)}</text>'
-
-
-def _round_step(rough: float) -> float:
-    power = 10.0 ** math.floor(math.log10(rough))
-    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
 
 
 def _times(times: Sequence[str]) -> str:

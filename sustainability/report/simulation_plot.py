@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 
+from sustainability.report.charts import round_up
 from sustainability.simulation.outcome import Sample
 
 _LEFT, _RIGHT, _TOP = 64, 944, 72
 _HEIGHT, _GAP = 140, 56
+_WITH_ROUND_HALF = (1, 2, 4, 6, 8, 10)
 _HOUR_S, _DAY_S = 3600, 86400
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _STYLE = """
@@ -116,7 +118,12 @@ def svg(title: str, timeline: Sequence[Sample]) -> str:
     most = _even(max([1.0, *live, *billed]))
     asleep = [0.0 if sample.billed else most for sample in timeline]
     shares = [100 * sample.bedrock_share for sample in timeline]
-    questions = _Panel(0, "Questions an hour that reach a model", _round(max(demand)), end)
+    questions = _Panel(
+        0,
+        "Questions an hour that reach a model",
+        round_up(max([1.0, *demand]), _WITH_ROUND_HALF),
+        end,
+    )
     keys = [_Key("live", "copies that serve", filled=False), _Key("billed", "instances billed")]
     if any(asleep):
         keys.append(_Key("asleep", "asleep"))
@@ -174,14 +181,6 @@ def _ticks(end: float) -> Iterator[tuple[float, str]]:
     step = max(1, round(end / _HOUR_S / 12))
     for hour in range(0, math.ceil(end / _HOUR_S), step):
         yield hour * _HOUR_S, f"{hour} h"
-
-
-def _round(value: float) -> float:
-    """Return the next round number with a round half."""
-    unit = 1.0
-    while value > 10 * unit:
-        unit *= 10
-    return next(step * unit for step in (1, 2, 4, 6, 8, 10) if value <= step * unit)
 
 
 def _even(value: float) -> float:
