@@ -268,7 +268,8 @@ def _error_alarm(
     return cloudwatch.Alarm(
         scope,
         "Errors",
-        alarm_description="More answers fail than the service level may lose.",
+        alarm_description="More answers fail than the service level may lose. "
+        + deployment.monitoring.runbook_entry("Errors"),
         metric=cloudwatch.Metric(
             namespace="AWS/SageMaker",
             metric_name="Invocation5XXErrors",

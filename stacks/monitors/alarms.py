@@ -109,7 +109,7 @@ class Alarms(Construct):
             self,
             "Composite",
             composite_alarm_name=f"{self._deployment.name}-{self.node.id}",
-            alarm_description=f"{self._says} Runbook: {self.node.id}.",
+            alarm_description=f"{self._says} {self._deployment.monitoring.runbook_entry(self.node.id)}",
             alarm_rule=cloudwatch.AlarmRule.any_of(*self._rules),
         )
         action = actions.SnsAction(self._topic)
@@ -143,7 +143,7 @@ class Alarms(Construct):
 
     def _described(self, id_: str, says: str, practice: str | None) -> str:
         serves = f" Serves {practice}, {load_practices()[practice].title}." if practice else ""
-        return f"{says}{serves} Runbook: {id_}."
+        return f"{says}{serves} {self._deployment.monitoring.runbook_entry(id_)}"
 
 
 def _path_below(group: Construct, scope: Construct) -> list[str]:

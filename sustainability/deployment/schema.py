@@ -413,9 +413,15 @@ class Monitoring(_Section):
     """Ceiling of the month's cost; ``email`` is told when the forecast exceeds it."""
     ingest_lag: Duration = parse_duration("1h")
     """A document that changed is found within this time."""
+    runbook: str = "docs/runbook.md"
+    """Where the runbook is: a URL makes every alarm message link to its entry."""
     waste: Waste = Waste()
     log_retention_days: int = 14
     tracing: bool = False
+
+    def runbook_entry(self, alarm: str) -> str:
+        """Return the end of an alarm's message: where the runbook says what to do."""
+        return f"Runbook: {self.runbook}#{alarm.lower()}"
 
     @field_validator("log_retention_days")
     @classmethod

@@ -257,6 +257,10 @@ def _said(alarm: dict[str, Any]) -> str:
     return str(alarm["AlarmDescription"])
 
 
+SCALING = {"Backlog", "DemandHigh", "DemandLow", "NoCapacity"}
+"""Alarms that start and stop instances and send no message."""
+
+
 def test_the_runbook_has_an_entry_for_each_alarm_and_no_other(
     all_modes: dict[str, tuple[Template, ...]],
 ) -> None:
@@ -264,9 +268,12 @@ def test_the_runbook_has_an_entry_for_each_alarm_and_no_other(
     entries = dict(re.findall(r"^### (\w+)\n\n((?:- .*\n)+)", page, re.M))
     used = set()
     for templates in all_modes.values():
-        for path, _ in alarms(templates):
+        for path, alarm in alarms(templates):
             explained = [part for part in path if part in entries]
             assert explained, f"no entry for {path}"
+            if explained[-1] not in SCALING:
+                entry = explained[-1].lower()
+                assert _said(alarm).endswith(f" Runbook: docs/runbook.md#{entry}"), path
             used.add(explained[-1])
     assert entries.keys() == used
     for name, entry in entries.items():
