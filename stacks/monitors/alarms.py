@@ -109,7 +109,7 @@ class Alarms(Construct):
             self,
             "Composite",
             composite_alarm_name=f"{self._deployment.name}-{self.node.id}",
-            alarm_description=f"{self._says} {self._deployment.monitoring.runbook_entry(self.node.id)}",
+            alarm_description=self._described(self.node.id, self._says, None),
             alarm_rule=cloudwatch.AlarmRule.any_of(*self._rules),
         )
         action = actions.SnsAction(self._topic)
