@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from cfn_sustainability.finding import Finding
+from cfn_sustainability.program import Place
 from cfn_sustainability.rule import PACK, Demand, Rule, Severity
 from cfn_sustainability.template import Acknowledgement, Template
 
@@ -35,9 +36,6 @@ CURRENT = Demand(
     fix="Remove it.",
 )
 DEMANDS = (REASONED, NARROW, CURRENT)
-
-Place = tuple[Template, str]
-"""A resource: its template and its logical id."""
 
 
 def rule_name(identifier: str) -> str | None:
@@ -93,6 +91,7 @@ def review(
         template, logical_id = places[0] if places else (next(iter(templates)), "")
         yield Finding(
             demand=demand,
+            severity=demand.severity,
             template=template,
             logical_id="" if demand is NARROW else logical_id,
             path=("Metadata",),

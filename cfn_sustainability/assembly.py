@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from cfn_sustainability.acknowledgements import rule_name
+from cfn_sustainability.program import link
 from cfn_sustainability.reader import Document, NotATemplateError, TemplateError, read_file
-from cfn_sustainability.template import Acknowledgement, Template, link
+from cfn_sustainability.template import Acknowledgement, Template
 
 Sources = dict[Template, Document]
 """Templates with the documents that they were read from."""
@@ -102,7 +103,7 @@ def _read_stack(folder: Path, artifact: Mapping[str, Any]) -> Sources:
         if parent:
             for logical_id, construct in parent.constructs.items():
                 if construct == resource:
-                    template.parent = (parent, logical_id)
+                    template.parents.append((parent, logical_id))
     return found
 
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from cfn_sustainability.acknowledgements import Place, review
+from cfn_sustainability.acknowledgements import review
 from cfn_sustainability.cdk_made import author_can_change
-from cfn_sustainability.finding import Finding, Judgement, Unjudged
+from cfn_sustainability.finding import Finding, Judgement, Unjudged, Unseen
+from cfn_sustainability.program import Place
 from cfn_sustainability.properties import Fault
-from cfn_sustainability.rule import NotApplicable, Outcome, Rule
+from cfn_sustainability.rule import NotApplicable, Outcome, Rule, Severity
 from cfn_sustainability.rules import ALL
 from cfn_sustainability.settings import RuleSettings
 from cfn_sustainability.template import Acknowledgement, Resource, Template
-from cfn_sustainability.values import OTHER, Fork, Undecidable, World
+from cfn_sustainability.values import OTHER, Fork, Scope, Undecidable, World
 
-_WORLDS_MAX = 32
+_WORLDS_MAX = 128
 """Combinations of open choices that one rule is judged in; beyond, the resource is unknown."""
+_CHOICES_SHOWN = 4
+"""Choices that a finding names; a longer list helps nobody."""
 
 
 def judge(
@@ -47,8 +50,9 @@ def judge(
                         logical_id=logical_id,
                         path=("Properties", *fault.path),
                         message=f"{fault}{note}",
+                        severity=rule.severity if certain else Severity.WARNING,
                     )
-                    for fault, note in faults
+                    for fault, note, certain in faults
                 ]
                 if outcome is Outcome.UNKNOWN:
                     undecided[rule.name, (template, logical_id)] = Unjudged(
@@ -64,6 +68,11 @@ def judge(
     )
     return Judgement(
         findings=tuple(reviewed),
+        unseen=tuple(
+            Unseen(template=template, location=location, why=why)
+            for template in templates
+            for location, why in template.unseen.items()
+        ),
         unjudged=tuple(undecided.values()),
         resources=sum(len(template.resources) - 1 for template in templates),
     )
@@ -71,8 +80,12 @@ def judge(
 
 def examine(
     rule: Rule, template: Template, logical_id: str, settings: RuleSettings
-) -> tuple[Outcome, list[tuple[Fault, str]]]:
-    """Judge one resource by one rule: the outcome, and each fault with the worlds it occurs in."""
+) -> tuple[Outcome, list[tuple[Fault, str, bool]]]:
+    """Judge one resource by one rule: the outcome, and each fault.
+
+    With each fault comes in which worlds it occurs, and whether it is certain: AWS takes what the
+    rule wants, and a deployment that chooses nothing has the fault.
+    """
     worlds: list[World] = [{}]
     seen: dict[Fault, list[World]] = {}
     outcomes: list[Outcome] = []
@@ -88,8 +101,13 @@ def examine(
             seen.setdefault(fault, []).append(world)
     if worlds:
         outcomes.append(Outcome.UNKNOWN)
+    scope = template.scope({})
     reported = [
-        (fault, "" if len(where) == len(outcomes) else _when(min(where, key=len)))
+        (
+            fault,
+            "" if len(where) == len(outcomes) else _when(min(where, key=len)),
+            fault.certain and any(_is_default(world, scope) for world in where),
+        )
         for fault, where in seen.items()
         if author_can_change(template, logical_id, fault)
     ]
@@ -118,9 +136,16 @@ def _examine_in(
     return (Outcome.NON_COMPLIANT if faults else Outcome.COMPLIANT), faults
 
 
+def _is_default(world: World, scope: Scope) -> bool:
+    return all(scope.is_default(choice, chosen) for choice, chosen in world.items())
+
+
 def _when(world: World) -> str:
     conditions = [
         f"{name} is {chosen.text if chosen is OTHER else chosen}"
         for (_, name), chosen in world.items()
     ]
+    if len(conditions) > _CHOICES_SHOWN:
+        more = len(conditions) - _CHOICES_SHOWN
+        conditions = [*conditions[:_CHOICES_SHOWN], f"{more} more choices are like these"]
     return f" (when {' and '.join(conditions)})"

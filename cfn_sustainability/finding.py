@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from cfn_sustainability.properties import Path
 from cfn_sustainability.rule import Demand, Severity
 from cfn_sustainability.template import Template
 
@@ -16,9 +17,11 @@ class Finding:
     template: Template
     logical_id: str
     """The resource; empty for the template itself."""
-    path: tuple[str | int, ...]
+    path: Path
     """From the resource, or the template, to the property."""
     message: str
+    severity: Severity
+    """That of the demand, or a warning where the waste is not certain."""
     construct: str | None = None
     """Path of the construct, where the finding is about one and not about a resource."""
     acknowledged: str | None = None
@@ -30,9 +33,10 @@ class Finding:
         return str(self.template.resources[self.logical_id]["Type"])
 
     @property
-    def location(self) -> tuple[str | int, ...]:
+    def location(self) -> Path:
         """Path from the root of the template."""
-        return ("Resources", self.logical_id, *self.path) if self.logical_id else self.path
+        origin: Path = self.template.origin(self.logical_id) if self.logical_id else ()
+        return (*origin, *self.path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +49,22 @@ class Unjudged:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unseen:
+    """A part of a template that no rule saw, because only CloudFormation can expand it."""
+
+    template: Template
+    location: Path
+    """Path from the root of the template."""
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Judgement:
     """Everything that the rules said about a program."""
 
     findings: tuple[Finding, ...]
     unjudged: tuple[Unjudged, ...]
+    unseen: tuple[Unseen, ...]
     resources: int
     """Resources seen, of any type."""
 
@@ -61,8 +76,5 @@ class Judgement:
 
 def softened(judgement: Judgement) -> Judgement:
     """Return the judgement with every error as a warning."""
-    findings = (
-        replace(finding, demand=replace(finding.demand, severity=Severity.WARNING))
-        for finding in judgement.findings
-    )
+    findings = (replace(finding, severity=Severity.WARNING) for finding in judgement.findings)
     return replace(judgement, findings=tuple(findings))

@@ -21,10 +21,11 @@ from cfn_sustainability.acknowledgements import rule_name
 from cfn_sustainability.assembly import read_folder
 from cfn_sustainability.engine import judge
 from cfn_sustainability.finding import Finding, Unjudged
+from cfn_sustainability.program import link
 from cfn_sustainability.rule import PACK, Severity
 from cfn_sustainability.rules import ALL
 from cfn_sustainability.settings import RuleSettings
-from cfn_sustainability.template import Acknowledgement, Template, link
+from cfn_sustainability.template import Acknowledgement, Template
 
 _ACKNOWLEDGED = cdk.Validations.ACKNOWLEDGED_RULES_METADATA_KEY
 
@@ -73,9 +74,7 @@ class SustainabilityChecks(cdk_nag.NagPack):
         if self._strict:
             violations += [_not_judged(unjudged) for unjudged in judgement.unjudged]
         return cdk.PolicyValidationPluginReport(
-            success=all(
-                finding.demand.severity is not Severity.ERROR for finding in judgement.open
-            ),
+            success=all(finding.severity is not Severity.ERROR for finding in judgement.open),
             violations=violations,
         )
 
@@ -112,7 +111,7 @@ def _violation(finding: Finding) -> cdk.PolicyViolation:
         rule_name=demand.id,
         description=f"{demand.what} {finding.message}",
         fix=demand.fix,
-        severity=demand.severity.value,
+        severity=finding.severity.value,
         rule_metadata={"why": demand.why, "practices": ", ".join(demand.practices)},
         violating_resources=[
             _resource(finding.template, finding.logical_id, finding.path, finding.construct)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, overload
 
-from cfn_sustainability.values import MARK, Fork, Scope, Undecidable, Unknown, intrinsic
+from cfn_sustainability.values import MARK, Fork, Scope, Undecidable, Unknown, intrinsic, is_open
 
 Path = tuple[str | int, ...]
 Token = tuple[str, str]
@@ -23,6 +24,8 @@ class Fault:
     path: Path
     found: str
     wants: str
+    certain: bool = True
+    """Whether AWS surely takes what is wanted; if not, the finding is a warning."""
 
     def __str__(self) -> str:
         place = ".".join(map(str, self.path))
@@ -46,6 +49,8 @@ class Properties:
             if value is None:
                 return None
             if not isinstance(value, dict):
+                raise Undecidable
+            if part not in value and is_open(value):
                 raise Undecidable
             value = self._scope.resolve(value.get(part))
         return value
@@ -120,7 +125,7 @@ class Properties:
         value = self.at(path)
         if value is None:
             return {}
-        if not isinstance(value, dict):
+        if not isinstance(value, dict) or is_open(value):
             raise Undecidable
         parts = self.path + _parts(path)
         return {key: Properties(raw, self._scope, (*parts, key)) for key, raw in value.items()}
@@ -137,9 +142,11 @@ class Properties:
         """Return the constants within the value at ``path``, split at slashes and colons."""
         return {name for kind, name in tokens(unresolved(self._raw, path)) if kind == "text"}
 
-    def fault(self, path: str, wants: str, *, found: str | None = None) -> Fault:
+    def fault(
+        self, path: str, wants: str, *, found: str | None = None, certain: bool = True
+    ) -> Fault:
         """Return the fault that the property at ``path`` is not what ``wants`` says."""
-        return Fault(self.path + _parts(path), found or self._describe(path), wants)
+        return Fault(self.path + _parts(path), found or self._describe(path), wants, certain)
 
     def _plain(self, value: Any) -> Any:
         if isinstance(value, dict):
@@ -166,8 +173,11 @@ def unresolved(raw: object, path: str) -> object:
     return raw
 
 
-def tokens(raw: object) -> set[Token]:
-    """Return what a raw value refers to: resources, parameters, outputs, exports, and words."""
+def tokens(raw: object, resolve: Callable[[Any], object] = lambda value: value) -> set[Token]:
+    """Return what a raw value refers to: resources, parameters, outputs, exports, and words.
+
+    ``resolve`` tells the name of an import that a function puts together.
+    """
     found: set[Token] = set()
     waiting = [raw]
     while waiting:
@@ -177,14 +187,14 @@ def tokens(raw: object) -> set[Token]:
         elif isinstance(node, str):
             found.update(("text", word) for word in re.split(r"[/:]", node) if word)
         elif isinstance(node, dict):
-            call = _call(node)
+            call = _call(node, resolve)
             found |= call
             if not call or "Fn::Sub" in node:
                 waiting.extend(node.values())
     return found
 
 
-def _call(node: dict[str, Any]) -> set[Token]:
+def _call(node: dict[str, Any], resolve: Callable[[Any], object]) -> set[Token]:
     """Return what a function call refers to by its name alone."""
     name = intrinsic(node)
     argument = node[name] if name else None
@@ -194,8 +204,10 @@ def _call(node: dict[str, Any]) -> set[Token]:
         parts = argument if isinstance(argument, list) else [argument]
         path = ".".join(part for part in parts if isinstance(part, str))
         return {("ref", path.partition(".")[0]), ("ref", path)}
-    if name == "Fn::ImportValue" and isinstance(argument, str):
-        return {("export", argument)}
+    if name == "Fn::ImportValue":
+        imported = resolve(argument)
+        text = imported.text if isinstance(imported, Unknown) else imported
+        return {("export", text)} if isinstance(text, str) else set()
     if name == "Fn::GetStackOutput" and isinstance(argument, dict):
         return {("output", str(argument.get("OutputName")))}
     if name == "Fn::Sub":

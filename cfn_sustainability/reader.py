@@ -11,7 +11,7 @@ import json
 import pathlib
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -51,13 +51,20 @@ class Document:
     text: str
     marks: dict[tuple[int, str | int], Position] | None
     """Of YAML: where each key or entry stands, by the identity of what holds it."""
+    remarks: tuple[tuple[Position, str], ...] = ()
+    """What CloudFormation takes, though its author can hardly have meant it."""
+    root: Path = ()
+    """Where the template stands in the document: the answer of an API holds it in a field."""
 
     def positions(self, paths: Collection[Path]) -> dict[Path, Position]:
         """Return where each path stands, or the deepest part of it that stands anywhere."""
         if self.marks is None:
-            wanted = {path[:length] for path in paths for length in range(1, len(path) + 1)}
+            whole = {path: (*self.root, *path) for path in paths}
+            wanted = {
+                path[:length] for path in whole.values() for length in range(1, len(path) + 1)
+            }
             marked = _json_places(self.text, wanted)
-            return {path: _deepest(path, marked) for path in paths}
+            return {path: _deepest(whole[path], marked) for path in paths}
         return {path: self._mark(path, self.marks) for path in paths}
 
     def _mark(self, path: Path, marks: dict[tuple[int, str | int], Position]) -> Position:
@@ -88,6 +95,17 @@ def read_file(path: pathlib.Path) -> Document:
         raise TemplateError(str(path), (1, 1), error.strerror or str(error)) from None
 
 
+def read_mapping(path: pathlib.Path) -> Document:
+    """Read a YAML file that holds a mapping, such as settings; raise ``TemplateError`` if not."""
+    try:
+        document = _read_yaml(str(path), path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise TemplateError(str(path), (1, 1), str(error)) from None
+    if not isinstance(document.body, dict):
+        raise TemplateError(str(path), (1, 1), "not a mapping of keys to values")
+    return document
+
+
 def read(source: str, content: bytes) -> Document:
     """Read one template.
 
@@ -106,23 +124,40 @@ def read(source: str, content: bytes) -> Document:
         line = content.count(b"\n", 0, error.start) + 1
         column = error.start - content.rfind(b"\n", 0, error.start)
         raise TemplateError(source, (line, column), "not UTF-8") from None
-    marks = None
-    body = _read_json(source, text) if text.lstrip()[:1] == "{" else None
-    if body is None:
-        body, marks = _read_yaml(source, text)
+    document = _read_json(source, text) if text.lstrip()[:1] == "{" else None
+    document = _template_of_answer(document or _read_yaml(source, text))
+    body: Any = document.body
     if not isinstance(body, dict) or not isinstance(body.get("Resources"), dict):
         problem = "not a CloudFormation template: no mapping named Resources"
         raise NotATemplateError(source, (1, 1), problem)
     if len(body["Resources"]) > _RESOURCES_MAX:
         problem = f"more than {_RESOURCES_MAX:,} resources; CloudFormation takes 500"
         raise TemplateError(source, (1, 1), problem)
-    return Document(source, body, text, marks)
+    return document
 
 
-def _read_json(source: str, text: str) -> object:
+def _template_of_answer(document: Document) -> Document:
+    """Return the template in what ``aws cloudformation get-template`` prints."""
+    if not isinstance(document.body, dict) or "Resources" in document.body:
+        return document
+    body = document.body.get("TemplateBody")
+    if isinstance(body, str):
+        return read(document.source, body.encode())
+    return replace(document, body=body, root=("TemplateBody",)) if body else document
+
+
+def _read_json(source: str, text: str) -> Document | None:
     """Return the JSON document, or None where it may be YAML in flow style."""
+    twice = False
+
+    def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal twice
+        found = dict(pairs)
+        twice = twice or len(found) < len(pairs)
+        return found
+
     try:
-        body = json.loads(text)
+        body = json.loads(text, object_pairs_hook=mapping)
     except json.JSONDecodeError as error:
         if not source.endswith((".json", ".template")):
             return None
@@ -141,13 +176,14 @@ def _read_json(source: str, text: str) -> object:
         ]
     if level:
         raise TemplateError(source, (1, 1), _TOO_DEEP)
-    return body
+    return Document(source, body, text, None, tuple(_json_twice(text)) if twice else ())
 
 
-def _read_yaml(source: str, text: str) -> tuple[object, dict[tuple[int, str | int], Position]]:
+def _read_yaml(source: str, text: str) -> Document:
     builder = _Builder(source)
     try:
-        return builder.build(yaml.parse(text, Loader=_LOADER)), builder.marks
+        body: Any = builder.build(yaml.parse(text, Loader=_LOADER))
+        return Document(source, body, text, builder.marks, tuple(builder.remarks))
     except yaml.reader.ReaderError as error:
         position = text.count("\n", 0, error.position) + 1, 1
         raise TemplateError(source, position, f"not YAML: {error.reason}") from None
@@ -176,7 +212,10 @@ class _Builder:
 
     source: str
     marks: dict[tuple[int, str | int], Position] = field(default_factory=dict)
+    remarks: list[tuple[Position, str]] = field(default_factory=list)
     _anchors: dict[str, tuple[object, int]] = field(default_factory=dict)
+    _merging: set[int] = field(default_factory=set)
+    """Mappings with a merge key, by identity."""
     _nodes: int = 0
 
     def build(self, events: Iterator[Any]) -> object:
@@ -199,6 +238,8 @@ class _Builder:
                 self._count(event, 1)
             elif kind in (yaml.MappingEndEvent, yaml.SequenceEndEvent):
                 closed = open_.pop()
+                if id(closed.collection) in self._merging:
+                    self._merge(closed.collection, event)
                 if closed.anchor:
                     size = self._nodes - closed.nodes_before
                     self._anchors[closed.anchor] = (closed.collection, size)
@@ -225,11 +266,24 @@ class _Builder:
             if isinstance(value, dict | list):
                 raise self._error(event, "a key that is no text")
             place = parent.key = str(value)
-            if place in collection:
-                raise self._error(event, f"the key {place} stands twice")
+            if place == "<<" and event.implicit[0]:
+                self._merging.add(id(collection))
+            elif place in collection:
+                self.remarks.append((_position(event), _twice(place)))
             collection[place] = None
-        mark = event.start_mark
-        self.marks[id(collection), place] = (mark.line + 1, mark.column + 1)
+        self.marks[id(collection), place] = _position(event)
+
+    def _merge(self, collection: dict[str, Any], event: Any) -> None:
+        """Put the entries of the mappings that a merge key names below those that stand here."""
+        merged = collection.pop("<<")
+        for source in merged if isinstance(merged, list) else [merged]:
+            if not isinstance(source, dict):
+                raise self._error(event, "a merge key << whose value is no mapping")
+            for key, value in source.items():
+                if key not in collection:
+                    collection[key] = value
+                    if mark := self.marks.get((id(source), key)):
+                        self.marks[id(collection), key] = mark
 
     def _count(self, event: Any, nodes: int) -> None:
         self._nodes += nodes
@@ -237,8 +291,15 @@ class _Builder:
             raise self._error(event, f"more than {_NODES_MAX:,} values, aliases expanded")
 
     def _error(self, event: Any, problem: str) -> TemplateError:
-        mark = event.start_mark
-        return TemplateError(self.source, (mark.line + 1, mark.column + 1), problem)
+        return TemplateError(self.source, _position(event), problem)
+
+
+def _position(event: Any) -> Position:
+    return event.start_mark.line + 1, event.start_mark.column + 1
+
+
+def _twice(key: str) -> str:
+    return f"the key {key} stands twice; CloudFormation takes the last"
 
 
 def _called(tag: str | None, argument: Any) -> Any:
@@ -270,10 +331,41 @@ def _plain(text: str) -> Any:
 def _json_places(text: str, wanted: Collection[Path]) -> dict[Path, Position]:
     """Return where the key or entry at each wanted path of a valid JSON document begins."""
     found: dict[Path, Position] = {}
+    line, line_start, seen = 1, 0, 0
+    for path, start in _json_walk(text):
+        if tuple(path) in wanted:
+            newlines = text.count("\n", seen, start)
+            if newlines:
+                line += newlines
+                line_start = text.rfind("\n", seen, start) + 1
+            seen = start
+            found[tuple(path)] = (line, start - line_start + 1)
+    return found
+
+
+def _json_twice(text: str) -> Iterator[tuple[Position, str]]:
+    """Yield each key of a valid JSON document that its mapping has already, and where it stands."""
+    seen: set[Path] = set()
+    again: set[Path] = set()
+    for path, start in _json_walk(text):
+        here = tuple(path)
+        if here not in seen:
+            seen.add(here)
+        elif isinstance(here[-1], str) and not any(here[:n] in again for n in range(len(here))):
+            again.add(here)
+            line_start = text.rfind("\n", 0, start) + 1
+            position = text.count("\n", 0, start) + 1, start - line_start + 1
+            yield position, _twice(here[-1])
+
+
+def _json_walk(text: str) -> Iterator[tuple[list[str | int], int]]:
+    """Yield the path of each key and entry of a valid JSON document, and its offset.
+
+    The path is the same list each time.
+    """
     path: list[str | int] = []
     in_object: list[bool] = []
     wants_key = False
-    line, line_start, seen = 1, 0, 0
     for match in _JSON_TOKEN.finditer(text):
         token = match[0]
         if token in ("}", "]"):
@@ -291,16 +383,9 @@ def _json_places(text: str, wanted: Collection[Path]) -> dict[Path, Position]:
             continue
         if wants_key:
             path[-1] = json.loads(token)
-        if (wants_key or (in_object and not in_object[-1])) and tuple(path) in wanted:
-            start = match.start()
-            newlines = text.count("\n", seen, start)
-            if newlines:
-                line += newlines
-                line_start = text.rfind("\n", seen, start) + 1
-            seen = start
-            found.setdefault(tuple(path), (line, start - line_start + 1))
+        if wants_key or (in_object and not in_object[-1]):
+            yield path, match.start()
         if token in ("{", "["):
             path.append("" if token == "{" else 0)
             in_object.append(token == "{")
             wants_key = token == "{"
-    return found

@@ -14,7 +14,7 @@ from cfn_sustainability.settings import Profile, RuleSettings
 _HEAD = f"""\
 # Rules
 
-Written by `python -m sustainability scan --rules-markdown`; change the rules, not this page.
+Written by `python -m cfn_sustainability rules > docs/rules.md`; change the rules, not this page.
 
 {len(ALL)} rules, in the files of `cfn_sustainability/rules/`. An **error** is certain waste: the
 same work is done with less, without losing anything that was asked for. A **warning** depends on

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,21 +21,44 @@ from cfn_sustainability.template import Template
 class Report:
     """What a scan found, over all programs that it read."""
 
-    judgements: list[Judgement]
-    documents: dict[Template, Document]
-    unreadable: list[TemplateError]
     ignored: Mapping[str, str]
     """Rules that were left out, by name, with the reasons."""
     strict: bool
+    judgements: list[Judgement] = field(default_factory=list)
+    documents: dict[Template, Document] = field(default_factory=dict)
+    unreadable: list[TemplateError] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
+    """Folders in which no template was found."""
 
     @property
     def findings(self) -> list[Finding]:
         """All findings, acknowledged ones too."""
         return [finding for judgement in self.judgements for finding in judgement.findings]
 
+    @property
+    def unseen(self) -> list[tuple[str, Position, str]]:
+        """What no rule saw: file, place and why."""
+        found = [(folder, (1, 1), "no template was found") for folder in self.empty]
+        for judgement in self.judgements:
+            for part in judgement.unseen:
+                document = self.documents[part.template]
+                position = document.positions([part.location])[part.location]
+                found.append((part.template.source, position, part.why))
+        return found
+
+    def remarks(self) -> list[str]:
+        """Return what a reader should know of the templates, beside findings."""
+        notes = [
+            (document.source, position, f"warning: {remark}")
+            for document in self.documents.values()
+            for position, remark in document.remarks
+        ]
+        notes += [(file, place, f"not seen: {why}") for file, place, why in self.unseen]
+        return [f"{file}:{line}:{column}: {text}" for file, (line, column), text in notes]
+
     def count(self, severity: Severity) -> int:
         """Return the number of findings of a severity that nobody acknowledged."""
-        return sum(f.acknowledged is None and f.demand.severity is severity for f in self.findings)
+        return sum(f.acknowledged is None and f.severity is severity for f in self.findings)
 
     def summary(self) -> dict[str, Any]:
         """Return the numbers that a reader wants first."""
@@ -44,6 +67,7 @@ class Report:
             "warnings": self.count(Severity.WARNING),
             "acknowledged": sum(f.acknowledged is not None for f in self.findings),
             "not_judged": sum(len(judgement.unjudged) for judgement in self.judgements),
+            "not_seen": len(self.unseen),
             "unreadable": len(self.unreadable),
             "templates": len(self.documents),
             "resources": sum(judgement.resources for judgement in self.judgements),
@@ -73,7 +97,7 @@ def as_text(report: Report) -> str:
             continue
         demand = finding.demand
         lines += [
-            f"{finding.template.source}:{line}:{column}: {demand.severity.value} {demand.id}"
+            f"{finding.template.source}:{line}:{column}: {finding.severity.value} {demand.id}"
             f" {_subject(finding)}",
             f"    {finding.message}",
             f"    why: {demand.why}",
@@ -106,7 +130,7 @@ def as_json(report: Report) -> str:
             "findings": [
                 {
                     "rule": finding.demand.id,
-                    "severity": finding.demand.severity.value,
+                    "severity": finding.severity.value,
                     "file": finding.template.source,
                     "line": line,
                     "column": column,
@@ -132,6 +156,11 @@ def as_json(report: Report) -> str:
                 for judgement in report.judgements
                 for unjudged in judgement.unjudged
             ],
+            "not_seen": [
+                {"file": file, "line": line, "column": column, "why": why}
+                for file, (line, column), why in report.unseen
+            ],
+            "remarks": report.remarks(),
             "unreadable": [
                 {
                     "file": error.source,
@@ -231,11 +260,38 @@ def as_junit(report: Report) -> str:
     return ET.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
 
 
-FORMATS = {"text": as_text, "json": as_json, "sarif": as_sarif, "junit": as_junit}
+def as_github(report: Report) -> str:
+    """Return workflow commands of GitHub Actions, which it shows beside the lines of a change."""
+    lines = []
+    for finding, (line, column) in report.placed():
+        if finding.acknowledged is None:
+            places = {"file": finding.template.source, "line": line, "col": column}
+            fields = {**places, "title": f"{finding.demand.id} {_subject(finding)}"}
+            given = ",".join(f"{key}={_escaped(value, ':,')}" for key, value in fields.items())
+            text = _escaped(f"{finding.message}\n{finding.demand.why}\n{finding.demand.fix}")
+            lines.append(f"::{finding.severity.value} {given}::{text}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _escaped(value: object, separators: str = "") -> str:
+    """Return a text in which nothing ends a workflow command or a field of one."""
+    text = str(value)
+    for character in f"%\r\n{separators}":
+        text = text.replace(character, f"%{ord(character):02X}")
+    return text
+
+
+FORMATS = {
+    "text": as_text,
+    "json": as_json,
+    "sarif": as_sarif,
+    "junit": as_junit,
+    "github": as_github,
+}
 
 
 def _fails(finding: Finding) -> bool:
-    return finding.acknowledged is None and finding.demand.severity is Severity.ERROR
+    return finding.acknowledged is None and finding.severity is Severity.ERROR
 
 
 def _subject(finding: Finding) -> str:
@@ -270,11 +326,13 @@ def _sarif_result(finding: Finding, position: Position, index: Mapping[str, int]
     result = {
         "ruleId": finding.demand.id,
         "ruleIndex": index[finding.demand.id],
-        "level": finding.demand.severity.value,
+        "level": finding.severity.value,
         "message": {"text": f"{finding.demand.what} {finding.message}"},
         "locations": [location],
         "partialFingerprints": {
-            "resource/v1": f"{finding.logical_id}/{'/'.join(map(str, finding.path))}"
+            "finding/v1": "/".join(
+                map(str, (finding.demand.name, finding.logical_id, *finding.path))
+            )
         },
     }
     if finding.acknowledged is not None:

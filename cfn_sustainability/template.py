@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from cfn_sustainability.properties import Properties, Token, tokens, unresolved
-from cfn_sustainability.values import MARK, Scope, Undecidable, World, compared_constants, section
+from cfn_sustainability.expansion import LOOP, expand, unknown_macros
+from cfn_sustainability.program import Alias, Place, Program
+from cfn_sustainability.properties import Path, Properties, Token, tokens, unresolved
+from cfn_sustainability.values import (
+    Choice,
+    Fork,
+    Scope,
+    Undecidable,
+    Unknown,
+    World,
+    compared_constants,
+    intrinsic,
+    section,
+)
 
 TEMPLATE = "Template"
 """The type under which a template itself is judged, as a resource without logical id."""
 
+NESTED = {"AWS::CloudFormation::Stack": "TemplateURL", "AWS::Serverless::Application": "Location"}
+"""Resources that are stacks of their own, with the property that says where the template lies."""
+
 _REFERRERS_MAX = 200
-Alias = tuple["Template | None", Token]
-"""A token, with the template in which it has this meaning; None when it has it in all."""
+_SETTLED_MAX = 16
+"""Choices that a single value may depend on; beyond, it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +59,11 @@ class Resource(Properties):
         return condition is None or self._scope.holds(condition)
 
     def others(self, *types: str) -> Iterator[Resource]:
-        """Yield the other resources of these types in the same template."""
+        """Yield the other resources of these types, in all templates of the program."""
         for kind in types:
-            for logical_id in self.template.of_type(kind):
-                other = Resource(self.template, logical_id, self._world)
-                if logical_id != self.logical_id and other.exists():
+            for template, logical_id in self.template.program.of_type(kind):
+                other = Resource(template, logical_id, self._world)
+                if (template, logical_id) != self._place and other.exists():
                     yield other
 
     def referrers(self, *types: str, at: str = "") -> Iterator[Resource]:
@@ -58,12 +73,9 @@ class Resource(Properties):
         given, or through outputs, imports and the parameters of nested stacks. Raises
         ``Undecidable`` where they are more than any real template has.
         """
-        names = self.template.aliases(self.logical_id) | self._given_names()
+        names = self.template.names(self.logical_id)
         found = [
-            (template, logical_id)
-            for template in self.template.program
-            for kind in types
-            for logical_id in template.referring(kind, names, at)
+            place for kind in types for place in self.template.program.referring(kind, names, at)
         ]
         if len(found) > _REFERRERS_MAX:
             raise Undecidable
@@ -72,24 +84,48 @@ class Resource(Properties):
             if other.exists():
                 yield other
 
+    def is_alone(self, *types: str, at: str = "") -> bool:
+        """Return whether no resource of these types refers to this one.
+
+        Raises
+        ------
+        Undecidable
+            If none does that was read, but others may.
+        """
+        if any(self.referrers(*types, at=at)):
+            return False
+        if self.is_shared:
+            raise Undecidable
+        return True
+
     def target(self, path: str, *types: str) -> Resource | None:
         """Return the resource of these types that the property at ``path`` refers to."""
-        for logical_id in sorted(self.mentions(path) & self.template.resources.keys()):
-            other = Resource(self.template, logical_id, self._world)
-            if other.type in types and other.exists():
+        for template, logical_id in self.template.program.meant(
+            self.template, self._at(path), types
+        ):
+            other = Resource(template, logical_id, self._world)
+            if other.exists():
                 return other
         return None
+
+    def is_elsewhere(self, path: str) -> bool:
+        """Return whether a property refers to something that stands in no template that was read.
+
+        It may stand in this account by name, in another stack, or in what a parameter is given.
+        """
+        return not self.template.program.knows(self.template, self._at(path))
 
     @property
     def is_shared(self) -> bool:
         """Whether templates that were not read may refer to the resource."""
-        names = self.template.aliases(self.logical_id)
-        return not self.template.complete and any(kind == "export" for _, (kind, _) in names)
+        return not self.template.complete and self.template.leaves(self.logical_id)
 
-    def _given_names(self) -> set[Alias]:
-        key = self.type.rpartition("::")[2] + "Name"
-        name = section(self._declared, "Properties").get(key)
-        return {(None, ("text", name))} if isinstance(name, str) and name else set()
+    @property
+    def _place(self) -> Place:
+        return self.template, self.logical_id
+
+    def _at(self, path: str) -> object:
+        return unresolved(self._raw, path)
 
 
 class Template:
@@ -97,8 +133,9 @@ class Template:
 
     ``source`` is where it was read; ``construct`` the path of its stack; ``constructs`` those of
     its resources by logical id; ``acknowledgements`` those made on constructs; ``complete`` whether
-    all templates of its app are read. ``program`` are the templates that may refer to each other,
-    ``parent`` the template and the logical id that nest it.
+    all templates of its app are read. ``program`` holds the templates that may refer to each other,
+    ``parents`` the templates that nest it, with the logical ids. ``unseen`` says what of the
+    template only CloudFormation can expand, by the path where it stands.
     """
 
     def __init__(
@@ -112,52 +149,129 @@ class Template:
         acknowledgements: Sequence[Acknowledgement] = (),
         complete: bool = False,
     ) -> None:
-        self.body, self.source, self.region, self.complete = body, source, region, complete
+        self.source, self.region, self.complete = source, region, complete
         self.construct = construct
         self.constructs = constructs or {}
         self.acknowledgements = acknowledgements
-        self.program: tuple[Template, ...] = (self,)
-        self.parent: tuple[Template, str] | None = None
+        self.program = Program((self,))
+        self.parents: list[Place] = []
+        self._scopes: dict[frozenset[Any], Scope] = {}
+        self._aliases: dict[str, set[Alias]] = {}
+        self.body = body
+        expansion = expand(body, self.settled)
+        self._scopes.clear()
+        vars(self).pop("_compared", None)
+        self.body, self._origins = expansion.body, expansion.origins
+        self.unseen: dict[Path, str] = {}
+        if macros := unknown_macros(body):
+            self.unseen[("Transform",)] = f"CloudFormation alone runs {' and '.join(macros)}"
         self.resources: dict[str, dict[str, Any]] = {
             "": {"Type": TEMPLATE, "Properties": {"Region": {"Ref": "AWS::Region"}}}
         }
-        for logical_id, resource in section(body, "Resources").items():
+        for logical_id, resource in section(self.body, "Resources").items():
             if isinstance(resource, dict) and isinstance(resource.get("Type"), str):
-                self.resources[logical_id] = _without_sam(body, resource)
-        self._scopes: dict[frozenset[Any], Scope] = {}
-        self._aliases: dict[str, set[Alias]] = {}
-        self._mentions: dict[tuple[str, str], dict[Token, list[str]]] = {}
+                self.resources[logical_id] = _without_sam(self.body, _included(resource))
+            else:
+                self.unseen[self.origin(logical_id)] = _why_unseen(logical_id, resource)
+
+    def origin(self, logical_id: str) -> Path:
+        """Return where a resource is written, from the root of the template as it was read."""
+        return self._origins.get(logical_id, ("Resources", logical_id))
+
+    def settled(self, raw: object) -> object:
+        """Return what a value comes to in a deployment that chooses nothing."""
+        world: dict[Choice, object] = {}
+        while len(world) < _SETTLED_MAX:
+            try:
+                return self.scope(world).resolve(raw)
+            except Fork as fork:
+                defaults = [
+                    chosen
+                    for chosen in fork.outcomes
+                    if self.scope({}).is_default(fork.choice, chosen)
+                ]
+                if len(defaults) != 1:
+                    break
+                world[fork.choice] = defaults[0]
+            except RecursionError:
+                break
+        return Unknown()
 
     def scope(self, world: World) -> Scope:
         """Return the scope that resolves this template's values in ``world``."""
         key = frozenset(world.items())
         if key not in self._scopes:
-            self._scopes[key] = Scope(self.body, world, compared=self._compared, region=self.region)
+            self._scopes[key] = Scope(
+                self.body,
+                world,
+                compared=self._compared,
+                region=self.region,
+                given=self.given,
+            )
         return self._scopes[key]
+
+    def type_of(self, logical_id: str) -> str:
+        """Return the type of a resource."""
+        kind: str = self.resources[logical_id]["Type"]
+        return kind
 
     def of_type(self, kind: str) -> list[str]:
         """Return the logical ids of the resources of a type."""
         return self._by_type.get(kind, [])
 
-    def aliases(self, logical_id: str) -> set[Alias]:
+    def names(self, logical_id: str) -> set[Alias]:
         """Return the tokens by which any template of the program refers to a resource."""
         if logical_id not in self._aliases:
-            found: set[Alias] = set()
+            found: set[Alias] = set(self._given_names(logical_id))
             self._follow(logical_id, found)
             self._aliases[logical_id] = found
         return self._aliases[logical_id]
 
-    def referring(self, kind: str, names: Iterable[Alias], at: str) -> list[str]:
-        """Return the resources of a type whose property ``at`` contains one of the tokens."""
-        if (kind, at) not in self._mentions:
-            index: dict[Token, list[str]] = {}
+    def leaves(self, logical_id: str) -> bool:
+        """Return whether a template that was not read may get hold of a resource."""
+        return any(kind == "unread" for _, (kind, _) in self.names(logical_id))
+
+    def tokens(self, raw: object) -> set[Token]:
+        """Return what a raw value of this template refers to."""
+        return tokens(raw, self.settled)
+
+    def given(self, parameter: str) -> object:
+        """Return what all parents pass to a parameter; None where none passes anything."""
+        passed = [
+            parent.settled(values[parameter])
+            for parent, nested in self.parents
+            if parameter in (values := parent.passed_to(nested))
+        ]
+        first, *others = passed or [None]
+        return first if all(other == first for other in others) else Unknown()
+
+    def passed_to(self, nested: str) -> dict[str, Any]:
+        """Return the parameters that a nested stack of this template is given."""
+        return section(section(self.resources[nested], "Properties"), "Parameters")
+
+    def _given_names(self, logical_id: str) -> Iterator[Alias]:
+        """Yield the name that a resource is given: the text, or the parameter that holds it."""
+        resource = self.resources[logical_id]
+        kind = resource["Type"].rpartition("::")[2]
+        for key in (f"{kind}Name", f"{kind}Identifier"):
+            name = section(resource, "Properties").get(key)
+            if isinstance(name, dict) and intrinsic(name) == "Ref":
+                yield self, ("ref", str(name["Ref"]))
+            elif name is not None and isinstance(text := self.settled(name), str) and text:
+                yield None, ("text", text)
+
+    def unread_stacks(self) -> Iterator[tuple[str, str]]:
+        """Yield the nested stacks whose parent is not known yet, and where their templates lie."""
+        for kind, key in NESTED.items():
             for logical_id in self.of_type(kind):
-                for token in tokens(unresolved(self.resources[logical_id].get("Properties"), at)):
-                    index.setdefault(token, []).append(logical_id)
-            self._mentions[kind, at] = index
-        index = self._mentions[kind, at]
-        meant = [token for owner, token in names if owner is None or owner is self]
-        return list(dict.fromkeys(found for token in meant for found in index.get(token, ())))
+                if self.program.nested_in(self, logical_id):
+                    continue
+                resource = self.resources[logical_id]
+                asset = section(resource, "Metadata").get("aws:asset:path")
+                location = self.settled(asset or section(resource, "Properties").get(key))
+                text = location.text if isinstance(location, Unknown) else location
+                if isinstance(text, str) and text:
+                    yield logical_id, text.partition("?")[0]
 
     @cached_property
     def _compared(self) -> dict[str, set[str]]:
@@ -171,51 +285,68 @@ class Template:
         return found
 
     @cached_property
-    def _outputs(self) -> dict[str, list[tuple[str, object]]]:
+    def outputs(self) -> dict[str, list[tuple[str, str | None]]]:
         """Return, for each logical id, the outputs that mention it with their export names."""
-        found: dict[str, list[tuple[str, object]]] = {}
+        found: dict[str, list[tuple[str, str | None]]] = {}
         for name, output in section(self.body, "Outputs").items():
             if isinstance(output, dict):
-                export = section(output, "Export").get("Name")
-                exported = self.scope({}).resolve(export)
-                for kind, mentioned in tokens(output.get("Value")):
+                export = self.settled(section(output, "Export").get("Name"))
+                text = export.text if isinstance(export, Unknown) else export
+                for kind, mentioned in self.tokens(output.get("Value")):
                     if kind == "ref":
+                        exported = text if isinstance(text, str) else None
                         found.setdefault(mentioned, []).append((str(name), exported))
         return found
 
     @cached_property
-    def _arguments(self) -> dict[str, list[tuple[Template, str]]]:
+    def _arguments(self) -> dict[str, list[tuple[Template | None, str]]]:
         """Return, for each logical id, the parameters of nested stacks that it is passed to."""
-        found: dict[str, list[tuple[Template, str]]] = {}
-        for child in self.program:
-            if child.parent and child.parent[0] is self:
-                nested = section(self.resources[child.parent[1]], "Properties")
-                for name, value in section(nested, "Parameters").items():
-                    for kind, mentioned in tokens(value):
-                        if kind == "ref":
-                            found.setdefault(mentioned, []).append((child, str(name)))
+        found: dict[str, list[tuple[Template | None, str]]] = {}
+        for nested in (name for kind in NESTED for name in self.of_type(kind)):
+            children = self.program.nested_in(self, nested)
+            for name, value in self.passed_to(nested).items():
+                for kind, mentioned in self.tokens(value):
+                    if kind == "ref":
+                        found.setdefault(mentioned, []).extend(
+                            (child, str(name)) for child in children or (None,)
+                        )
         return found
 
     def _follow(self, name: str, found: set[Alias]) -> None:
         if (self, ("ref", name)) in found:
             return
         found.add((self, ("ref", name)))
-        for output, exported in self._outputs.get(name, ()):
+        for output, exported in self.outputs.get(name, ()):
             found.add((None, ("output", output)))
             if exported is not None:
-                found.add((None, ("export", exported if isinstance(exported, str) else MARK)))
-            if self.parent:
-                parent, nested = self.parent
+                found.add((None, ("export", exported)))
+            if exported is not None or not self.parents:
+                found.add((self, ("unread", name)))
+            for parent, nested in self.parents:
                 parent._follow(f"{nested}.Outputs.{output}", found)
         for child, parameter in self._arguments.get(name, ()):
-            child._follow(parameter, found)
+            if child is None:
+                found.add((self, ("unread", name)))
+            else:
+                child._follow(parameter, found)
 
 
-def link(templates: Iterable[Template]) -> None:
-    """Make the templates one program, in which resources may refer to each other."""
-    program = tuple(templates)
-    for template in program:
-        template.program = program
+def _included(resource: dict[str, Any]) -> dict[str, Any]:
+    """Return a resource whose properties are open where a macro adds to the resource."""
+    if "Fn::Transform" not in resource:
+        return resource
+    macro = {"Fn::Transform": resource["Fn::Transform"]}
+    return {**resource, "Properties": {**section(resource, "Properties"), **macro}}
+
+
+def _why_unseen(logical_id: str, resource: object) -> str:
+    if logical_id.startswith(LOOP):
+        return f"the values of the loop {logical_id} are known only to a deployment"
+    if logical_id == "Fn::Transform" or (
+        isinstance(resource, dict) and "Fn::Transform" in resource
+    ):
+        return "a macro adds resources, which CloudFormation alone runs"
+    return f"{logical_id} has no Type"
 
 
 def _without_sam(body: Mapping[str, Any], resource: dict[str, Any]) -> dict[str, Any]:

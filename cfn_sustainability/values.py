@@ -18,6 +18,9 @@ Choice = tuple[str, str]
 """What a world settles: ``("parameter", name)`` or ``("condition", name)``."""
 World = Mapping[Choice, object]
 
+_ALTERNATIVES_MAX = 8
+"""Allowed values of a parameter that are each judged; of more, the default stands for all."""
+
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
 
@@ -50,6 +53,11 @@ def intrinsic(raw: object) -> str | None:
         if name == "Ref" or (isinstance(name, str) and name.startswith("Fn::")):
             return str(name)
     return None
+
+
+def is_open(mapping: Mapping[str, Any]) -> bool:
+    """Return whether a macro or a loop puts entries into a mapping that only a deployment knows."""
+    return any(key == "Fn::Transform" or key.startswith("Fn::ForEach::") for key in mapping)
 
 
 def section(body: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -87,8 +95,10 @@ class Scope:
         *,
         compared: Mapping[str, Iterable[str]],
         region: str | None,
+        given: Callable[[str], object] = lambda name: None,
     ) -> None:
-        self._body, self._world, self._compared = body, world, compared
+        """``given`` tells what a parent stack passes to a parameter, None where it passes none."""
+        self._body, self._world, self._compared, self._given = body, world, compared, given
         self._pseudo = {"AWS::NoValue": None} | ({"AWS::Region": region} if region else {})
         self._deciding: set[str] = set()
         self._verdicts: dict[str, bool | None] = {}
@@ -118,6 +128,17 @@ class Scope:
         except (TypeError, ValueError, IndexError, KeyError, AttributeError):
             return Unknown()  # the call is malformed, which CloudFormation will say
 
+    def is_default(self, choice: Choice, chosen: object) -> bool:
+        """Return whether a world's choice is what a deployment gets that chooses nothing."""
+        kind, name = choice
+        parameter = section(self._body, "Parameters").get(name)
+        if kind != "parameter" or not isinstance(parameter, dict) or "Default" not in parameter:
+            return True
+        default = str(parameter["Default"])
+        if chosen is OTHER:
+            return default not in self._outcomes(name, parameter)
+        return str(chosen) == default
+
     def holds(self, condition: object) -> bool:
         """Return whether a condition is met in this world, or raise ``Fork``."""
         choice = ("condition", str(condition))
@@ -134,11 +155,17 @@ class Scope:
         if ("parameter", name) in self._world:
             return self._world["parameter", name]
         parameter = section(self._body, "Parameters").get(name)
+        passed = self._given(name) if isinstance(parameter, dict) else None
+        if passed is not None and not isinstance(passed, Unknown):
+            return passed
         if self._deciding and (isinstance(parameter, dict) or name.startswith("AWS::")):
             raise Fork(("parameter", name), self._outcomes(name, parameter))
-        if not isinstance(parameter, dict):
+        if not isinstance(parameter, dict) or passed is not None:
             return Unknown()
-        kind = str(parameter.get("Type"))
+        kind, allowed = str(parameter.get("Type")), parameter.get("AllowedValues")
+        several = isinstance(allowed, list) and 1 < len(allowed) <= _ALTERNATIVES_MAX
+        if several and kind in ("String", "Number"):
+            raise Fork(("parameter", name), self._outcomes(name, parameter))
         if "Default" not in parameter or kind.startswith("AWS::SSM::"):
             return Unknown()
         default = parameter["Default"]
@@ -146,7 +173,7 @@ class Scope:
 
     def _outcomes(self, name: str, parameter: object) -> tuple[object, ...]:
         allowed = parameter.get("AllowedValues") if isinstance(parameter, dict) else None
-        if isinstance(allowed, list) and 0 < len(allowed) <= 8:
+        if isinstance(allowed, list) and 0 < len(allowed) <= _ALTERNATIVES_MAX:
             return tuple(map(str, allowed))
         return (*sorted(self._compared.get(name, ())), OTHER)
 

@@ -29,8 +29,7 @@ def scalable_targets(resource: Resource, dimension: str) -> list[Resource]:
 
 def _is_nameless(target: Resource) -> bool:
     """Return whether only the deployment knows what a target scales."""
-    mentioned = target.mentions("ResourceId") & target.template.resources.keys()
-    return not mentioned and MARK in target.fragment("ResourceId")
+    return MARK in target.fragment("ResourceId") and target.is_elsewhere("ResourceId")
 
 
 def policies(scaled: Resource) -> list[Resource]:

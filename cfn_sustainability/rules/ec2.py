@@ -232,5 +232,5 @@ def _group_scales(group: Resource, _: RuleSettings) -> Iterator[Fault]:
 def _stops_at_night(machine: Resource, _: RuleSettings) -> Iterator[Fault]:
     applies_if(machine.fragment("DBInstanceClass") != "db.serverless")
     scheduled = any(tag.fragment("Key").lower() == "schedule" for tag in machine.each("Tags"))
-    if not scheduled and not any(machine.referrers(*_SCHEDULES)):
+    if not scheduled and machine.is_alone(*_SCHEDULES):
         yield machine.fault("", "a schedule that stops it", found="runs day and night")

@@ -214,9 +214,7 @@ def _lambda_timeout(function: Resource, settings: RuleSettings) -> Iterator[Faul
 def _lambda_log_group(function: Resource, _: RuleSettings) -> Iterator[Fault]:
     if not function.has("LoggingConfig.LogGroup"):
         applies_if(not _is_at_edge(function))
-        if not any(
-            function.referrers("AWS::Logs::LogGroup", "Custom::LogRetention", at="LogGroupName")
-        ):
+        if function.is_alone("AWS::Logs::LogGroup", "Custom::LogRetention", at="LogGroupName"):
             yield function.fault("LoggingConfig.LogGroup", "a log group with a retention")
 
 

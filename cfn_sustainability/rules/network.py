@@ -8,6 +8,7 @@ from cfn_sustainability.properties import Fault
 from cfn_sustainability.rule import Cases, Outcome, Severity, applies_if, rule
 from cfn_sustainability.settings import Profile, RuleSettings
 from cfn_sustainability.template import Resource
+from cfn_sustainability.values import Undecidable
 
 _GATEWAY = "AWS::EC2::NatGateway"
 _VPC = "AWS::EC2::VPC"
@@ -74,10 +75,12 @@ def _nat_spares_gateway_services(vpc: Resource, _: RuleSettings) -> Iterator[Fau
     present = [
         endpoint.fragment("ServiceName") for endpoint in vpc.referrers("AWS::EC2::VPCEndpoint")
     ]
-    for service in services:
-        if not any(name.endswith(f".{service}") for name in present):
-            found = f"sends traffic to {service} through NAT gateways"
-            yield vpc.fault("", f"a gateway endpoint for {service}", found=found)
+    missing = [name for name in services if not any(p.endswith(f".{name}") for p in present)]
+    if missing and vpc.is_shared:
+        raise Undecidable
+    for service in missing:
+        found = f"sends traffic to {service} through NAT gateways"
+        yield vpc.fault("", f"a gateway endpoint for {service}", found=found)
 
 
 @rule(

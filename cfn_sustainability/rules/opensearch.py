@@ -174,7 +174,7 @@ def _serverless_sleeps(resource: Resource, _: RuleSettings) -> Iterator[Fault]:
         if resource.text("Generation") != "NEXTGEN":
             yield resource.fault("Generation", "NEXTGEN")
     elif not resource.has("CollectionGroupName"):
-        applies_if(not any(resource.referrers("AWS::Bedrock::KnowledgeBase")))
+        applies_if(resource.is_alone("AWS::Bedrock::KnowledgeBase"))
         yield resource.fault("CollectionGroupName", "a group of generation NEXTGEN")
 
 

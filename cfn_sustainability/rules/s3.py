@@ -27,8 +27,8 @@ def _is_published(bucket: Resource) -> bool:
     """Return whether the bucket holds what a website serves or a deployment writes."""
     return (
         bucket.has("WebsiteConfiguration")
-        or any(bucket.referrers("AWS::CloudFront::Distribution", at="DistributionConfig.Origins"))
         or any(bucket.referrers("Custom::CDKBucketDeployment", at="DestinationBucketName"))
+        or not bucket.is_alone("AWS::CloudFront::Distribution", at="DistributionConfig.Origins")
     )
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from cfn_sustainability.engine import judge
-from cfn_sustainability.template import Template, link
+from cfn_sustainability.program import link
+from cfn_sustainability.template import Template
 from sustainability.deployment.schema import Deployment
 
 Templates = dict[str, dict[str, Any]]

@@ -31,7 +31,7 @@ def judged(case: Case) -> tuple[Outcome, list[tuple[str, Fault]]]:
         if resource["Type"] in case.rule.resources:
             outcome, found = examine(case.rule, template, logical_id, case.settings)
             outcomes.add(outcome)
-            faults += [(resource["Type"], fault) for fault, _ in found]
+            faults += [(resource["Type"], fault) for fault, *_ in found]
     order = (Outcome.NON_COMPLIANT, Outcome.UNKNOWN, Outcome.COMPLIANT, Outcome.NOT_APPLICABLE)
     return min(outcomes, key=order.index), faults
 
@@ -66,7 +66,7 @@ def test_standbys_and_minimums_are_judged_in_development_alone() -> None:
 
 def test_reference_is_current() -> None:
     page = (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
-    assert page == rules_markdown(), "run: python -m sustainability scan --rules-markdown"
+    assert page == rules_markdown(), "run: python -m cfn_sustainability rules > docs/rules.md"
 
 
 def test_faults_name_properties_that_exist() -> None:

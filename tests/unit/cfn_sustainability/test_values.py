@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cfn_sustainability.engine import judge
+from cfn_sustainability.program import link
 from cfn_sustainability.reader import read
 from cfn_sustainability.rules import ALL
 from cfn_sustainability.settings import RuleSettings
-from cfn_sustainability.template import Resource, Template, link
+from cfn_sustainability.template import Resource, Template
 from cfn_sustainability.values import MARK, Unknown
 
 ARM64 = [rule for rule in ALL if rule.name == "LambdaArm64"]
@@ -194,22 +195,30 @@ def test_what_is_exported_may_be_scaled_by_a_template_that_was_not_read(complete
 
 
 def test_relations_reach_into_nested_stacks_and_out_of_them() -> None:
-    parent, child = endpoint_program({"Ref": "Endpoint"}, {})
-    parent.resources["N"] = {
-        "Type": "AWS::CloudFormation::Stack",
-        "Properties": {"Parameters": {"Endpoint": {"Fn::GetAtt": ["E", "EndpointName"]}}},
-    }
-    child.parent = (parent, "N")
-    judgement = judge([parent, child], settings=RuleSettings())
-    assert "SageMakerEndpointScales" not in {f.demand.name for f in judgement.findings}
+    serving, scaling = (one.body for one in endpoint_program({"Ref": "Endpoint"}, {}))
+    passing = {"Parameters": {"Endpoint": {"Fn::GetAtt": ["E", "EndpointName"]}}}
+    nested = {"N": {"Type": "AWS::CloudFormation::Stack", "Properties": passing}}
+    parent = Template({"Resources": {**serving["Resources"], **nested}}, complete=True)
+    child = Template({**scaling, "Parameters": {"Endpoint": {"Type": "String"}}}, complete=True)
+    child.parents.append((parent, "N"))
+    assert "SageMakerEndpointScales" not in found_in(parent, child)
 
-    child, parent = endpoint_program(
-        {"Fn::GetAtt": ["N", "Outputs.Name"]}, {"Name": {"Value": {"Ref": "E"}}}
+    serving, scaling = (
+        one.body
+        for one in endpoint_program(
+            {"Fn::GetAtt": ["N", "Outputs.Name"]}, {"Name": {"Value": {"Ref": "E"}}}
+        )
     )
-    parent.resources["N"] = {"Type": "AWS::CloudFormation::Stack"}
-    child.parent = (parent, "N")
-    judgement = judge([parent, child], settings=RuleSettings())
-    assert "SageMakerEndpointScales" not in {f.demand.name for f in judgement.findings}
+    child = Template(serving, complete=True)
+    nested = {"N": {"Type": "AWS::CloudFormation::Stack"}}
+    parent = Template({"Resources": {**scaling["Resources"], **nested}}, complete=True)
+    child.parents.append((parent, "N"))
+    assert "SageMakerEndpointScales" not in found_in(parent, child)
+
+
+def found_in(*program: Template) -> set[str]:
+    link(program)
+    return {finding.demand.name for finding in judge(program, settings=RuleSettings()).findings}
 
 
 def test_serverless_functions_are_judged_as_what_they_become() -> None:

@@ -1,0 +1,238 @@
+"""``scan``: judge CloudFormation templates and CDK assemblies."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cfn_sustainability.errors import CallError
+
+if TYPE_CHECKING:
+    from cfn_sustainability.assembly import Sources
+    from cfn_sustainability.report import Report
+    from cfn_sustainability.rule import Rule
+    from cfn_sustainability.settings import RuleSettings
+
+_SUFFIXES = (".json", ".yaml", ".yml", ".template")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.description = (
+        "Judge CloudFormation templates, without AWS or Node. Templates of one call may refer to"
+        " each other. Exit code: 0 when nothing is certainly wasted, 1 when something is, 2 when a"
+        " template cannot be read."
+    )
+    parser.add_argument(
+        "templates",
+        nargs="*",
+        metavar="TEMPLATE",
+        help="a template in JSON or YAML, a cdk.out or other folder, or - for standard input",
+    )
+    form = parser.add_mutually_exclusive_group()
+    for name, what in (
+        ("json", "one JSON document"),
+        ("sarif", "SARIF 2.1.0, for code scanning"),
+        ("junit", "JUnit XML, for continuous integration"),
+        ("github", "annotations of GitHub workflows"),
+    ):
+        form.add_argument(
+            f"--{name}", dest="form", action="store_const", const=name, help=f"print {what}"
+        )
+    parser.add_argument(
+        "--rule", action="append", default=[], metavar="ID", help="judge by this rule alone"
+    )
+    parser.add_argument(
+        "--ignore", action="append", default=[], metavar="ID", help="leave out this rule"
+    )
+    parser.add_argument(
+        "--reason", action="append", default=[], metavar="TEXT", help="why; one for each --ignore"
+    )
+    parser.add_argument(
+        "--profile", choices=("development", "production"), help="which environment"
+    )
+    parser.add_argument("--region", help="where plain templates are to stand, such as eu-north-1")
+    parser.add_argument(
+        "--settings", type=Path, metavar="FILE", help="a YAML file with a section rules"
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="show also what could not be judged, and fail when a part was not seen at all",
+    )
+    parser.add_argument("--warn-only", action="store_true", help="report errors as warnings")
+
+
+def run(options: argparse.Namespace, settings: RuleSettings | None = None) -> int:
+    """Scan and print; return 1 on errors, 2 when a template cannot be read or the call is wrong.
+
+    ``settings`` stand in place of the file that ``--settings`` names.
+    """
+    from cfn_sustainability.reader import TemplateError
+    from cfn_sustainability.report import FORMATS
+    from cfn_sustainability.rule import Severity
+
+    try:
+        report = _scan(options, settings)
+    except (CallError, TemplateError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    for remark in (*report.unreadable, *report.remarks()):
+        print(remark, file=sys.stderr)
+    sys.stdout.write(FORMATS[options.form or "text"](report))
+    if report.unreadable:
+        return 2
+    return 1 if report.count(Severity.ERROR) or (options.strict and report.unseen) else 0
+
+
+def _scan(options: argparse.Namespace, given: RuleSettings | None) -> Report:
+    from cfn_sustainability.engine import judge
+    from cfn_sustainability.finding import softened
+    from cfn_sustainability.reader import NotATemplateError, TemplateError
+    from cfn_sustainability.report import Report
+
+    if not options.templates:
+        raise CallError("name a template, a folder or - for standard input")
+    if len(options.ignore) != len(options.reason):
+        raise CallError("give one --reason for each --ignore")
+    settings = _settings(options, given)
+    ignored = {
+        _named(name).name: reason
+        for name, reason in zip(options.ignore, options.reason, strict=True)
+    }
+    rules = [rule for rule in _chosen(options.rule) if rule.name not in ignored]
+    report = Report(ignored=ignored, strict=options.strict)
+    plain: Sources = {}
+    programs = [plain]
+    for argument in options.templates:
+        places = list(_places(argument))
+        if not places:
+            report.empty.append(argument)
+        for place in places:
+            try:
+                sources = _read(place, options.region)
+            except NotATemplateError as error:
+                if str(place) in options.templates:
+                    report.unreadable.append(error)
+            except TemplateError as error:
+                report.unreadable.append(error)
+            else:
+                if place.is_dir():
+                    programs.append(sources)
+                else:
+                    plain.update(sources)
+    for sources in programs:
+        if sources:
+            judgement = judge(_linked(sources), settings=settings, rules=rules)
+            report.judgements.append(softened(judgement) if options.warn_only else judgement)
+            report.documents.update(sources)
+    return report
+
+
+def _linked(sources: Sources) -> Sources:
+    from cfn_sustainability.program import link
+
+    link(sources)
+    return sources
+
+
+def _places(argument: str) -> Iterator[Path]:
+    """Yield what an argument names; of a folder, the assemblies and what looks like a template."""
+    from cfn_sustainability.assembly import is_assembly
+
+    path = Path(argument)
+    if argument == "-" or not path.is_dir():
+        yield path
+        return
+    for name, folders, files in os.walk(path):
+        folder = Path(name)
+        if is_assembly(folder):
+            folders.clear()
+            yield folder
+            continue
+        folders[:] = sorted(name for name in folders if name[0] != "." and name != "node_modules")
+        for file in sorted(files):
+            if file.endswith(_SUFFIXES) and _looks_like_template(folder / file):
+                yield folder / file
+
+
+def _looks_like_template(file: Path) -> bool:
+    from cfn_sustainability.reader import BYTES_MAX
+
+    try:
+        with file.open("rb") as content:
+            text = content.read(BYTES_MAX)
+    except OSError:
+        return True  # reading it as a template says what is wrong
+    return b"AWS::" in text or b"Fn::" in text
+
+
+def _read(place: Path, region: str | None) -> Sources:
+    from cfn_sustainability import reader
+    from cfn_sustainability.assembly import read_assembly
+    from cfn_sustainability.template import Template
+
+    if place.is_dir():
+        return read_assembly(place)
+    if str(place) == "-":
+        document = reader.read("-", sys.stdin.buffer.read(reader.BYTES_MAX + 1))
+    else:
+        document = reader.read_file(place)
+    return {Template(document.body, source=document.source, region=region): document}
+
+
+def _chosen(names: list[str]) -> list[Rule]:
+    from cfn_sustainability.rules import ALL
+
+    return [_named(name) for name in names] if names else list(ALL)
+
+
+def _named(name: str) -> Rule:
+    from cfn_sustainability.rule import PACK
+    from cfn_sustainability.rules import ALL
+
+    by_name = {rule.name: rule for rule in ALL}
+    bare = name.removeprefix(f"{PACK}-")
+    if bare not in by_name:
+        near = difflib.get_close_matches(bare, by_name)
+        raise CallError(
+            f"no rule {name}" + (f"; did you mean {' or '.join(near)}?" if near else "")
+        )
+    return by_name[bare]
+
+
+def _settings(options: argparse.Namespace, given: RuleSettings | None) -> RuleSettings:
+    from pydantic import ValidationError
+
+    from cfn_sustainability.reader import TemplateError, read_mapping
+    from cfn_sustainability.settings import RuleSettings
+
+    file: Path | None = options.settings
+    chosen: dict[str, object] = given.model_dump() if given else {}
+    source = None
+    if file and given is None:
+        try:
+            source = read_mapping(file)
+        except TemplateError as error:
+            raise CallError(str(error)) from error
+        if not isinstance(source.body.get("rules"), dict):
+            raise CallError(f"{file}: no section rules")
+        chosen = source.body["rules"]
+    if options.profile:
+        chosen = {**chosen, "profile": options.profile}
+    try:
+        return RuleSettings.model_validate(chosen)
+    except ValidationError as error:
+        faults = [(("rules", *fault["loc"]), fault["msg"]) for fault in error.errors()]
+        places = source.positions([path for path, _ in faults]) if source else {}
+        raise CallError(
+            "\n".join(
+                f"{file}:{places.get(path, (1, 1))[0]}: {'.'.join(map(str, path))}: {message}"
+                for path, message in faults
+            )
+        ) from error
