@@ -59,11 +59,11 @@ class Resource(Properties):
         return condition is None or self._scope.holds(condition)
 
     def others(self, *types: str) -> Iterator[Resource]:
-        """Yield the other resources of these types, in all templates of the program."""
+        """Yield the other resources of these types in the same template."""
         for kind in types:
-            for template, logical_id in self.template.program.of_type(kind):
-                other = Resource(template, logical_id, self._world)
-                if (template, logical_id) != self._place and other.exists():
+            for logical_id in self.template.of_type(kind):
+                other = Resource(self.template, logical_id, self._world)
+                if logical_id != self.logical_id and other.exists():
                     yield other
 
     def referrers(self, *types: str, at: str = "") -> Iterator[Resource]:
@@ -119,10 +119,6 @@ class Resource(Properties):
     def is_shared(self) -> bool:
         """Whether templates that were not read may refer to the resource."""
         return not self.template.complete and self.template.leaves(self.logical_id)
-
-    @property
-    def _place(self) -> Place:
-        return self.template, self.logical_id
 
     def _at(self, path: str) -> object:
         return unresolved(self._raw, path)
