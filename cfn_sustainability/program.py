@@ -64,16 +64,13 @@ class Program:
                         yield place
 
     def knows(self, template: Template, raw: object) -> bool:
-        """Return whether what a raw value of a template refers to was read.
-
-        So is an import that no template of a complete app exports: it means another app's.
-        """
+        """Return whether what a raw value of a template refers to was read."""
         for kind, name in template.tokens(raw):
             if kind == "ref":
                 bare = name.partition(".")[0]
                 if bare in template.resources or template.given(bare) is not None:
                     return True
-            elif kind != "text" and (template.complete or (kind, name) in self._published):
+            elif (kind, name) in self._published:
                 return True
         return False
 
