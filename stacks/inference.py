@@ -15,6 +15,7 @@ from stacks.endpoints.mailbox import Mailbox
 from stacks.endpoints.scaling import EndpointScaling
 from stacks.endpoints.serving_image import ServingImage
 from stacks.windows.batch_window import BatchWindow
+from sustainability.deployment.function_sizes import ENDPOINT_LOOK_S
 from sustainability.deployment.schema import BedrockUse, Deployment
 from sustainability.plan.serving_plan import Mode, ServingPlan
 
@@ -148,8 +149,8 @@ class InferenceStack(cdk.Stack):
                     "component": endpoint.component_name,
                     "model": self._plan.model.name,
                     "thinks": self._plan.model.thinks,
-                    # A call says nothing until the whole answer is written.
-                    "timeout_s": self._plan.alarms.endpoint_latency_p95_s,
+                    "look_s": ENDPOINT_LOOK_S,
+                    "timeout_s": self._plan.patience_s,
                 }
             ),
         )

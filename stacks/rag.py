@@ -24,13 +24,15 @@ from stacks.common.bedrock_permissions import grant_invoke
 from stacks.functions.python_function import PythonFunction
 from stacks.stores.opensearch import DomainStore, KnowledgeStore, ServerlessStore
 from sustainability.deployment.accepted import LONGEST_ANSWER_S
-from sustainability.deployment.function_sizes import ANSWER_MEMORY_MIB, INGEST_MEMORY_MIB
+from sustainability.deployment.function_sizes import (
+    ANSWER_MEMORY_MIB,
+    ANSWER_TIMEOUT_S,
+    INGEST_MEMORY_MIB,
+)
 from sustainability.deployment.schema import BedrockUse, Deployment, Store
 from sustainability.footprint.footprint import answer_coefficients
 from sustainability.plan.serving_plan import Mode, ServingPlan
 
-_ANSWER_TIMEOUT = cdk.Duration.seconds(29)
-"""An HTTP API waits 30 seconds at most."""
 _INGEST_TIMEOUT = cdk.Duration.minutes(5)
 _ACCESS_LOG_FORMAT = json.dumps(
     {
@@ -304,7 +306,7 @@ class RagStack(cdk.Stack):
             "Answer",
             handler="rag.answer_handler.handler",
             description="Answers a question from the documents, with citations",
-            timeout=_ANSWER_TIMEOUT,
+            timeout=cdk.Duration.seconds(ANSWER_TIMEOUT_S),
             memory_mib=ANSWER_MEMORY_MIB,
             reserved_concurrency=answers.concurrency,
             environment={
@@ -316,6 +318,7 @@ class RagStack(cdk.Stack):
                         **answers.model_dump(exclude={"generator", "cache", "concurrency"}),
                         "cache_hours": answers.cache.total_seconds() / 3600,
                         "deadline_s": LONGEST_ANSWER_S,
+                        "generation_s": self._plan.generation_s,
                     }
                 ),
             },

@@ -22,9 +22,6 @@ from rag.question import Question
 from rag.settings import Limits
 from rag.telemetry import logger
 
-GENERATION_SHARE = 0.6
-"""Share of the deadline that the generator may take; without it left, it is not called."""
-
 HAND_OVER_S = 30
 """Longer than the function may run: a hand-over that is not done by then was lost."""
 
@@ -109,7 +106,7 @@ class Answering:
                 )
                 trace.metrics |= self._composer.energy_metrics(usage(draft, None))
                 return self._defer(self.generator, draft, request, cached, trace)
-            if deadline - time.monotonic() < GENERATION_SHARE * self.limits.deadline_s:
+            if deadline - time.monotonic() < self.limits.generation_s:
                 raise DeadlineExceeded("no time left for the generator")
             with trace.timed("GenerationLatency"):
                 generation = self.generator.generate(

@@ -160,6 +160,14 @@ class Breaker:
             self._open_until = self.clock() + self._window_s
 
 
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """The same generator twice: with all the time there is, and with what the endpoint leaves."""
+
+    alone: Generator
+    afterwards: Generator
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BridgedGenerator:
     """The endpoint while it is awake and well; otherwise the fallback, if there may be one.
@@ -169,7 +177,7 @@ class BridgedGenerator:
     """
 
     endpoint: Generator
-    fallback: Generator | None
+    fallback: Fallback | None
     is_awake: Callable[[], bool]
     breaker: Breaker
 
@@ -189,8 +197,9 @@ class BridgedGenerator:
                 except _TROUBLE as error:
                     logger.warning("endpoint failed", error=str(error))
             try:
-                return self.fallback.generate(system, user, max_tokens=max_tokens)
-            except _TROUBLE:
+                fallback = self.fallback.afterwards if tried else self.fallback.alone
+                return fallback.generate(system, user, max_tokens=max_tokens)
+            except Unavailable:  # after a time-out there would be no time left to ask another
                 if tried or not self.is_awake():
                     raise
         elif not self.is_awake():

@@ -42,6 +42,7 @@ class Limits:
 
     `temperature`, `top_p` and `top_k` are not sent when null. `passages` and `context_tokens`
     bound the prompt, `candidates` each of the two searches; `minimum_similarity` is a cosine.
+    The answer ends `deadline_s` after the question; the last `generation_s` are the generator's.
     """
 
     max_tokens: int
@@ -55,14 +56,16 @@ class Limits:
     cache_hours: float
     question_characters: int
     deadline_s: float
+    generation_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointSettings:
     """An endpoint that answers at once (`GENERATOR_ENDPOINT`).
 
-    `component` is null where the endpoint hosts one model alone, `timeout_s` where nobody else
-    may answer; `thinks` says that the model thinks before it answers unless told not to.
+    `component` is null where the endpoint hosts one model alone; `thinks` says that the model
+    thinks before it answers unless told not to. Of the generator's time, `look_s` go to looking
+    whether it is awake and `timeout_s` to waiting for its answer; the rest is the fallback's.
     """
 
     mode: str
@@ -70,7 +73,8 @@ class EndpointSettings:
     component: str | None
     model: str
     thinks: bool
-    timeout_s: float | None
+    look_s: float
+    timeout_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,14 @@ class AnswerSettings:
                 "GENERATOR_FALLBACK: never needs a GENERATOR_ENDPOINT or a GENERATOR_DEFERRED that "
                 "names a model"
             )
+        limits = _record(environ, "ANSWER_SETTINGS", Limits)
+        if not 0 < limits.generation_s < limits.deadline_s:
+            raise SettingsError("ANSWER_SETTINGS: generation_s: must be above 0, below deadline_s")
+        if endpoint and endpoint.look_s + endpoint.timeout_s > limits.generation_s:
+            raise SettingsError(
+                "GENERATOR_ENDPOINT: timeout_s: with look_s at most generation_s, "
+                f"{limits.generation_s:g}, is {endpoint.timeout_s:g}"
+            )
         footprint = _footprint(environ)
         if (endpoint or (deferral and deferral.model)) and footprint.endpoint is None:
             raise SettingsError("FOOTPRINT: endpoint: missing, and there is an endpoint")
@@ -138,7 +150,7 @@ class AnswerSettings:
             bedrock_may_answer=fallback == "bedrock",
             answers_table=_text(environ, "ANSWERS_TABLE"),
             documents_table=_text(environ, "DOCUMENTS_TABLE"),
-            limits=_record(environ, "ANSWER_SETTINGS", Limits),
+            limits=limits,
             footprint=footprint,
             deployment=_text(environ, "DEPLOYMENT"),
         )
@@ -200,8 +212,9 @@ def _endpoint(environ: Mapping[str, str]) -> EndpointSettings | None:
     settings = _record(environ, name, EndpointSettings)
     if settings.mode not in ("bridged", "realtime"):
         raise SettingsError(f"{name}: mode: must be bridged or realtime, is {settings.mode!r}")
-    if settings.timeout_s is not None and not settings.timeout_s > 0:
-        raise SettingsError(f"{name}: timeout_s: must be above 0, is {settings.timeout_s}")
+    for field, seconds in (("look_s", settings.look_s), ("timeout_s", settings.timeout_s)):
+        if not seconds > 0:
+            raise SettingsError(f"{name}: {field}: must be above 0, is {seconds}")
     return settings
 
 

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rag.answering import GENERATION_SHARE, Answering
+from rag.answering import Answering
 from rag.answers import Answers
 from rag.clients import client
 from rag.deferral import Carrier, Deferral, Queue, Record, Window
 from rag.embedding import Embedder
-from rag.endpoint import Breaker, BridgedGenerator, ChatCompletions, Copies, EndpointGenerator
+from rag.endpoint import (
+    Breaker,
+    BridgedGenerator,
+    ChatCompletions,
+    Copies,
+    EndpointGenerator,
+    Fallback,
+)
 from rag.extractive import EXTRACTIVE, ExtractiveGenerator
 from rag.generation import BedrockGenerator, Converse, Generator, Shape
 from rag.knowledge import Knowledge
@@ -18,15 +25,12 @@ from rag.opensearch import OpenSearch
 from rag.prompt import Prompt
 from rag.settings import AnswerSettings, DeferralSettings, EndpointSettings
 
-_LOOK_S = 1
-"""Of the generator's time, what looking for an endpoint's copies may take."""
-
 
 def wire(settings: AnswerSettings, prompt: Prompt) -> Answering:
     """Put together what the settings name."""
     limits, knowledge, embedding = settings.limits, settings.knowledge, settings.embedding
     # The steps' time-outs add up to the deadline.
-    step_s = limits.deadline_s * (1 - GENERATION_SHARE) / 2
+    step_s = (limits.deadline_s - limits.generation_s) / 2
     return Answering(
         answers=Answers(
             client=client("dynamodb", read_timeout_s=2, attempts=2),
@@ -62,7 +66,7 @@ def _name(settings: AnswerSettings) -> str:
 
 def _deferral(settings: AnswerSettings, later: DeferralSettings) -> Deferral:
     limits = settings.limits
-    budget_s = limits.deadline_s * GENERATION_SHARE
+    budget_s = limits.generation_s
     inference: dict[str, Any] = {
         "temperature": limits.temperature,
         "top_p": limits.top_p,
@@ -95,21 +99,17 @@ def _deferral(settings: AnswerSettings, later: DeferralSettings) -> Deferral:
 def _generator(settings: AnswerSettings) -> Generator:
     if settings.generator_model == EXTRACTIVE:
         return ExtractiveGenerator()
-    budget_s = settings.limits.deadline_s * GENERATION_SHARE
     if settings.endpoint is None:
-        return _bedrock(settings, budget_s)
-    return _bridged(settings, settings.endpoint, budget_s - _LOOK_S)
+        return _bedrock(settings, settings.limits.generation_s)
+    return _bridged(settings, settings.endpoint)
 
 
-def _bridged(
-    settings: AnswerSettings, endpoint: EndpointSettings, budget_s: float
-) -> BridgedGenerator:
-    longest_s = budget_s / 2 if settings.bedrock_may_answer else budget_s
-    timeout_s = min(endpoint.timeout_s or longest_s, longest_s)
+def _bridged(settings: AnswerSettings, endpoint: EndpointSettings) -> BridgedGenerator:
     limits = settings.limits
+    rest_s = limits.generation_s - endpoint.look_s
     return BridgedGenerator(
         endpoint=EndpointGenerator(
-            client=client("sagemaker-runtime", read_timeout_s=timeout_s, attempts=1),
+            client=client("sagemaker-runtime", read_timeout_s=endpoint.timeout_s, attempts=1),
             endpoint=endpoint.endpoint,
             component=endpoint.component,
             model=endpoint.model,
@@ -118,16 +118,22 @@ def _bridged(
             top_p=limits.top_p,
             top_k=limits.top_k,
         ),
-        fallback=_bedrock(settings, budget_s - timeout_s) if settings.bedrock_may_answer else None,
-        is_awake=_is_awake(endpoint.component),
+        fallback=Fallback(
+            alone=_bedrock(settings, rest_s),
+            afterwards=_bedrock(settings, rest_s - endpoint.timeout_s),
+        )
+        if settings.bedrock_may_answer
+        else None,
+        is_awake=_is_awake(endpoint),
         breaker=Breaker(),
     )
 
 
-def _is_awake(component: str | None) -> Callable[[], bool]:
-    if component is None:
+def _is_awake(endpoint: EndpointSettings) -> Callable[[], bool]:
+    if endpoint.component is None:
         return lambda: True  # an endpoint without components never sleeps
-    return Copies(client("sagemaker", read_timeout_s=_LOOK_S, attempts=1), component).awake
+    control_plane = client("sagemaker", read_timeout_s=endpoint.look_s, attempts=1)
+    return Copies(control_plane, endpoint.component).awake
 
 
 def _bedrock(settings: AnswerSettings, timeout_s: float) -> BedrockGenerator:

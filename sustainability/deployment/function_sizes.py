@@ -5,3 +5,11 @@ from __future__ import annotations
 ANSWER_MEMORY_MIB = 512
 INGEST_MEMORY_MIB = 1024
 OPERATIONS_MEMORY_MIB = 512
+ANSWER_TIMEOUT_S = 29
+"""Of the answer function: an HTTP API waits 30 seconds at most."""
+GENERATION_S = 15.6
+"""Of the deadline, what the answer function keeps for Bedrock where no endpoint is asked first."""
+LONGEST_GENERATION_S = 20.0
+"""The most that it keeps for generating: embedding and search have 3 s each to answer."""
+ENDPOINT_LOOK_S = 1.0
+"""What looking whether an endpoint has a copy in service may take."""

@@ -36,19 +36,18 @@ class Shared(TypedDict):
     target_concurrency: float
     scale_out_cooldown_s: int
     scale_in_cooldown_s: int
-    patience_s: float | None
+    patience_s: float
 
 
 def shared_fields(situation: Situation, capacity: Capacity, *, target: float) -> Shared:
     """Return the fields that follow from ``target``, the answers a copy shall give in a second."""
     queue = max(0.0, capacity.slack) * capacity.full_rate
-    busy = capacity.long.total * capacity.slowdown(1, target)
     return Shared(
         target_invocations_per_minute=target * 60,
         target_concurrency=_BEYOND_CHANCE * (capacity.model.slots + queue),
         scale_out_cooldown_s=SCALE_OUT_COOLDOWN_S,
         scale_in_cooldown_s=SCALE_IN_COOLDOWN_S,
-        patience_s=max(0.0, capacity.limit - busy) if situation.bedrock else None,
+        patience_s=situation.patience_s,
     )
 
 
@@ -77,8 +76,10 @@ def alarm_thresholds(
     demand_floor: DemandThreshold | None = None,
 ) -> AlarmThresholds:
     """Return what the monitors of a real-time endpoint watch."""
+    latency = situation.deployment.service_level.latency_p95
+    assert latency is not None
     return AlarmThresholds(
-        latency_p95_s=capacity.limit + situation.seconds("before_generation"),
+        latency_p95_s=latency.total_seconds(),
         endpoint_latency_p95_s=capacity.limit,
         utilization_floor=_WASTE * utilization,
         demand_floor=demand_floor,
@@ -99,10 +100,13 @@ def copy_sentence(capacity: Capacity) -> str:
 def latency_sentence(situation: Situation, capacity: Capacity) -> str:
     """Return what the latency leaves for waiting, with the sum to check it by."""
     before, long = situation.seconds("before_generation"), capacity.long
+    bound = ""
+    if capacity.limit < situation.promised_s:
+        bound = f"The answer function can wait {capacity.limit:.3g} s for the endpoint. "
     return (
-        f"Of {capacity.limit + before:g} s, {before:g} s go to the search and {long.reading:.2f} s "
-        f"+ {long.writing:.2f} s to a 95th-percentile prompt and answer; {capacity.slack:.2f} s "
-        "are left to wait for a slot and for the prompts of others."
+        f"{bound}Of {capacity.limit + before:.4g} s, {before:g} s go to the search and "
+        f"{long.reading:.2f} s + {long.writing:.2f} s to a 95th-percentile prompt and answer; "
+        f"{capacity.slack:.2f} s are left to wait for a slot and for the prompts of others."
     )
 
 

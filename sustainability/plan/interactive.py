@@ -98,11 +98,9 @@ def bedrock_plan(situation: Situation, why: str) -> ServingPlan:
 
 
 def _bedrock_latency(situation: Situation) -> str:
-    tokens = min(
-        situation.deployment.traffic.output_tokens.p95, situation.deployment.answers.max_tokens
-    )
+    tokens = situation.long_answer_tokens
     before, first = situation.seconds("before_generation"), situation.seconds("bedrock/first_token")
-    each = situation.facts("serving/bedrock/token", "s/token").mid
+    each = situation.bedrock_token_s
     return (
         f"Bedrock publishes no latency. With {before:g} s of search, an assumed {first:g} s to the "
         f"first token and {each * 1000:g} ms for each, an answer of {tokens:,.0f} tokens takes "

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sustainability.deployment.function_sizes import GENERATION_S, LONGEST_GENERATION_S
 from sustainability.deployment.schema import DeploymentError
 from sustainability.offers.endpoint_models import InferenceModel
 
@@ -138,12 +139,18 @@ class ServingPlan:
     sleep: DemandThreshold | None = None
     """Below it the last copy is not."""
     patience_s: float | None = None
-    """How long a question waits for the endpoint to begin before Bedrock is asked."""
+    """Seconds for which the answer function waits for the endpoint's whole answer; then Bedrock is
+    asked, if it may answer. None where nobody waits."""
     schedule: tuple[ScheduledAction, ...] = ()
     batch: Batch | None = None
     alarms: AlarmThresholds = AlarmThresholds()
     reasons: tuple[str, ...]
     """One sentence for each decision, with the numbers to check it by."""
+
+    @property
+    def generation_s(self) -> float:
+        """Of the answer function's deadline, the seconds that it keeps for generating."""
+        return GENERATION_S if self.patience_s is None else LONGEST_GENERATION_S
 
     @property
     def min_instances(self) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 
+from sustainability.deployment.function_sizes import ENDPOINT_LOOK_S, LONGEST_GENERATION_S
 from sustainability.deployment.schema import (
     BedrockUse,
     Deployment,
@@ -83,16 +84,62 @@ class Situation:
         """Answers that a model writes in a month of 730 hours."""
         return sum(rate.mean_per_hour for rate in self.week) / len(self.week) * HOURS_PER_MONTH
 
+    @property
+    def bedrock_answer_s(self) -> float:
+        """Seconds that an answer of 95th-percentile length takes on Bedrock, at a slow start."""
+        first, token = self.facts("serving/bedrock/first_token", "s"), self.bedrock_token_s
+        return first.high + token * self.long_answer_tokens
+
+    @property
+    def bedrock_token_s(self) -> float:
+        """Seconds that Bedrock takes for a token."""
+        return self.facts("serving/bedrock/token", "s/token").mid
+
+    @property
+    def long_answer_tokens(self) -> float:
+        """Tokens of an answer of 95th-percentile length."""
+        return min(self.deployment.traffic.output_tokens.p95, self.deployment.answers.max_tokens)
+
+    @property
+    def patience_s(self) -> float:
+        """Seconds for which the answer function can wait for the whole answer of an endpoint.
+
+        A call says nothing until the answer is written, so nobody can tell one that waits from one
+        that is being written. What is asked is worked on to its end, whoever still waits for it:
+        to hang up early saves nothing. So the function waits as long as it can, which leaves time
+        for Bedrock to answer instead, if it may.
+        """
+        left = LONGEST_GENERATION_S - ENDPOINT_LOOK_S
+        return left - self.bedrock_answer_s if self.bedrock else left
+
+    @property
+    def promised_s(self) -> float:
+        """Seconds that generating may take within the service level."""
+        level = self.deployment.service_level
+        promised = level.latency_p95 or level.deadline
+        assert promised is not None
+        return self.within(promised)
+
+    def within(self, promised: timedelta | float) -> float:
+        """Return how long generating may take in seconds when an answer may take ``promised``."""
+        seconds = promised.total_seconds() if isinstance(promised, timedelta) else promised
+        return seconds - self.seconds("before_generation")
+
     def capacity(self, limit: timedelta | float) -> Capacity:
-        """Return what copies carry when an answer may take ``limit`` from question to end."""
+        """Return what copies carry when an answer may take ``limit`` from question to end.
+
+        Where somebody waits for it, no longer than the answer function waits for the endpoint.
+        """
         traffic = self.deployment.traffic
-        seconds = limit.total_seconds() if isinstance(limit, timedelta) else limit
+        generating = self.within(limit)
+        if self.deployment.service_level.latency_p95 is not None:
+            generating = min(generating, self.patience_s)
         return Capacity(
             model=self.model,
             input_tokens=traffic.input_tokens,
             output_tokens=traffic.output_tokens,
             max_tokens=self.deployment.answers.max_tokens,
-            limit=seconds - self.seconds("before_generation"),
+            limit=generating,
             arrival_variation=traffic.arrival_variation
             or self.facts("serving/arrival_variation", "ratio").mid,
         )

@@ -72,7 +72,7 @@ def _rows(deployment: Deployment, plan: ServingPlan) -> list[tuple[str, str]]:
         ("questions a minute per copy", plan.target_invocations_per_minute),
         ("concurrency per copy", plan.target_concurrency),
         ("queued questions per copy", plan.target_backlog),
-        ("seconds until Bedrock is asked", plan.patience_s),
+        ("seconds to wait for an answer", plan.patience_s),
     )
     rows += [(name, amount(value)) for name, value in targets if value is not None]
     rows += [

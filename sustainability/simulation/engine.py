@@ -47,8 +47,6 @@ class Bedrock:
 
     first_token: float
     per_token: float
-    patience: float
-    """How long a question waits for a slot of the endpoint before Bedrock is asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +67,9 @@ class Endpoint:
     proportion."""
     long_answer: float
     """Seconds on an idle copy of the longest answer that the limit is meant for."""
+    patience: float = math.inf
+    """How long whoever asks waits for an answer. Then they hang up and ask Bedrock, if there is
+    one; the endpoint answers nevertheless, as nobody can take a question back."""
     bedrock: Bedrock | None = None
     shared_queue: bool = False
     """One queue before all copies (asynchronous inference) instead of one inside each."""
@@ -124,6 +125,8 @@ def replay(
 
 _Waiting = tuple[float, float, float, Request]
 """Arrival, seconds of reading, seconds of generating, the question."""
+_Running = tuple[float, float, float, Request]
+"""The copy's clock at its end, arrival, the work of the answer alone in seconds, the question."""
 
 
 class _Copy:
@@ -134,15 +137,16 @@ class _Copy:
     def __init__(self, waiting: deque[_Waiting]) -> None:
         self.clock = 0.0  # seconds of generating done
         self.resumes = 0.0  # when generating goes on; past while no prompt is being read
-        self.running: list[tuple[float, float, float]] = []  # heap: clock at end, arrival, own work
+        self.running: list[_Running] = []  # a heap
         self.waiting = waiting
 
-    def admit(self, now: float, arrival: float, prefill: float, decode: float) -> None:
+    def admit(self, now: float, waiting: _Waiting) -> None:
+        arrival, prefill, decode, request = waiting
         if now > self.resumes:
             self.clock += now - self.resumes
             self.resumes = now
         self.resumes += prefill
-        heappush(self.running, (self.clock + decode, arrival, prefill + decode))
+        heappush(self.running, (self.clock + decode, arrival, prefill + decode, request))
 
     def next_end(self) -> float:
         return self.resumes + self.running[0][0] - self.clock if self.running else math.inf
@@ -196,12 +200,16 @@ class _Fleet:
     def complete(self, index: int, now: float) -> None:
         """End the answer that is next on this copy, and fill its slot."""
         copy = self.copies[index]
-        copy.clock, arrival, work = heappop(copy.running)
+        copy.clock, arrival, work, request = heappop(copy.running)
         copy.resumes = now
         self.counts[index] -= 1
         self.in_system -= 1
         self.in_system_seconds += now
-        self._record(now - arrival, work)
+        if now - arrival > self.endpoint.patience:
+            self.outcome.abandoned += 1
+            self._answer_elsewhere(request, waited=self.endpoint.patience)
+        else:
+            self._record(now - arrival, work)
         self._fill(index, now)
 
     def mean_outstanding(self, now: float) -> float:
@@ -269,28 +277,21 @@ class _Fleet:
         self.releasing.append(end + self.endpoint.release)
 
     def _admit(self, index: int, now: float, waiting: _Waiting) -> None:
-        arrival, prefill, decode, _ = waiting
+        _, prefill, decode, _ = waiting
         copy = self.copies[index]
-        copy.admit(now, arrival, prefill, decode)
+        copy.admit(now, waiting)
         self.ends[index] = copy.next_end()
         self.outcome.work_seconds += prefill + decode / self.endpoint.slots
 
     def _fill(self, index: int, now: float) -> None:
-        """Admit the next waiting question; those out of patience have gone to Bedrock."""
-        copy, bedrock = self.copies[index], self.endpoint.bedrock
-        while copy.waiting:
-            waiting = copy.waiting.popleft()
-            if bedrock and now - waiting[0] > bedrock.patience:
-                self.counts[index] -= 1
-                self.in_system -= 1
-                self.in_system_seconds += now
-                self._answer_elsewhere(waiting[3], waited=bedrock.patience)
-                continue
+        """Admit the next waiting question."""
+        copy = self.copies[index]
+        if copy.waiting:
             if self.endpoint.shared_queue:
                 self.counts[index] += 1
-            self._admit(index, now, waiting)
-            return
-        self.ends[index] = copy.next_end()
+            self._admit(index, now, copy.waiting.popleft())
+        else:
+            self.ends[index] = copy.next_end()
 
     def _answer_elsewhere(self, request: Request, *, waited: float) -> None:
         outcome, bedrock = self.outcome, self.endpoint.bedrock

@@ -32,7 +32,10 @@ class Outcome:
     on_time: int = 0
     """Questions answered within the limit."""
     failed: int = 0
-    """Questions that found neither a copy nor Bedrock. They are not on time."""
+    """Questions that neither a copy nor Bedrock answered while somebody waited. They are not on
+    time."""
+    abandoned: int = 0
+    """Answers of the endpoint that nobody waited for any more."""
     bedrock_questions: int = 0
     bedrock_input_tokens: float = 0.0
     bedrock_output_tokens: float = 0.0

@@ -41,11 +41,10 @@ class Policy:
 def endpoint_of(situation: Situation, plan: ServingPlan, capacity: Capacity) -> Endpoint:
     """Return what serves by ``plan``."""
     bedrock = None
-    if plan.bedrock_share or plan.patience_s is not None:
+    if situation.bedrock and plan.mode not in (Mode.ASYNC, Mode.BATCH):
         bedrock = Bedrock(
             first_token=situation.seconds("bedrock/first_token"),
-            per_token=situation.facts("serving/bedrock/token", "s/token").mid,
-            patience=plan.patience_s or 0.0,
+            per_token=situation.bedrock_token_s,
         )
     return Endpoint(
         slots=situation.model.slots,
@@ -54,7 +53,8 @@ def endpoint_of(situation: Situation, plan: ServingPlan, capacity: Capacity) -> 
         cold_start=situation.seconds("cold_start"),
         release=situation.seconds("release") if plan.inference_components else 0.0,
         copies_per_instance=max(1, plan.copies_per_instance),
-        limit=capacity.limit,
+        limit=situation.promised_s,
+        patience=math.inf if plan.patience_s is None else plan.patience_s,
         long_answer=capacity.long.total,
         bedrock=bedrock,
         shared_queue=plan.mode in (Mode.ASYNC, Mode.BATCH),

@@ -607,4 +607,4 @@ def test_who_asks_may_do_that_alone_and_needs_nothing_of_this_stack(
     if later:
         assert (told["mailbox"][:12], told["deadline_s"]) == ("dev-mailbox-", 12 * 3600)
     else:
-        assert told["timeout_s"] == plan.alarms.endpoint_latency_p95_s
+        assert told["timeout_s"] == plan.patience_s

@@ -53,6 +53,7 @@ LIMITS = {
     "cache_hours": 24,
     "question_characters": 2000,
     "deadline_s": 26,
+    "generation_s": 15,
 }
 PROMPT = {
     "template": "<passages>\n{passages}\n</passages>\n<question>\n{question}\n</question>",

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag import wiring
-from rag.answering import GENERATION_SHARE, Trace
-from rag.endpoint import Breaker, BridgedGenerator, Copies, EndpointGenerator
+from rag.answering import Trace
+from rag.endpoint import Breaker, BridgedGenerator, Copies, EndpointGenerator, Fallback
 from rag.errors import DeadlineExceeded, SettingsError, Throttled, Unavailable
 from rag.footprint import Footprint, Usage
 from rag.generation import BedrockGenerator, Generation
@@ -36,6 +36,7 @@ ENDPOINT = {
     "component": "c",
     "model": "qwen3-1.7b",
     "thinks": True,
+    "look_s": 1,
     "timeout_s": 3.0,
 }
 
@@ -84,7 +85,7 @@ class Bridge:
         fallback = BedrockGenerator(client=self.bedrock, model="model", **parameters)
         self.generator = BridgedGenerator(
             endpoint=self.endpoint,
-            fallback=fallback if may_fall_back else None,
+            fallback=Fallback(fallback, fallback) if may_fall_back else None,
             is_awake=Copies(self.sagemaker, "c", self.clock).awake,
             breaker=Breaker(self.clock),
         )
@@ -223,6 +224,15 @@ def test_an_answer_in_another_form_is_trouble(bridge: Bridge, answer: object) ->
         bridge.endpoint.generate("s", "u", max_tokens=9)
 
 
+def test_after_a_time_out_of_bedrock_nobody_else_is_asked(bridge: Bridge) -> None:
+    bridge.sagemaker.error = service_error("ModelError", 424)
+    assert bridge.ask().served_by == "bedrock"
+    bridge.bedrock.error = ReadTimeoutError(endpoint_url="u")
+    with pytest.raises(DeadlineExceeded):
+        bridge.ask()
+    assert len(bridge.sagemaker.invoked) == 1, "two time-outs do not fit into the deadline"
+
+
 def test_without_fallback_a_sleeping_endpoint_asks_to_come_back() -> None:
     bridge = Bridge(may_fall_back=False)
     bridge.sagemaker.copies = 0
@@ -274,10 +284,10 @@ def settings(endpoint: object = ENDPOINT, **variables: str) -> AnswerSettings:
 @pytest.mark.parametrize(
     ("change", "fallback", "endpoint_s", "bedrock_s"),
     [
-        ({}, "bedrock", 3, 11.6),
-        ({"timeout_s": 60}, "bedrock", 7.3, 7.3),
-        ({"timeout_s": None}, "never", 14.6, None),
-        ({"timeout_s": 3, "component": None}, "never", 3, None),
+        ({}, "bedrock", 3, (14, 11)),
+        ({"timeout_s": 9.5}, "bedrock", 9.5, (14, 4.5)),
+        ({"timeout_s": 14}, "never", 14, ()),
+        ({"timeout_s": 3, "component": None}, "never", 3, ()),
     ],
 )
 def test_the_time_outs_of_all_calls_keep_the_deadline(
@@ -285,23 +295,25 @@ def test_the_time_outs_of_all_calls_keep_the_deadline(
     change: Mapping[str, Any],
     fallback: str,
     endpoint_s: float,
-    bedrock_s: float | None,
+    bedrock_s: tuple[float, ...],
 ) -> None:
-    made: dict[str, float] = {}
+    made: dict[str, list[float]] = {}
 
     def client(service: str, *, read_timeout_s: float, attempts: int) -> object:
-        made[service] = read_timeout_s
+        made.setdefault(service, []).append(read_timeout_s)
         return object()
 
     monkeypatch.setattr(wiring, "client", client)
     configured = settings({**ENDPOINT, **change}, GENERATOR_FALLBACK=fallback)
     generator = wiring._generator(configured)
     assert isinstance(generator, BridgedGenerator)
-    assert (generator.fallback is None) == (bedrock_s is None)
-    assert made.get("sagemaker-runtime") == pytest.approx(endpoint_s)
-    assert made.get("bedrock-runtime") == (bedrock_s and pytest.approx(bedrock_s))
+    assert (generator.fallback is None) == (not bedrock_s)
+    assert made["sagemaker-runtime"] == pytest.approx([endpoint_s])
+    assert made.get("bedrock-runtime", []) == pytest.approx(bedrock_s)
     assert ("sagemaker" in made) == (change.get("component", "c") is not None)
-    assert sum(made.values()) <= configured.limits.deadline_s * GENERATION_SHARE + 1e-9
+    look_s = made.get("sagemaker", [0])[0]
+    assert look_s + endpoint_s + min(bedrock_s, default=0) <= configured.limits.generation_s
+    assert look_s + max(bedrock_s, default=0) <= configured.limits.generation_s
 
 
 def test_answers_of_another_model_on_the_endpoint_are_not_used_again() -> None:
@@ -326,6 +338,8 @@ def test_answers_of_another_model_on_the_endpoint_are_not_used_again() -> None:
         ({**ENDPOINT, "model": 7}, "model: must be"),
         ({**ENDPOINT, "timeout_s": "3"}, "timeout_s: must be"),
         ({**ENDPOINT, "timeout_s": 0}, "timeout_s: must be above 0"),
+        ({**ENDPOINT, "timeout_s": 14.5}, "timeout_s: with look_s at most generation_s, 15"),
+        ({**ENDPOINT, "look_s": -1}, "look_s: must be above 0"),
         ({**ENDPOINT, "extra": 1}, "extra: unknown"),
         ({"mode": "bridged"}, ".*: missing"),
     ],

@@ -289,7 +289,9 @@ def test_a_store_that_holds_nothing_is_told_from_a_bad_model() -> None:
 
 
 ENVIRONMENT = {
-    "ANSWER_SETTINGS": json.dumps({"temperature": 0.5, "passages": 4, "deadline_s": 26}),
+    "ANSWER_SETTINGS": json.dumps(
+        {"temperature": 0.5, "passages": 4, "deadline_s": 26, "generation_s": 15}
+    ),
     "EMBEDDING_MODEL": "amazon.titan-embed-text-v2:0",
     "EMBEDDING_DIMENSIONS": "256",
 }

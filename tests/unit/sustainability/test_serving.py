@@ -10,10 +10,18 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sustainability.deployment.accepted import LONGEST_ANSWER_S
+from sustainability.deployment.function_sizes import (
+    ANSWER_TIMEOUT_S,
+    ENDPOINT_LOOK_S,
+)
 from sustainability.deployment.schema import BedrockUse, Deployment, ServiceLevel, Traffic
 from sustainability.facts.lookup import FactError
 from sustainability.plan.serving import plan_serving
 from sustainability.plan.serving_plan import Mode, ServiceLevelError, ServingPlan
+from sustainability.plan.situation import Situation
+from sustainability.simulation.comparison import run
+from sustainability.simulation.policies import endpoint_of, static
+from sustainability.simulation.traffic import Rates, TokenCounts, of_rates
 
 PROD = Deployment.load("deployments/prod.yaml")
 FEW = settings(max_examples=8)
@@ -86,6 +94,41 @@ def test_a_plan_is_within_its_bounds_says_why_and_comes_out_the_same_again(
     assert 0 <= plan.min_copies <= plan.max_copies
     assert plan.max_instances <= 20
     assert (plan.bedrock_share == 0) == (plan.mode in (Mode.REALTIME, Mode.ASYNC))
+
+
+@FEW
+@given(latency=st.floats(8, 26), bedrock=st.sampled_from(BedrockUse))
+def test_nobody_hangs_up_on_an_answer_that_the_plan_counts_as_in_time(
+    latency: float, bedrock: BedrockUse
+) -> None:
+    plan = plan_of(per_hour=3_000, latency=latency, bedrock=bedrock)
+    assume(plan is not None)
+    assert plan is not None
+    assume(plan.instance_type is not None)
+    assert plan.patience_s is not None
+    assert plan.alarms.endpoint_latency_p95_s is not None
+    assert plan.alarms.endpoint_latency_p95_s <= plan.patience_s < plan.generation_s
+    situation = Situation.of(deployment(latency=latency, bedrock=bedrock))
+    left = plan.generation_s - plan.patience_s - ENDPOINT_LOOK_S
+    assert left >= (situation.bedrock_answer_s if bedrock is BedrockUse.ALLOWED else 0)
+    assert plan.generation_s < LONGEST_ANSWER_S < ANSWER_TIMEOUT_S < 30, "what an HTTP API waits"
+
+
+def test_an_endpoint_that_is_awake_answers_what_it_is_asked() -> None:
+    """In the busiest hour of the example at most one answer in a thousand comes too late to use."""
+    example = Deployment.load("deployments/examples/bridged.yaml")
+    situation, plan = Situation.of(example), plan_serving(example)
+    capacity = situation.capacity(example.service_level.latency_p95)
+    busiest = max(rate.mean_per_hour for rate in situation.week)
+    tokens = TokenCounts(example.traffic.input_tokens, example.traffic.output_tokens, 300)
+    found = run(
+        of_rates(Rates(3600, (busiest,)), tokens, seed=1),
+        endpoint_of(situation, plan, capacity),
+        static(plan.max_copies),
+    )
+    assert found.questions > 5000
+    assert found.abandoned == found.bedrock_questions <= found.questions / 1000
+    assert found.attainment >= example.service_level.attainment
 
 
 def test_a_level_that_cannot_be_met_names_the_limit_and_the_nearest_that_can() -> None:

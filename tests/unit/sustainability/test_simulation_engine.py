@@ -34,7 +34,7 @@ SERVERS = Endpoint(
 )
 """Slots that are servers: an answer takes a second for each token, and none holds up another. In
 time, whatever its length, is what did not wait."""
-BEDROCK = Bedrock(first_token=0.5, per_token=0.01, patience=5)
+BEDROCK = Bedrock(first_token=0.5, per_token=0.01)
 
 
 def queue(
@@ -203,13 +203,28 @@ def test_a_started_copy_serves_after_its_cold_start_and_not_before() -> None:
 
 
 def test_bedrock_answers_while_there_is_no_copy_and_when_patience_ends() -> None:
-    endpoint = replace(SERVERS, slots=1, bedrock=BEDROCK, initial_copies=1)
-    busy = [Request(0, 0, 30), Request(1, 0, 10), Request(2, 0, 20)]
+    endpoint = replace(SERVERS, slots=1, bedrock=BEDROCK, patience=15, initial_copies=1)
+    busy = [Request(0, 0, 10), Request(1, 0, 10), Request(9, 0, 3), Request(30, 0, 5)]
     outcome = replay(busy, endpoint, lambda _: 1)
-    assert outcome.bedrock_questions == 2, "they waited longer than patience"
-    assert outcome.bedrock_output_tokens == 30
+    assert outcome.bedrock_questions == 1, "19 s after its question the second answer comes"
+    assert outcome.bedrock_output_tokens == 10
+    assert (outcome.abandoned, outcome.failed) == (1, 0)
+    assert outcome.percentile(1) == pytest.approx(15 + 0.5 + 0.1, rel=0.02)
+    alone = replay(busy, replace(endpoint, bedrock=None), lambda _: 1)
+    assert (alone.abandoned, alone.failed) == (1, 1)
     asleep = replay(busy, replace(endpoint, initial_copies=0), lambda _: 0)
-    assert (asleep.bedrock_questions, asleep.instance_seconds) == (3, 0)
+    assert (asleep.bedrock_questions, asleep.instance_seconds) == (4, 0)
+
+
+def test_a_question_that_nobody_waits_for_is_worked_on_to_its_end() -> None:
+    patient = replace(SERVERS, slots=1, initial_copies=1)
+    busy = [Request(float(second), 0, 10) for second in range(9)]
+    outcomes = [
+        replay(busy, replace(patient, patience=patience), lambda _: 1)
+        for patience in (math.inf, 5.0)
+    ]
+    assert outcomes[0].work_seconds == outcomes[1].work_seconds == 90
+    assert outcomes[0].instance_seconds == outcomes[1].instance_seconds
 
 
 def test_percentiles_are_those_of_the_latencies_to_two_percent() -> None:

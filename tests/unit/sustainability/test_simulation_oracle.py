@@ -75,7 +75,7 @@ def test_it_sleeps_while_bedrock_takes_less_and_wakes_for_what_is_worth_it(
     bedrock_answer: float, asleep: bool
 ) -> None:
     """An awake hour takes 100: from 10 or from 1,000 answers an hour on, that is worth it."""
-    bridged = replace(ENDPOINT, bedrock=Bedrock(first_token=0.5, per_token=0.01, patience=5))
+    bridged = replace(ENDPOINT, bedrock=Bedrock(first_token=0.5, per_token=0.01))
     found = choosing(
         traffic(100, 700, 100),
         bridged,
@@ -91,7 +91,7 @@ def test_it_sleeps_while_bedrock_takes_less_and_wakes_for_what_is_worth_it(
 
 
 def test_it_is_awake_only_in_the_busy_hours() -> None:
-    bridged = replace(ENDPOINT, bedrock=Bedrock(first_token=0.5, per_token=0.01, patience=5))
+    bridged = replace(ENDPOINT, bedrock=Bedrock(first_token=0.5, per_token=0.01))
     found = choosing(
         traffic(50, 600, 600, 50, 50),
         bridged,
