@@ -10,8 +10,8 @@ from aws_cdk import aws_applicationautoscaling as scaling
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
+from stacks.endpoints.demand import DEMAND, demand_metrics, own_questions
 from stacks.endpoints.endpoint import VARIANT, CopiesEndpoint, InstancesEndpoint
-from stacks.functions.python_function import METRICS_NAMESPACE
 from sustainability.deployment.schema import Deployment
 from sustainability.facts.lookup import Facts
 from sustainability.plan.serving_plan import DemandThreshold, ServingPlan
@@ -19,9 +19,6 @@ from sustainability.plan.serving_plan import DemandThreshold, ServingPlan
 _POLICY = scaling.CfnScalingPolicy
 _AT_LEAST = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
 _MINUTE = cdk.Duration.minutes(1)
-DEMAND = "GenerationLatency"
-"""The metric whose samples are the questions that reach a generator: not those that the answer
-cache knows, nor those that the documents say nothing about."""
 
 
 class EndpointScaling(Construct):
@@ -145,7 +142,10 @@ class EndpointScaling(Construct):
             alarm_description="An instance of one's own is worth it, and none is awake.",
             metric=cloudwatch.MathExpression(
                 expression="IF(FILL(awake, 0) > 0, 0, FILL(questions, 0))",
-                using_metrics={"awake": awake, "questions": self._demand(period)},
+                using_metrics={
+                    "awake": awake,
+                    "questions": own_questions(self._deployment, period),
+                },
                 period=period,
                 label="questions while asleep",
             ),
@@ -176,28 +176,28 @@ class EndpointScaling(Construct):
         _run(refused, wake)
 
     def sleep_on_low_demand(self, threshold: DemandThreshold) -> None:
-        """Let all copies go when too little is asked for long enough."""
+        """Let all copies go when too little is asked for long enough, by whomever."""
+        assert isinstance(self._endpoint, CopiesEndpoint)
         period = cdk.Duration.seconds(threshold.period_s)
         alarm = cloudwatch.Alarm(
             self,
             "DemandLow",
             alarm_description="An instance of one's own is not worth it.",
-            metric=self._demand(period),
+            metric=cloudwatch.MathExpression(
+                expression=DEMAND,
+                using_metrics=demand_metrics(
+                    self._deployment, self._endpoint.component_name, period
+                ),
+                period=period,
+                label="questions and calls",
+            ),
             threshold=threshold.questions_per_period,
             comparison_operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             evaluation_periods=threshold.datapoints,
+            # FILL cannot fill a metric that has never had data. Then nobody asks.
             treat_missing_data=cloudwatch.TreatMissingData.BREACHING,
         )
         _run(alarm, self._step("Sleep", "ExactCapacity", 0))
-
-    def _demand(self, period: cdk.Duration) -> cloudwatch.Metric:
-        return cloudwatch.Metric(
-            namespace=METRICS_NAMESPACE,
-            metric_name=DEMAND,
-            dimensions_map={"Deployment": self._deployment.name, "service": "answer"},
-            statistic="SampleCount",
-            period=period,
-        )
 
     def _track_predefined(self, id_: str, metric: str, target: float) -> None:
         self._track(

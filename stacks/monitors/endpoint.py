@@ -7,8 +7,8 @@ import math
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 
+from stacks.endpoints.demand import DEMAND, demand_metrics
 from stacks.endpoints.endpoint import VARIANT, CopiesEndpoint, InstancesEndpoint
-from stacks.endpoints.scaling import DEMAND
 from stacks.monitors.alarms import Alarms
 from stacks.monitors.graphs import BLUE, GREY, ORANGE, PURPLE, RED, TEAL, graph
 from stacks.monitors.metrics import (
@@ -18,7 +18,6 @@ from stacks.monitors.metrics import (
     known,
     maths,
     metric,
-    own,
     scaled,
 )
 from sustainability.deployment.schema import Deployment
@@ -139,18 +138,20 @@ class EndpointMonitor:
                 says="More instances than the minimum are awake and hardly busy. Correct traffic "
                 "in the deployment and let the plan lower the copies, or see why scale-in waits.",
             )
-        if alarms.demand_floor is not None:
+        if alarms.demand_floor is not None and self._component:
             floor = alarms.demand_floor
             period = cdk.Duration.seconds(floor.period_s)
             threshold = round(floor.questions_per_period, 3)
             waste.add(
                 "BelowBreakEven",
-                maths(
-                    f"IF(FILL(awake, 0) > 0, FILL(questions, 0), {threshold})",
-                    period,
-                    label="questions while awake",
-                    awake=awake(self._endpoint),
-                    questions=own(self._deployment, "answer", DEMAND, "SampleCount"),
+                cloudwatch.MathExpression(
+                    expression=f"IF(FILL(awake, 0) > 0, {DEMAND}, {threshold})",
+                    using_metrics={
+                        "awake": awake(self._endpoint),
+                        **demand_metrics(self._deployment, self._component, period),
+                    },
+                    period=period,
+                    label="questions and calls while awake",
                 ),
                 "<",
                 threshold,

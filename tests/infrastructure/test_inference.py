@@ -16,6 +16,7 @@ import pytest
 from aws_cdk import aws_lambda as lambda_
 from cfnlint.rules import Match
 
+from local.metric_math import evaluate
 from stacks.compiled_models import ModelsStack
 from stacks.endpoints.serving_image import ServingImage
 from stacks.inference import InferenceStack
@@ -267,6 +268,38 @@ def test_low_demand_lets_all_copies_go_even_if_nobody_asks_at_all(synthesize: Sy
     assert (alarm["Threshold"], alarm["EvaluationPeriods"]) == (20, 4)
     assert step["AdjustmentType"] == "ExactCapacity"
     assert step["StepAdjustments"] == [{"MetricIntervalUpperBound": 0, "ScalingAdjustment": 0}]
+
+
+@pytest.mark.parametrize(
+    ("seen", "sleeps"),
+    [
+        ({}, True),
+        ({"questions": 19}, True),
+        ({"questions": 20}, False),
+        ({"calls": 20}, False),
+        ({"refused": 20}, False),
+        ({"calls": 12, "refused": 8}, False),
+        ({"questions": 12, "calls": 12}, True),
+    ],
+    ids=["nobody", "few", "our own", "others", "others, while it wakes", "as it wakes", "the same"],
+)
+def test_who_calls_beside_the_answer_function_keeps_a_copy_awake(
+    synthesize: Synthesize, seen: dict[str, float], sleeps: bool
+) -> None:
+    (alarm,) = (
+        alarm
+        for alarm, _ in triggers(synthesize(BRIDGED))
+        if alarm["ComparisonOperator"] == "LessThanThreshold"
+    )
+    metrics = {query["Id"]: query for query in alarm["Metrics"]}
+    (expression,) = (query["Expression"] for query in metrics.values() if "Expression" in query)
+    names = {name: query["MetricStat"] for name, query in metrics.items() if "MetricStat" in query}
+    assert names["calls"]["Metric"]["MetricName"] == "Invocations"
+    assert [d["Name"] for d in names["calls"]["Metric"]["Dimensions"]] == ["InferenceComponentName"]
+    assert {name["Stat"] for name in names.values()} == {"SampleCount", "Sum"}
+    (value,) = evaluate(expression, {name: [seen.get(name)] for name in names}, 1)
+    assert value is not None, "missing data is no demand, not missing"
+    assert (value < alarm["Threshold"]) is sleeps
 
 
 def test_as_many_refused_calls_wake_a_copy_as_questions_do(synthesize: Synthesize) -> None:
