@@ -21,9 +21,9 @@ from local import ministack_internals as internals
 from local.alarms import current_values, series
 from local.cloudformation import RECORDS
 from local.endpoints import Fleet, fleets
+from sustainability.offers.target_tracking import IN_SECONDS, IN_THRESHOLD, OUT_DATAPOINTS
 
 _LOGGER = logging.getLogger(__name__)
-_OUT_DATAPOINTS, _IN_SECONDS, _IN_THRESHOLD = 3, 900, 0.9
 _PREDEFINED = {
     "SageMakerInferenceComponentConcurrentRequestsPerCopyHighResolution": (
         "ConcurrentRequestsPerCopy",
@@ -183,12 +183,12 @@ def _tracked(
     metric, statistic, period = _metric(configuration, fleet)
     target = configuration["TargetValue"]
     # Whole periods: each holds one datapoint of a metric that is published once in each.
-    recent = series(metric, statistic, period, _IN_SECONDS // period, now - now % period)
-    above = [value for value in recent[-_OUT_DATAPOINTS:] if value is not None and value > target]
+    recent = series(metric, statistic, period, IN_SECONDS // period, now - now % period)
+    above = [value for value in recent[-OUT_DATAPOINTS:] if value is not None and value > target]
     more = fewer = None
-    if len(above) == _OUT_DATAPOINTS:
+    if len(above) == OUT_DATAPOINTS:
         more = math.ceil(fleet.current * above[-1] / target)
-    below = [value for value in recent if value is not None and value < _IN_THRESHOLD * target]
+    below = [value for value in recent if value is not None and value < IN_THRESHOLD * target]
     if len(below) == len(recent):
         fewer = math.ceil(fleet.current * max(below) / target)
     return more, fewer

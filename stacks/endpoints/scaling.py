@@ -116,7 +116,7 @@ class EndpointScaling(Construct):
             ),
             threshold=1,
             comparison_operator=_AT_LEAST,
-            evaluation_periods=2,
+            evaluation_periods=self._plan.backlog_minutes,
             treat_missing_data=cloudwatch.TreatMissingData.MISSING,
         )
         _run(alarm, self._wake())

@@ -114,5 +114,4 @@ def meetings(deployment: Deployment, offers: Sequence[Offer]) -> list[Meeting]:
 
 
 def _tokens(deployment: Deployment) -> Tokens:
-    traffic = deployment.traffic
-    return Tokens(traffic.input_tokens.mean, traffic.output_tokens.mean)
+    return Tokens(deployment.traffic.input_tokens.mean, deployment.answer_tokens.mean)

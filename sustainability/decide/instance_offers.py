@@ -52,7 +52,7 @@ def _inferentia2(deployment: Deployment) -> Iterator[Offer]:
 
 
 def _gpus(deployment: Deployment) -> Iterator[Offer]:
-    facts, length = Facts(), deployment.traffic.output_tokens.mean
+    facts, length = Facts(), deployment.answer_tokens.mean
     for name in load_facts("throughput"):
         tokens = facts(f"throughput/{name}", "output tokens/s").mid
         yield Offer(name, tokens / length * _SECONDS_PER_HOUR)

@@ -481,6 +481,12 @@ class Deployment(_Section):
             }
         )
 
+    @property
+    def answer_tokens(self) -> Tokens:
+        """Tokens of an answer, none longer than ``answers.max_tokens``."""
+        written, most = self.traffic.output_tokens, self.answers.max_tokens
+        return Tokens(mean=min(written.mean, most), p95=min(written.p95, most))
+
     @classmethod
     def load(cls, path: Path | str) -> Deployment:
         """Read and validate a deployment file.

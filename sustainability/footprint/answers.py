@@ -42,7 +42,7 @@ def bedrock_generation(
     """Return what the answers that Bedrock writes take."""
     answers, traffic = demand.generated * plan.bedrock_share, deployment.traffic
     reading = answers * traffic.input_tokens.mean
-    writing = answers * traffic.output_tokens.mean
+    writing = answers * deployment.answer_tokens.mean
     model = deployment.answers.generator
     batch = in_batches(plan, demand)
     basis = f"{model}, {reading / 1e6:,.2f} M tokens in, {writing / 1e6:,.2f} M out"

@@ -10,9 +10,10 @@ from statistics import mean
 from zoneinfo import ZoneInfo
 
 from sustainability.deployment.durations import format_duration
+from sustainability.offers.target_tracking import IN_SECONDS
 from sustainability.plan.capacity import Capacity
 from sustainability.plan.clean_hours import profiles
-from sustainability.plan.endpoint_targets import copy_sentence
+from sustainability.plan.endpoint_targets import SCALE_IN_COOLDOWN_S, copy_sentence
 from sustainability.plan.interactive import bedrock_plan
 from sustainability.plan.serving_plan import (
     AlarmThresholds,
@@ -28,10 +29,8 @@ _DAY_H = 24
 _MONTH_H = 730
 _WINDOWS = (1, 2, 3, 4, 6, 8, 12)
 """How many a day may have."""
-_BACKLOG_ALARM_S = 120
-"""Two minutes of HasBacklogWithoutCapacity, after which the first instance is started."""
-_SCALE_IN_S = 600
-"""How long the queue is empty until an asynchronous endpoint sleeps."""
+_BACKLOG_MINUTES = 2
+"""Minutes of HasBacklogWithoutCapacity after which the first instance is started."""
 _SCALE_OUT_COOLDOWN_S = 300
 _A_WINTER_DAY = datetime(2026, 1, 15)
 """Fixes how local hours relate to the UTC hours of the carbon profiles; summer time is left out."""
@@ -87,8 +86,9 @@ def _async_plan(
         max_copies=int(needed),
         target_concurrency=situation.model.slots,
         target_backlog=max(working_off, situation.model.slots),
+        backlog_minutes=_BACKLOG_MINUTES,
         scale_out_cooldown_s=_SCALE_OUT_COOLDOWN_S,
-        scale_in_cooldown_s=_SCALE_IN_S,
+        scale_in_cooldown_s=SCALE_IN_COOLDOWN_S,
         expected_instance_hours=hours,
         expected_utilization=situation.answers_per_month / (hours * full) if hours else 0.0,
         expected_attainment=1.0,
@@ -101,7 +101,7 @@ def _async_plan(
             f"A start and the longest answer take up to {_words(before)}, which leaves "
             f"{_words(deadline - before)} to wait: {_instances_of(int(needed))} can work off every "
             f"stretch of the week in time, each up to {working_off:,.0f} questions, the target.",
-            f"It stays awake for {_SCALE_IN_S // 60} minutes after the last question: "
+            f"It stays awake for {IN_SECONDS // 60} minutes after the last question: "
             f"{hours:,.0f} instance-hours a month.",
         ),
     )
@@ -169,7 +169,7 @@ def _bedrock_batch_plans(situation: Situation, deadline: float) -> Iterator[Serv
 def _seconds_until_answered(situation: Situation, capacity: Capacity) -> float:
     """Return the longest that the first question of an endpoint that sleeps can take."""
     return (
-        _BACKLOG_ALARM_S
+        _BACKLOG_MINUTES * 60
         + situation.facts("serving/cold_start", "s").high
         + situation.seconds("before_generation")
         + capacity.long.total
@@ -201,7 +201,7 @@ def _share_awake(per_hour: float, cold_start: float) -> float:
     rate = per_hour / _HOUR_S
     if not rate:
         return 0.0
-    awake = cold_start + math.expm1(min(rate * _SCALE_IN_S, 50.0)) / rate
+    awake = cold_start + math.expm1(min(rate * IN_SECONDS, 50.0)) / rate
     return awake / (awake + 1 / rate)
 
 

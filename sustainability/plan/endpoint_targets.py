@@ -12,8 +12,6 @@ from sustainability.plan.situation import Host, Situation
 
 SCALE_OUT_COOLDOWN_S = 60
 SCALE_IN_COOLDOWN_S = 300
-SCALE_IN_S = 900
-"""How long target tracking sees less than its target until it scales in."""
 HYSTERESIS = 0.2
 """An endpoint wakes so far above the break-even rate, and sleeps so far below it."""
 _DEMAND_PERIOD_S = 300

@@ -98,7 +98,7 @@ def bedrock_plan(situation: Situation, why: str) -> ServingPlan:
 
 
 def _bedrock_latency(situation: Situation) -> str:
-    tokens = situation.long_answer_tokens
+    tokens = situation.deployment.answer_tokens.p95
     before, first = situation.seconds("before_generation"), situation.seconds("bedrock/first_token")
     each = situation.bedrock_token_s
     return (

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 from sustainability.deployment.schema import Availability
+from sustainability.offers.target_tracking import IN_SECONDS
 from sustainability.plan.advance import InAdvance
 from sustainability.plan.capacity import Capacity
 from sustainability.plan.endpoint_targets import (
-    SCALE_IN_S,
     alarm_thresholds,
     copies_of,
     copy_sentence,
@@ -23,7 +23,7 @@ from sustainability.plan.week import instance_hours, scheduled_actions
 
 def in_advance(situation: Situation, capacity: Capacity) -> InAdvance:
     """Return the declared week, for as many plans as are made of it."""
-    overhead = situation.seconds("cold_start") + SCALE_IN_S + situation.seconds("release")
+    overhead = situation.seconds("cold_start") + IN_SECONDS + situation.seconds("release")
     return InAdvance(
         capacity, situation.week, cold_start=situation.seconds("cold_start"), overhead=overhead
     )

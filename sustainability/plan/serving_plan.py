@@ -132,6 +132,8 @@ class ServingPlan:
     slower than planned. Of an asynchronous endpoint: what a copy takes at a time."""
     target_backlog: float | None = None
     """For target tracking of an asynchronous endpoint: queued questions."""
+    backlog_minutes: int = 0
+    """How long a question waits in the queue of an endpoint that sleeps until it is woken."""
     scale_out_cooldown_s: int = 0
     scale_in_cooldown_s: int = 0
     wake: DemandThreshold | None = None

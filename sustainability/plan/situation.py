@@ -88,17 +88,12 @@ class Situation:
     def bedrock_answer_s(self) -> float:
         """Seconds that an answer of 95th-percentile length takes on Bedrock, at a slow start."""
         first, token = self.facts("serving/bedrock/first_token", "s"), self.bedrock_token_s
-        return first.high + token * self.long_answer_tokens
+        return first.high + token * self.deployment.answer_tokens.p95
 
     @property
     def bedrock_token_s(self) -> float:
         """Seconds that Bedrock takes for a token."""
         return self.facts("serving/bedrock/token", "s/token").mid
-
-    @property
-    def long_answer_tokens(self) -> float:
-        """Tokens of an answer of 95th-percentile length."""
-        return min(self.deployment.traffic.output_tokens.p95, self.deployment.answers.max_tokens)
 
     @property
     def patience_s(self) -> float:
@@ -180,12 +175,14 @@ class Situation:
 
     def break_even(self, host: Host) -> BreakEven:
         """Return from how many questions an hour on an instance takes less than Bedrock."""
-        tokens, full_rate = self.deployment.traffic, self.capacity(0.0).full_rate
+        full_rate = self.capacity(0.0).full_rate
         return break_even(
             objective=self.deployment.inference.optimize,
             model=self.deployment.answers.generator,
             instance_type=host.instance_type,
-            tokens=Tokens(tokens.input_tokens.mean, tokens.output_tokens.mean),
+            tokens=Tokens(
+                self.deployment.traffic.input_tokens.mean, self.deployment.answer_tokens.mean
+            ),
             full_per_hour=host.copies * full_rate * 3600,
             region=self.deployment.region,
             accounting=self.deployment.footprint.accounting,
@@ -233,6 +230,6 @@ class Situation:
                 hours=plan.expected_instance_hours,
                 utilization=plan.expected_utilization,
                 bedrock_tokens_in=elsewhere * traffic.input_tokens.mean,
-                bedrock_tokens_out=elsewhere * traffic.output_tokens.mean,
+                bedrock_tokens_out=elsewhere * self.deployment.answer_tokens.mean,
             )
         )

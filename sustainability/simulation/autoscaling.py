@@ -16,13 +16,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
+from sustainability.offers.target_tracking import IN_SECONDS, IN_THRESHOLD, OUT_DATAPOINTS
 from sustainability.simulation.engine import TICK, Observation
 from sustainability.simulation.traffic import WEEK_SECONDS
-
-_OUT_DATAPOINTS = 3
-_IN_SECONDS = 900
-_IN_THRESHOLD = 0.9
-"""Of the target: the lower alarm of target tracking."""
 
 
 class Metric(Enum):
@@ -64,12 +60,12 @@ class TargetTracking:
         needed = self._sum / self.target
         self._ticks, self._sum = 0, 0.0
         self._above = self._above + 1 if needed > seen.live else 0
-        self.scale_out_to = math.ceil(needed) if self._above >= _OUT_DATAPOINTS else None
-        if needed >= _IN_THRESHOLD * seen.live:
+        self.scale_out_to = math.ceil(needed) if self._above >= OUT_DATAPOINTS else None
+        if needed >= IN_THRESHOLD * seen.live:
             self._low.clear()
         else:
             self._low.append(needed)
-        full = _IN_SECONDS / (self.metric.value * TICK)
+        full = IN_SECONDS / (self.metric.value * TICK)
         if len(self._low) > full:
             self._low.popleft()
         self.scale_in_to = math.ceil(max(self._low)) if len(self._low) >= full else None
@@ -154,9 +150,9 @@ class QueueScaler:
 
     backlog_per_copy: float
     maximum: int
-    wake_seconds: float = 120.0
+    wake_seconds: float
     """How long there is a backlog and no copy until the first is started."""
-    sleep_seconds: float = 600.0
+    sleep_seconds: float = IN_SECONDS
     """How long there is nothing to do until all are stopped."""
     _waiting: float = 0.0
     _idle: float = 0.0

@@ -115,14 +115,14 @@ def _prices(situation: Situation, plan: ServingPlan, capacity: Capacity) -> tupl
     """Return what an idle instance takes in an hour, and an answer of Bedrock beyond its work."""
 
     def takes(*, hours: float = 0.0, utilization: float = 0.0, answers: float = 0.0) -> float:
-        traffic = situation.deployment.traffic
+        deployment = situation.deployment
         return situation.quantity(
             situation.impact(
                 plan.instance_type,
                 hours=hours,
                 utilization=utilization,
-                bedrock_tokens_in=answers * traffic.input_tokens.mean,
-                bedrock_tokens_out=answers * traffic.output_tokens.mean,
+                bedrock_tokens_in=answers * deployment.traffic.input_tokens.mean,
+                bedrock_tokens_out=answers * deployment.answer_tokens.mean,
             )
         )
 

@@ -71,7 +71,7 @@ def planned(plan: ServingPlan) -> Policy:
             copies = plan.batch.instances * plan.copies_per_instance
             return WindowScaler([hour * 3600.0 for hour in plan.batch.hours], copies)
         if plan.target_backlog is not None:
-            return QueueScaler(plan.target_backlog, plan.max_copies)
+            return QueueScaler(plan.target_backlog, plan.max_copies, plan.backlog_minutes * 60.0)
         tracking = []
         if plan.target_invocations_per_minute is not None:
             tracking.append(TargetTracking(Metric.INVOCATIONS, plan.target_invocations_per_minute))

@@ -179,7 +179,10 @@ def test_it_sleeps_until_demand_wakes_it(
     assert isinstance(wake, DemandThreshold)
     assert clock.copies(ENDPOINT) == (0, 0)
     asleep = system.ask()
-    assert (asleep["served_by"], asleep["model"]) == ("bedrock", "openai.gpt-oss-120b-1:0")
+    assert (asleep["served_by"], asleep["model"]) == (
+        "bedrock",
+        system.deployment.answers.generator,
+    )
 
     def ask_often(about: str, *, documented: bool) -> None:
         for _ in range(wake.datapoints):

@@ -77,6 +77,7 @@ ASYNC = replace(
     min_copies=0,
     target_invocations_per_minute=None,
     target_backlog=20,
+    backlog_minutes=2,
     schedule=(),
 )
 BATCH = replace(

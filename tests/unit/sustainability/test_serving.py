@@ -14,14 +14,23 @@ from sustainability.deployment.function_sizes import (
     ANSWER_TIMEOUT_S,
     ENDPOINT_LOOK_S,
 )
-from sustainability.deployment.schema import BedrockUse, Deployment, ServiceLevel, Traffic
+from sustainability.deployment.schema import (
+    BedrockUse,
+    Deployment,
+    Rate,
+    ServiceLevel,
+    Tokens,
+    Traffic,
+)
 from sustainability.facts.lookup import FactError
+from sustainability.offers.target_tracking import IN_SECONDS
 from sustainability.plan.serving import plan_serving
 from sustainability.plan.serving_plan import Mode, ServiceLevelError, ServingPlan
 from sustainability.plan.situation import Situation
 from sustainability.simulation.comparison import run
-from sustainability.simulation.policies import endpoint_of, static
-from sustainability.simulation.traffic import Rates, TokenCounts, of_rates
+from sustainability.simulation.engine import replay
+from sustainability.simulation.policies import endpoint_of, planned, static
+from sustainability.simulation.traffic import Rates, Request, TokenCounts, of_rates
 
 PROD = Deployment.load("deployments/prod.yaml")
 FEW = settings(max_examples=8)
@@ -129,6 +138,44 @@ def test_an_endpoint_that_is_awake_answers_what_it_is_asked() -> None:
     assert found.questions > 5000
     assert found.abandoned == found.bedrock_questions <= found.questions / 1000
     assert found.attainment >= example.service_level.attainment
+
+
+def test_tokens_that_are_cut_count_for_neither_side_of_the_break_even() -> None:
+    """What ``answers.max_tokens`` cuts is written neither by an instance nor by Bedrock."""
+    cut = Deployment.load("deployments/examples/nap.yaml")
+    longer = Tokens(mean=10 * cut.answers.max_tokens, p95=20 * cut.answers.max_tokens)
+    at_most = Tokens(mean=cut.answers.max_tokens, p95=cut.answers.max_tokens)
+    points = []
+    for tokens in (longer, at_most):
+        traffic = cut.traffic.model_copy(update={"output_tokens": tokens})
+        situation = Situation.of(cut.model_copy(update={"traffic": traffic}))
+        points.append(situation.break_even(situation.hosts(inference_components=True)[0]))
+    assert points[0] == points[1]
+
+
+def test_an_asynchronous_endpoint_stays_awake_as_long_in_the_plan_as_in_the_replay() -> None:
+    """One question every three hours: each costs a start, its answer and the idle time."""
+    example = Deployment.load("deployments/examples/async.yaml")
+    rare = Rate(mean_per_hour=1 / 3, peak_per_hour=1 / 3)
+    traffic = example.traffic.model_copy(update={"periods": (), "otherwise": rare})
+    rarely = example.model_copy(
+        update={
+            "traffic": traffic.model_copy(update={"cache_hit_share": 0.0}),
+            "inference": example.inference.model_copy(update={"bedrock": BedrockUse.NEVER}),
+        }
+    )
+    situation, plan = Situation.of(rarely), plan_serving(rarely)
+    assert plan.mode is Mode.ASYNC
+    assert rarely.service_level.deadline is not None
+    capacity = situation.capacity(rarely.service_level.deadline)
+    asked = [Request(3 * 3600.0 * number, 1200, 150) for number in range(24)]
+    found = replay(
+        asked, endpoint_of(situation, plan, capacity), planned(plan).scaler(), duration=72 * 3600
+    )
+    awake = found.instance_hours / 24 * 3600
+    assert awake == pytest.approx(situation.seconds("cold_start") + IN_SECONDS, abs=60)
+    # Questions at random keep it awake a little longer than those at fixed times.
+    assert plan.expected_instance_hours / 730 * 3 * 3600 == pytest.approx(awake, rel=0.15)
 
 
 def test_a_level_that_cannot_be_met_names_the_limit_and_the_nearest_that_can() -> None:
