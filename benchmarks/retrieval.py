@@ -21,9 +21,10 @@ from local.embedded import EmbeddedAws, free_ports
 from local.opensearch import local_mapping
 from rag import retrieval
 from rag.embedding import Embedder
-from rag.knowledge import Found, Knowledge, Passage
-from rag.opensearch import OpenSearch
-from stacks.stores.opensearch import domain_index
+from rag.stores.opensearch import OpenSearch
+from rag.stores.signed import SignedHttp
+from rag.stores.store import Found, Passage
+from stacks.stores.domain import domain_index
 from sustainability.deployment.schema import Deployment
 from tests.unit.rag.fakes import Services
 
@@ -64,7 +65,7 @@ def _search(
     embedding = deployment.knowledge.embedding
     services = Services()
     services.embedder = Embedder(bedrock, embedding.model, embedding.dimensions, concurrency=2)
-    services.knowledge = Knowledge(OpenSearch(urls["opensearch"], "es", timeout_s=30), "documents")
+    services.knowledge = OpenSearch(SignedHttp(urls["opensearch"], "es", timeout_s=30), "documents")
     for file in SAMPLES.rglob("*.*"):
         key = file.relative_to(SAMPLES).as_posix()
         services.s3.objects[key] = file.read_bytes()

@@ -7,9 +7,9 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from stacks.inference import InferenceStack
+from stacks.instruments.alarms import Alarms
 from stacks.monitors.accelerator import AcceleratorMonitor
 from stacks.monitors.alarm_topic import AlarmTopic
-from stacks.monitors.alarms import Alarms
 from stacks.monitors.answers import AnswerMonitor
 from stacks.monitors.dashboards import engineer_dashboard, owner_dashboard
 from stacks.monitors.endpoint import EndpointMonitor
@@ -18,7 +18,6 @@ from stacks.monitors.hourly_footprint import Operations
 from stacks.monitors.ingest import IngestMonitor
 from stacks.monitors.queue import QueueMonitor
 from stacks.monitors.service_level import ServiceLevelMonitor
-from stacks.monitors.store import StoreMonitor
 from stacks.monitors.window import WindowMonitor
 from stacks.rag import RagStack
 from sustainability.deployment.schema import Deployment
@@ -63,15 +62,14 @@ class MonitoringStack(cdk.Stack):
         level = ServiceLevelMonitor(deployment=deployment, plan=plan, rag=rag)
         answers = AnswerMonitor(deployment=deployment, plan=plan, rag=rag)
         ingest = IngestMonitor(deployment=deployment, rag=rag)
-        store = StoreMonitor(deployment=deployment, rag=rag)
         level.watch(sla)
         answers.watch(waste)
         ingest.watch(sla, waste)
-        store.watch(waste)
+        rag.store.watch(waste)
         account.watch(waste)
         sections = {
             "Answers": [*level.graphs(), *answers.graphs()],
-            "Documents and search": [*ingest.graphs(), *store.graphs()],
+            "Documents and search": [*ingest.graphs(), *rag.store.graphs()],
         }
         if inference is not None:
             sections["Inference"] = self._watch_inference(inference, sla, waste)

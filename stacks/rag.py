@@ -22,14 +22,14 @@ from cfn_sustainability.settings import Profile
 from stacks.common.acknowledgements import acknowledge
 from stacks.common.bedrock_permissions import grant_invoke
 from stacks.functions.python_function import PythonFunction
-from stacks.stores.opensearch import DomainStore, KnowledgeStore, ServerlessStore
+from stacks.stores.kinds import build_store
 from sustainability.deployment.accepted import LONGEST_ANSWER_S
 from sustainability.deployment.function_sizes import (
     ANSWER_MEMORY_MIB,
     ANSWER_TIMEOUT_S,
     INGEST_MEMORY_MIB,
 )
-from sustainability.deployment.schema import BedrockUse, Deployment, Store
+from sustainability.deployment.schema import BedrockUse, Deployment
 from sustainability.footprint.footprint import answer_coefficients
 from sustainability.plan.serving_plan import Mode, ServingPlan
 
@@ -63,7 +63,7 @@ class RagStack(cdk.Stack):
             description=f"Answers from your own documents ({deployment.name})",
         )
         self._deployment, self._plan = deployment, plan
-        self.store = self._build_store()
+        self.store = build_store(self, "Knowledge", deployment=deployment, function=self._function)
         self.documents = self._build_table("Documents", partition_key="document")
         self.answers = self._build_table("Answers", partition_key="id")
         self.dead_letters = self._build_queue("DeadLetters", retention=cdk.Duration.days(14))
@@ -82,8 +82,6 @@ class RagStack(cdk.Stack):
         self.ingest = self._build_ingest()
         self.answer = self._build_answer()
         self.api = self._build_api()
-        if isinstance(self.store, DomainStore):
-            self.store.make_index(self._build_index_maker())
         self.ingest.node.add_dependency(self.store.index)
         for name, value in {
             "ApiUrl": self.api.api_endpoint,
@@ -107,11 +105,6 @@ class RagStack(cdk.Stack):
             and self._deployment.inference.bedrock is BedrockUse.ALLOWED
             and self._plan.mode not in (Mode.ASYNC, Mode.BATCH)
         )
-
-    def _build_store(self) -> KnowledgeStore:
-        serverless = self._deployment.knowledge.store is Store.SERVERLESS
-        kind = ServerlessStore if serverless else DomainStore
-        return kind(self, "Knowledge", deployment=self._deployment)
 
     def _build_table(self, id_: str, *, partition_key: str) -> dynamodb.Table:
         table = dynamodb.Table(
@@ -332,16 +325,6 @@ class RagStack(cdk.Stack):
             grant_invoke(function.role, answers.generator)
         grant_invoke(function.role, self._deployment.knowledge.embedding.model)
         return function
-
-    def _build_index_maker(self) -> lambda_.Function:
-        return self._function(
-            "Index",
-            handler="rag.index_handler.handler",
-            description="Makes and deletes the domain's index for CloudFormation",
-            timeout=cdk.Duration.minutes(2),
-            memory_mib=256,
-            environment={"KNOWLEDGE_SERVICE": self.store.service},
-        )
 
     def _build_api(self) -> apigateway.HttpApi:
         api = apigateway.HttpApi(

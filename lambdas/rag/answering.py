@@ -16,10 +16,10 @@ from rag.embedding import Embedder
 from rag.errors import DeadlineExceeded, NotFound, Unanswered, Unavailable
 from rag.footprint import Footprint, Usage
 from rag.generation import Generator
-from rag.knowledge import Found, Knowledge, Passage
 from rag.prompt import Prompt
 from rag.question import Question
 from rag.settings import Limits
+from rag.stores.store import Found, KnowledgeStore, Passage
 from rag.telemetry import logger
 
 HAND_OVER_S = 30
@@ -50,7 +50,7 @@ class Answering:
 
     answers: Answers
     embedder: Embedder
-    knowledge: Knowledge
+    knowledge: KnowledgeStore
     generator: Generator | Deferral
     generator_name: str
     prompt: Prompt

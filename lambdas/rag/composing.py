@@ -9,9 +9,9 @@ from rag import grounding
 from rag.answers import Answer, Draft
 from rag.footprint import Footprint, Range, Usage
 from rag.generation import BEDROCK, ENDPOINT, Generation
-from rag.knowledge import Passage
 from rag.languages import message_language
 from rag.prompt import NO_ANSWER, Prompt, cite
+from rag.stores.store import Passage
 from rag.telemetry import logger, spread
 
 _EXCERPT_CHARACTERS = 300

@@ -11,7 +11,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from rag.opensearch import OpenSearch, OpenSearchError
+from rag.stores.signed import SignedHttp
+from rag.stores.store import StoreError
 from rag.telemetry import logger
 
 _TIMEOUT_S = 30
@@ -22,7 +23,7 @@ def handler(event: Mapping[str, Any], context: Any) -> None:
     properties = event["ResourceProperties"]
     physical_id = event.get("PhysicalResourceId", properties["IndexName"])
     try:
-        store = OpenSearch(properties["Endpoint"], "es", _TIMEOUT_S)
+        store = SignedHttp(properties["Endpoint"], "es", _TIMEOUT_S)
         if event["RequestType"] == "Delete":
             _delete(store, physical_id)
         else:
@@ -42,18 +43,18 @@ def _require_same_body(event: Mapping[str, Any]) -> None:
         raise ValueError("an index cannot change in place: give the new mapping another IndexName")
 
 
-def _create(store: OpenSearch, index: str, body: str) -> None:
+def _create(store: SignedHttp, index: str, body: str) -> None:
     try:
         store.request("PUT", f"/{index}", body)
-    except OpenSearchError as error:
+    except StoreError as error:
         if error.kind != "resource_already_exists_exception":  # made by an earlier try
             raise
 
 
-def _delete(store: OpenSearch, index: str) -> None:
+def _delete(store: SignedHttp, index: str) -> None:
     try:
         store.request("DELETE", f"/{index}")
-    except OpenSearchError as error:
+    except StoreError as error:
         if error.status != 404:
             raise
 

@@ -17,12 +17,11 @@ from rag.documents import INDEX_ROW, Manifest
 from rag.embedding import Embedder
 from rag.errors import Rejected
 from rag.footprint import Usage
-from rag.knowledge import Knowledge
 from rag.objects import DeadLetters, Objects
-from rag.opensearch import OpenSearch
 from rag.reading import Reader
 from rag.reconcile import Outcome, Reconciler
 from rag.settings import IngestSettings
+from rag.stores.kinds import open_store
 from rag.telemetry import emit, logger, spread
 
 # A document is begun only with this much time left; the rest of the batch comes again.
@@ -127,11 +126,10 @@ def _reconciler() -> Reconciler:
     concurrency = limits.embedding_concurrency
     # Waiting longer is left to SQS: a message that fails comes back after its visibility timeout.
     connect = partial(client, read_timeout_s=20, attempts=4)
-    store = OpenSearch(settings.knowledge.endpoint, settings.knowledge.service, timeout_s=40)
     return Reconciler(
         objects=Objects(connect("s3"), settings.documents_bucket),
         manifest=Manifest(connect("dynamodb"), settings.documents_table),
-        knowledge=Knowledge(store, settings.knowledge.index),
+        knowledge=open_store(settings.knowledge, timeout_s=40),
         embedder=Embedder(
             connect("bedrock-runtime", connections=concurrency),
             embedding.model,

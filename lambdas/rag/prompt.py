@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rag.knowledge import Passage
+from rag.stores.store import Passage
 
 # What opens or closes a part of the prompt, however it is spaced or spelled.
 _DELIMITER = re.compile(r"<(?=\s*/?\s*(?:passages?|question)\b)", re.IGNORECASE)

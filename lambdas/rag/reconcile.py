@@ -22,9 +22,9 @@ from rag.chunks import Chunk
 from rag.documents import Manifest, Row, Value
 from rag.embedding import Embedder
 from rag.errors import Rejected
-from rag.knowledge import Knowledge
 from rag.objects import DeadLetters, Objects, Source
 from rag.reading import Reader
+from rag.stores.store import KnowledgeStore
 
 _WINDOW = 192
 """Chunks embedded and written before the row notes them: what a retry has to do again at most."""
@@ -63,7 +63,7 @@ class Reconciler:
 
     objects: Objects
     manifest: Manifest
-    knowledge: Knowledge
+    knowledge: KnowledgeStore
     embedder: Embedder
     dead_letters: DeadLetters
     reader: Reader

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from rag import tokens, unicode_text
-from rag.knowledge import Found, Passage
+from rag.stores.store import Found, Passage
 
 _RANK_CONSTANT = 60
 """Of reciprocal-rank fusion (Cormack, Clarke and Büttcher, SIGIR 2009)."""

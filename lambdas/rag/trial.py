@@ -23,10 +23,10 @@ from rag.deferral import Deferral
 from rag.errors import DeadlineExceeded, Unavailable
 from rag.extractive import passages
 from rag.generation import Generation, Generator
-from rag.opensearch import OpenSearchError
 from rag.prompt import Prompt
 from rag.question import Question
 from rag.settings import AnswerSettings
+from rag.stores.store import StoreError
 from rag.telemetry import logger
 from rag.wiring import wire
 
@@ -71,7 +71,7 @@ def try_out(answering: Answering, question: str) -> dict[str, Any]:
         return {"error": str(error), "retry_after_s": error.retry_after_s}
     except DeadlineExceeded as error:
         return {"error": str(error), "retry_after_s": _DEADLINE_RETRY_S}
-    except (BotoCoreError, ClientError, OpenSearchError, ValueError) as error:
+    except (BotoCoreError, ClientError, StoreError, ValueError) as error:
         return {"error": str(error), "retry_after_s": None}
     assert not isinstance(answer, Pending)
     kept = {name: value for name, value in answer.items() if name not in _COSTS}

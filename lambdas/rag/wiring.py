@@ -20,10 +20,9 @@ from rag.endpoint import (
 )
 from rag.extractive import EXTRACTIVE, ExtractiveGenerator
 from rag.generation import BedrockGenerator, Converse, Generator, Shape
-from rag.knowledge import Knowledge
-from rag.opensearch import OpenSearch
 from rag.prompt import Prompt
 from rag.settings import AnswerSettings, DeferralSettings, EndpointSettings
+from rag.stores.kinds import open_store
 
 
 def wire(settings: AnswerSettings, prompt: Prompt) -> Answering:
@@ -43,9 +42,7 @@ def wire(settings: AnswerSettings, prompt: Prompt) -> Answering:
             embedding.model,
             embedding.dimensions,
         ),
-        knowledge=Knowledge(
-            OpenSearch(knowledge.endpoint, knowledge.service, timeout_s=step_s), knowledge.index
-        ),
+        knowledge=open_store(knowledge, timeout_s=step_s),
         generator=_generator(settings)
         if settings.deferral is None
         else _deferral(settings, settings.deferral),

@@ -7,10 +7,10 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 
 from stacks.endpoints.endpoint import VARIANT
 from stacks.inference import InferenceStack
-from stacks.monitors.alarms import Alarms
+from stacks.instruments.alarms import Alarms
+from stacks.instruments.graphs import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, TEAL, graph
+from stacks.instruments.metrics import ACCELERATOR, FIVE_MINUTES, maths, metric, scaled
 from stacks.monitors.endpoint import cold_start_periods
-from stacks.monitors.graphs import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, TEAL, graph
-from stacks.monitors.metrics import ACCELERATOR, FIVE_MINUTES, maths, metric, scaled
 from sustainability.deployment.schema import Deployment
 from sustainability.facts.lookup import Facts, load_facts
 from sustainability.plan.serving_plan import ServingPlan

@@ -6,10 +6,10 @@ from functools import partial
 
 from aws_cdk import aws_cloudwatch as cloudwatch
 
-from stacks.monitors.alarms import Alarms
-from stacks.monitors.burn_rates import LEAST_FAILURES
-from stacks.monitors.graphs import BLUE, GREEN, GREY, ORANGE, RED, TEAL, WIDTH, graph
-from stacks.monitors.metrics import DAY, HOUR, maths, metric, own, scaled
+from stacks.instruments.alarms import Alarms
+from stacks.instruments.burn_rates import LEAST_FAILURES
+from stacks.instruments.graphs import BLUE, GREEN, GREY, ORANGE, RED, TEAL, WIDTH, graph
+from stacks.instruments.metrics import DAY, HOUR, maths, metric, own, scaled
 from stacks.rag import RagStack
 from sustainability.deployment.function_sizes import ANSWER_MEMORY_MIB
 from sustainability.deployment.schema import Deployment

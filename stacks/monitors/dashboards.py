@@ -8,10 +8,10 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
+from stacks.instruments.graphs import WIDTH, heading, numbers
+from stacks.instruments.metrics import DAY
 from stacks.monitors.answers import AnswerMonitor
 from stacks.monitors.footprint import AccountMonitor
-from stacks.monitors.graphs import WIDTH, heading, numbers
-from stacks.monitors.metrics import DAY
 from stacks.monitors.service_level import ServiceLevelMonitor
 from sustainability.deployment.schema import Deployment
 

@@ -9,9 +9,9 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 
 from stacks.endpoints.demand import DEMAND, demand_metrics
 from stacks.endpoints.endpoint import VARIANT, CopiesEndpoint, InstancesEndpoint
-from stacks.monitors.alarms import Alarms
-from stacks.monitors.graphs import BLUE, GREY, ORANGE, PURPLE, RED, TEAL, graph
-from stacks.monitors.metrics import (
+from stacks.instruments.alarms import Alarms
+from stacks.instruments.graphs import BLUE, GREY, ORANGE, PURPLE, RED, TEAL, graph
+from stacks.instruments.metrics import (
     ACCELERATOR,
     FIVE_MINUTES,
     HOUR,

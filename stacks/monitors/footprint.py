@@ -6,10 +6,10 @@ from functools import partial
 
 from aws_cdk import aws_cloudwatch as cloudwatch
 
-from stacks.monitors.alarms import Alarms
-from stacks.monitors.graphs import BLUE, GREEN, ORANGE, PURPLE, graph
+from stacks.instruments.alarms import Alarms
+from stacks.instruments.graphs import BLUE, GREEN, ORANGE, PURPLE, graph
+from stacks.instruments.metrics import DAY, HOUR, maths, metric, own
 from stacks.monitors.hourly_footprint import Operations
-from stacks.monitors.metrics import DAY, HOUR, maths, metric, own
 from sustainability.deployment.schema import Deployment
 from sustainability.plan.serving_plan import ServingPlan
 

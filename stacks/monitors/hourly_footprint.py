@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -19,17 +18,14 @@ from stacks.endpoints.endpoint import VARIANT
 from stacks.functions.python_function import PythonFunction
 from stacks.inference import InferenceStack
 from stacks.rag import RagStack
-from stacks.stores.opensearch import DomainStore
 from sustainability.deployment.function_sizes import OPERATIONS_MEMORY_MIB
 from sustainability.deployment.schema import Deployment
 from sustainability.footprint.coefficients import as_json, coefficients
-from sustainability.footprint.store import nodes
 from sustainability.plan.serving_plan import Mode, ServingPlan
 
 HISTORY_BUCKET = "HistoryBucketName"
 """The output that names the bucket."""
 _ROOT = Path(__file__).resolve().parents[2]
-_TABLE = _ROOT / "lambdas" / "operations" / "metrics.csv"
 _MONITOR = _ROOT / "containers" / "neuron_vllm" / "neuron-monitor.json"
 _KEPT = cdk.Duration.days(400)
 """A year to compare with, and a month to do it in."""
@@ -40,12 +36,6 @@ _NEXT_RUN = (
     "What a run leaves undone, the next one does: it computes every hour that is missing. An event "
     "that was kept would say nothing more."
 )
-
-
-def proxy_metrics() -> list[dict[str, str]]:
-    """Return name, unit, when it is written and meaning of each metric that the function writes."""
-    with _TABLE.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 class Operations(Construct):
@@ -79,7 +69,7 @@ class Operations(Construct):
                 "POWERTOOLS_SERVICE_NAME": self.SERVICE,
                 "HISTORY_BUCKET": self.bucket.bucket_name,
                 "ACCOUNTING": deployment.footprint.accounting,
-                "SOURCES": cdk.Stack.of(self).to_json_string(_sources(deployment, rag, inference)),
+                "SOURCES": cdk.Stack.of(self).to_json_string(_sources(rag, inference)),
                 "COEFFICIENTS": json.dumps(
                     as_json(coefficients(deployment, plan)), separators=(",", ":")
                 ),
@@ -163,19 +153,14 @@ class Operations(Construct):
         )
 
 
-def _sources(
-    deployment: Deployment, rag: RagStack, inference: InferenceStack | None
-) -> dict[str, Any]:
+def _sources(rag: RagStack, inference: InferenceStack | None) -> dict[str, Any]:
     """Return the names by which CloudWatch knows what the stacks built."""
     sources: dict[str, Any] = {
         "answer": rag.answer.function_name,
         "ingest": rag.ingest.function_name,
         "account": cdk.Aws.ACCOUNT_ID,
+        **rag.store.sources,
     }
-    if isinstance(rag.store, DomainStore):
-        sources |= {"domain": rag.store.domain_name, "nodes": nodes(deployment)}
-    else:
-        sources["max_search_units"] = deployment.knowledge.serverless.max_ocu
     if inference is not None and inference.endpoint is not None:
         sources |= {
             "endpoint": inference.endpoint.name,

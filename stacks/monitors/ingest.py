@@ -6,14 +6,14 @@ from functools import partial
 
 from aws_cdk import aws_cloudwatch as cloudwatch
 
-from stacks.monitors.alarms import Alarms
-from stacks.monitors.graphs import BLUE, GREEN, GREY, ORANGE, RED, graph
-from stacks.monitors.metrics import DAY, known, metric, own
+from stacks.instruments.alarms import Alarms
+from stacks.instruments.graphs import BLUE, GREEN, GREY, ORANGE, RED, graph
+from stacks.instruments.metrics import DAY, known, metric, own
 from stacks.rag import RagStack
 from sustainability.deployment.function_sizes import INGEST_MEMORY_MIB
 from sustainability.deployment.schema import Deployment
+from sustainability.energy.demand import document_tokens
 from sustainability.facts.lookup import Facts
-from sustainability.footprint.demand import document_tokens
 
 
 class IngestMonitor:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from aws_cdk import aws_cloudwatch as cloudwatch
 
 from stacks.endpoints.endpoint import CopiesEndpoint, InstancesEndpoint
-from stacks.monitors.alarms import Alarms
+from stacks.instruments.alarms import Alarms
+from stacks.instruments.graphs import BLUE, GREEN, ORANGE, RED, graph
+from stacks.instruments.metrics import FIVE_MINUTES, HOUR, known, maths, metric
 from stacks.monitors.endpoint import awake
-from stacks.monitors.graphs import BLUE, GREEN, ORANGE, RED, graph
-from stacks.monitors.metrics import FIVE_MINUTES, HOUR, known, maths, metric
 
 _SAGEMAKER = "AWS/SageMaker"
 

@@ -8,10 +8,10 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 
 from stacks.functions.python_function import METRICS_NAMESPACE
-from stacks.monitors.alarms import Alarms
-from stacks.monitors.burn_rates import LEAST_FAILURES
-from stacks.monitors.graphs import BLUE, GREEN, ORANGE, PURPLE, RED, graph
-from stacks.monitors.metrics import DAY, FIVE_MINUTES, known, maths, metric, own
+from stacks.instruments.alarms import Alarms
+from stacks.instruments.burn_rates import LEAST_FAILURES
+from stacks.instruments.graphs import BLUE, GREEN, ORANGE, PURPLE, RED, graph
+from stacks.instruments.metrics import DAY, FIVE_MINUTES, known, maths, metric, own
 from stacks.rag import RagStack
 from sustainability.deployment.schema import Deployment
 from sustainability.plan.serving_plan import ServingPlan

@@ -5,9 +5,9 @@ from __future__ import annotations
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_stepfunctions as sfn
 
-from stacks.monitors.alarms import Alarms
-from stacks.monitors.graphs import BLUE, GREEN, ORANGE, RED, graph
-from stacks.monitors.metrics import HOUR, known, maths, metric, scaled
+from stacks.instruments.alarms import Alarms
+from stacks.instruments.graphs import BLUE, GREEN, ORANGE, RED, graph
+from stacks.instruments.metrics import HOUR, known, maths, metric, scaled
 from sustainability.plan.serving_plan import ServingPlan
 
 _ENDS = {"ExecutionsFailed": RED, "ExecutionsTimedOut": ORANGE, "ExecutionsAborted": BLUE}

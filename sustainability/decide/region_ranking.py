@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sustainability.deployment.schema import Accounting, Deployment, Store
+from sustainability.deployment.schema import Accounting, Deployment
 from sustainability.energy.site import intensity, pue
 from sustainability.errors import UserError
 from sustainability.facts.lookup import Facts
@@ -20,6 +20,7 @@ from sustainability.offers.region_services import (
     has_resource,
 )
 from sustainability.plan.serving_plan import ServingPlan
+from sustainability.stores.kinds import profile
 
 
 class RegionError(UserError):
@@ -151,8 +152,9 @@ def _obstacles(deployment: Deployment, plan: ServingPlan, region: Region) -> lis
         wanted = (parsed.scope or IN_REGION).upper()
         if wanted not in access(parsed.model, region.name):
             found.append(f"no {name}")
-    if deployment.knowledge.store is Store.SERVERLESS and region.serverless_search is False:
-        found.append("no OpenSearch Serverless")
+    store = profile(deployment)
+    if has_resource(region.name, store.resource) is False:
+        found.append(f"no {store.service}")
     if plan.instance_type is not None and not region.inferentia2:
         found.append("no Inferentia2")
     return found

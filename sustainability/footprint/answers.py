@@ -6,13 +6,13 @@ from sustainability.deployment.function_sizes import ANSWER_MEMORY_MIB, INGEST_M
 from sustainability.deployment.schema import Deployment
 from sustainability.energy import power
 from sustainability.energy.bedrock import bedrock_tokens, embedded_token
+from sustainability.energy.demand import Demand, document_tokens
 from sustainability.energy.functions import MIB_PER_GIB, function_second, invocation
 from sustainability.energy.impact import HOURS_PER_MONTH, Component, Impact
 from sustainability.energy.instances import busy_hour, instance_hour
 from sustainability.energy.site import Site
 from sustainability.facts.lookup import Facts
 from sustainability.facts.ranges import Estimate
-from sustainability.footprint.demand import Demand, document_tokens
 from sustainability.offers.bedrock import BATCH_RECORDS_MIN
 from sustainability.plan.serving_plan import Mode, ServingPlan
 

@@ -8,18 +8,19 @@ in ``lambdas/operations`` by what CloudWatch counted. Both come from the same fu
 from __future__ import annotations
 
 from sustainability.deployment.function_sizes import ANSWER_MEMORY_MIB, INGEST_MEMORY_MIB
-from sustainability.deployment.schema import Deployment, Store
+from sustainability.deployment.schema import Deployment
 from sustainability.energy.bedrock import bedrock_tokens, embedded_token
+from sustainability.energy.demand import Demand
 from sustainability.energy.functions import function_second, invocation
 from sustainability.energy.impact import HOURS_PER_MONTH, Impact
 from sustainability.energy.instances import busy_hour, instance_hour
 from sustainability.energy.site import Site
 from sustainability.facts.lookup import Facts
-from sustainability.footprint import services, store
+from sustainability.footprint import services
 from sustainability.footprint.accounting import answer_metrics_hour, operations_hour
 from sustainability.footprint.answers import in_batches
-from sustainability.footprint.demand import Demand
 from sustainability.plan.serving_plan import ServingPlan
+from sustainability.stores.kinds import profile
 
 Coefficients = dict[str, Impact]
 """By quantity. ``hours`` is what is there whether anybody asks or not, and is not measured."""
@@ -64,10 +65,7 @@ def coefficients(
             embedding, Site.of_model(embedding, region, accounting, facts)
         ),
     }
-    if deployment.knowledge.store is Store.SERVERLESS:
-        found["search_unit_hours"] = store.search_unit_hour(site)
-    else:
-        found["node_hours"] = store.node_hour(deployment, site)
+    found |= profile(deployment).units(deployment, site)
     if plan.instance_type is not None:
         found["instance_hours"] = instance_hour(plan.instance_type, site)
         found["busy_hours"] = busy_hour(plan.instance_type, site)
@@ -84,9 +82,8 @@ def _standing(deployment: Deployment, plan: ServingPlan, site: Site) -> Impact:
         services.storage(deployment, site).idle
         + services.requests(_NOBODY, site).idle
         + services.watching(plan, site)
+        + profile(deployment).standing(deployment, site)
     )
-    if deployment.knowledge.store is Store.SERVERLESS:
-        monthly += store.kept(deployment, site)
     return monthly * (1 / HOURS_PER_MONTH) + operations_hour(site)
 
 

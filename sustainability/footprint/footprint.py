@@ -13,6 +13,7 @@ from typing import Any
 from sustainability.deployment.function_sizes import ANSWER_MEMORY_MIB
 from sustainability.deployment.schema import Accounting, Deployment
 from sustainability.energy import power
+from sustainability.energy.demand import Demand
 from sustainability.energy.impact import NOTHING, Component, Impact
 from sustainability.energy.site import Site
 from sustainability.energy.tokens import generation, prefill
@@ -20,10 +21,9 @@ from sustainability.facts.lookup import Confidence, Fact, Facts
 from sustainability.facts.ranges import Estimate
 from sustainability.footprint import answers, services
 from sustainability.footprint.accounting import operations
-from sustainability.footprint.demand import Demand
-from sustainability.footprint.store import store
 from sustainability.offers.bedrock import ModelName
 from sustainability.plan.serving_plan import ServingPlan
+from sustainability.stores.kinds import profile
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def footprint(deployment: Deployment, plan: ServingPlan, facts: Facts | None = N
     )
     demand = Demand.of(deployment, facts)
     components = (
-        store(deployment, demand, site),
+        profile(deployment).component(deployment, demand, site),
         answers.functions(demand, site),
         answers.embeddings(deployment, demand, embedding),
         answers.bedrock_generation(deployment, plan, demand, generating),

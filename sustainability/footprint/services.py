@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from sustainability.deployment.schema import Deployment
 from sustainability.energy import power
+from sustainability.energy.demand import Demand
 from sustainability.energy.impact import HOURS_PER_MONTH, Component, Impact
 from sustainability.energy.site import Site
 from sustainability.facts.ranges import Estimate
-from sustainability.footprint.demand import Demand
 from sustainability.plan.serving_plan import Mode, ServingPlan
 
 _POLLED_MINUTES = HOURS_PER_MONTH * 60

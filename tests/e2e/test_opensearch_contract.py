@@ -10,9 +10,10 @@ import pytest
 import urllib3
 
 from local.embedded import EmbeddedAws
-from rag.knowledge import Knowledge
-from rag.opensearch import OpenSearch, OpenSearchError
-from stacks.stores.opensearch import domain_index
+from rag.stores.opensearch import OpenSearch
+from rag.stores.signed import SignedHttp
+from rag.stores.store import StoreError
+from stacks.stores.domain import domain_index
 from sustainability.deployment.schema import Deployment
 from tests.e2e.conftest import LOCAL
 
@@ -46,12 +47,12 @@ NORTH, SOUTH = unit(1), unit(2)
 
 
 @pytest.fixture(scope="module")
-def knowledge(embedded: EmbeddedAws) -> Iterator[Knowledge]:
+def knowledge(embedded: EmbeddedAws) -> Iterator[OpenSearch]:
     url = embedded.running()["opensearch"].url
     body = domain_index(Deployment.load(LOCAL), replicas=0)
     made = urllib3.request("PUT", f"{url}/contract", json=body)
     assert made.status == 200, made.data
-    store = Knowledge(OpenSearch(url, "es", timeout_s=10), "contract")
+    store = OpenSearch(SignedHttp(url, "es", timeout_s=10), "contract")
     store.write(
         [
             ("a1", passage("one/a.txt", "The otter sleeps in the reeds.", unit(3, NORTH))),
@@ -64,14 +65,14 @@ def knowledge(embedded: EmbeddedAws) -> Iterator[Knowledge]:
     urllib3.request("DELETE", f"{url}/contract")
 
 
-def test_words_and_vectors_are_searched_in_one_request(knowledge: Knowledge) -> None:
+def test_words_and_vectors_are_searched_in_one_request(knowledge: OpenSearch) -> None:
     found = knowledge.search("sleeping otter", NORTH, {}, candidates=2)
     assert {hit.id for hit in found.lexical} == {"a1", "b1"}
     assert {hit.id for hit in found.semantic} == {"a1", "b1"}
     assert found.lexical[0].text.startswith(("The otter", "Otters"))
 
 
-def test_a_score_is_read_as_the_cosine_that_it_is(knowledge: Knowledge) -> None:
+def test_a_score_is_read_as_the_cosine_that_it_is(knowledge: OpenSearch) -> None:
     for vector in (NORTH, SOUTH, [-number for number in SOUTH]):
         candidates = [unit(3, NORTH), SOUTH, unit(4, NORTH)]
         best = max(sum(a * b for a, b in zip(vector, other, strict=True)) for other in candidates)
@@ -89,19 +90,19 @@ def test_a_score_is_read_as_the_cosine_that_it_is(knowledge: Knowledge) -> None:
     ],
 )
 def test_filters_hold_for_both_searches(
-    knowledge: Knowledge, filters: dict[str, list[str]], ids: set[str]
+    knowledge: OpenSearch, filters: dict[str, list[str]], ids: set[str]
 ) -> None:
     found = knowledge.search("otter heron frogs sleeping", NORTH, filters, candidates=5)
     assert {hit.id for hit in found.semantic} == ids
     assert {hit.id for hit in found.lexical} <= ids
 
 
-def test_a_field_that_the_mapping_does_not_know_is_refused(knowledge: Knowledge) -> None:
-    with pytest.raises(OpenSearchError, match="strict_dynamic_mapping_exception"):
+def test_a_field_that_the_mapping_does_not_know_is_refused(knowledge: OpenSearch) -> None:
+    with pytest.raises(StoreError, match="strict_dynamic_mapping_exception"):
         knowledge.write([("c1", {**passage("c", "text", NORTH), "owner": "nobody"})])
 
 
-def test_deleting_twice_is_deleting_once(knowledge: Knowledge) -> None:
+def test_deleting_twice_is_deleting_once(knowledge: OpenSearch) -> None:
     knowledge.write([("d1", passage("d/d.txt", "A short life.", SOUTH))])
     for _ in range(2):
         knowledge.delete(["d1"])

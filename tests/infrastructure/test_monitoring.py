@@ -17,8 +17,8 @@ from cfn_sustainability.template import Template as RuleTemplate
 from cfn_sustainability.template import link
 from operations.measures import measures
 from operations.settings import Sources
-from stacks.monitors.burn_rates import BURN_RATES
-from stacks.monitors.metrics import known, metric
+from stacks.instruments.burn_rates import BURN_RATES
+from stacks.instruments.metrics import known, metric
 from sustainability.deployment.schema import Deployment
 from sustainability.facts.lookup import Facts
 from sustainability.facts.metrics import UnknownMetricError, documented_metrics

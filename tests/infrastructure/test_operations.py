@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from stacks.monitors.hourly_footprint import proxy_metrics
+from stacks.instruments.metrics import proxy_metrics
 from sustainability.deployment.schema import Deployment
 from sustainability.footprint.coefficients import as_json, coefficients
 from sustainability.plan.serving import plan_serving

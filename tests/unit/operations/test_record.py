@@ -15,12 +15,12 @@ import operations
 from operations.measures import measures
 from operations.record import metrics, record, units
 from operations.settings import Settings, Sources
-from stacks.monitors.metrics import known
+from stacks.instruments.metrics import known
 from sustainability.deployment.schema import Deployment
+from sustainability.energy.demand import Demand, document_tokens
 from sustainability.energy.impact import HOURS_PER_MONTH
 from sustainability.facts.lookup import Facts
 from sustainability.footprint.coefficients import as_json, coefficients
-from sustainability.footprint.demand import Demand, document_tokens
 from sustainability.footprint.footprint import footprint
 from sustainability.plan.serving_plan import Batch, Mode
 from tests.unit.operations import fakes

@@ -18,13 +18,13 @@ from rag.documents import Manifest
 from rag.embedding import Embedder
 from rag.footprint import Footprint
 from rag.generation import BedrockGenerator
-from rag.knowledge import Knowledge
 from rag.objects import DeadLetters, Objects
-from rag.opensearch import OpenSearchError
 from rag.prompt import Prompt
 from rag.reading import Reader
 from rag.reconcile import Reconciler
 from rag.settings import Limits
+from rag.stores.opensearch import OpenSearch
+from rag.stores.store import StoreError
 
 DIMENSIONS = 64
 FOOTPRINT = {
@@ -265,7 +265,7 @@ class Bedrock:
         }
 
 
-class OpenSearch:
+class OpenSearchHttp:
     """An index that understands `_bulk` and `_msearch`; matches words, compares vectors."""
 
     def __init__(self, world: World) -> None:
@@ -281,7 +281,7 @@ class OpenSearch:
             raise self.error
         if operation == "_refresh":
             if self.is_serverless:
-                raise OpenSearchError(404, "no reason given")
+                raise StoreError(404, "no reason given")
             return {}
         parsed = [json.loads(line) for line in body.splitlines()]
         return self._bulk(parsed) if operation == "_bulk" else self._msearch(parsed)
@@ -363,8 +363,8 @@ class Services:
         self.s3 = S3(self.world)
         self.sqs = Sqs(self.world)
         self.bedrock = Bedrock(self.world)
-        self.opensearch = OpenSearch(self.world)
-        self.knowledge = Knowledge(self.opensearch, "documents")  # type: ignore[arg-type]
+        self.opensearch = OpenSearchHttp(self.world)
+        self.knowledge = OpenSearch(self.opensearch, "documents")  # type: ignore[arg-type]
         self.embedder = Embedder(self.bedrock, "amazon.titan-embed-text-v2:0", DIMENSIONS)
 
     def reconciler(self, scope: str = "model") -> Reconciler:

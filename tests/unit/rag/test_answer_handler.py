@@ -18,9 +18,9 @@ from rag.errors import (
     TooLarge,
     Unavailable,
 )
-from rag.opensearch import OpenSearchError
 from rag.question import parse
 from rag.settings import AnswerSettings
+from rag.stores.store import StoreError
 from rag.telemetry import logger
 from tests.unit.rag.fakes import FOOTPRINT, LIMITS, Services, service_error
 
@@ -159,7 +159,7 @@ def test_an_unknown_answer_is_not_found(services: Services, id_: str) -> None:
         ("bedrock", service_error("ModelTimeoutException", 408), 504, "deadline_exceeded"),
         ("bedrock", service_error(f"AccessDeniedException {SECRET}", 403), 500, "internal"),
         ("opensearch", Unavailable(SECRET, retry_after_s=15), 503, "unavailable"),
-        ("opensearch", OpenSearchError(403, SECRET), 500, "internal"),
+        ("opensearch", StoreError(403, SECRET), 500, "internal"),
         ("opensearch", RuntimeError(SECRET), 500, "internal"),
     ],
 )

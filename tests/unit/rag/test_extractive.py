@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from rag import trial, wiring
 from rag.errors import SettingsError
 from rag.extractive import EXTRACTIVE, ExtractiveGenerator, passages
-from rag.knowledge import Passage
 from rag.prompt import NO_ANSWER, Prompt
 from rag.settings import AnswerSettings
+from rag.stores.store import Passage
 from tests.unit.rag.fakes import FOOTPRINT, LIMITS, PROMPT, Services, service_error
 
 PROMPT_TEXT = Prompt.parse(PROMPT)

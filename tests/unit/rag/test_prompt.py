@@ -9,8 +9,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.knowledge import Passage
 from rag.prompt import NO_ANSWER, Prompt, cite
+from rag.stores.store import Passage
 
 FILE = Path(__file__).parents[3] / "prompts" / "answer.yaml"
 TAGS = st.sampled_from(

@@ -14,8 +14,8 @@ from rag import sandbox
 from rag.documents import MAX_CHUNKS, LeaseHeld
 from rag.errors import Throttled, Unavailable
 from rag.extract import extract
-from rag.opensearch import OpenSearchError
 from rag.reconcile import Outcome
+from rag.stores.store import StoreError
 from tests.unit.rag.fakes import Crash, Services, service_error
 
 KEY = "guides/a.md"
@@ -250,7 +250,7 @@ def test_whatever_happens_the_index_ends_as_the_object_is(
 def deliver(services: Services) -> None:
     try:
         reconcile(services)
-    except (Crash, Unavailable, OpenSearchError):
+    except (Crash, Unavailable, StoreError):
         services.world.now += 1000  # the message comes again, later
 
 

@@ -5,7 +5,6 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.knowledge import Found, Passage, cosine
 from rag.retrieval import (
     context_cost,
     fuse,
@@ -14,6 +13,8 @@ from rag.retrieval import (
     search_text,
     select,
 )
+from rag.stores.opensearch import cosine
+from rag.stores.store import Found, Passage
 
 
 def passage(id_: str, text: str = "", section: str = "") -> Passage:

@@ -11,14 +11,16 @@ from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 from urllib3.exceptions import ConnectTimeoutError, ProtocolError
 from urllib3.exceptions import ReadTimeoutError as StoreTimeoutError
 
-from rag import index_handler, opensearch
+from rag import index_handler
 from rag.clients import translated
 from rag.embedding import Embedder
 from rag.errors import DeadlineExceeded, SettingsError, Throttled, Unavailable
 from rag.generation import BedrockGenerator
-from rag.knowledge import Knowledge
-from rag.opensearch import OpenSearch, OpenSearchError
 from rag.settings import AnswerSettings, IngestSettings
+from rag.stores import signed
+from rag.stores.opensearch import OpenSearch
+from rag.stores.signed import SignedHttp
+from rag.stores.store import StoreError
 from tests.unit.rag import test_answer_handler, test_ingest_handler
 from tests.unit.rag.fakes import service_error
 
@@ -42,11 +44,11 @@ class Pool:
 @pytest.fixture
 def pool(monkeypatch: pytest.MonkeyPatch) -> Pool:
     pool = Pool()
-    monkeypatch.setattr(opensearch, "_pool", lambda timeout_s: pool)
+    monkeypatch.setattr(signed, "_pool", lambda timeout_s: pool)
     return pool
 
 
-STORE = OpenSearch("abc.aoss.on.aws", "aoss", timeout_s=5)
+STORE = SignedHttp("abc.aoss.on.aws", "aoss", timeout_s=5)
 
 
 def test_requests_are_signed_for_the_service_with_their_content_hash(pool: Pool) -> None:
@@ -63,7 +65,7 @@ def test_requests_are_signed_for_the_service_with_their_content_hash(pool: Pool)
 
 def test_a_url_keeps_its_scheme(pool: Pool) -> None:
     pool.answers = [(200, {})]
-    OpenSearch("http://127.0.0.1:9200/", "es", timeout_s=5).request("GET", "/i")
+    SignedHttp("http://127.0.0.1:9200/", "es", timeout_s=5).request("GET", "/i")
     assert pool.requests[0]["url"] == "http://127.0.0.1:9200/i"
 
 
@@ -93,7 +95,7 @@ def test_a_connection_that_died_meanwhile_is_replaced_once(pool: Pool) -> None:
 
 def test_a_refusal_carries_its_kind_and_no_content(pool: Pool) -> None:
     pool.answers = [(400, {"error": {"type": "mapper_exception", "reason": "secret text"}})]
-    with pytest.raises(OpenSearchError, match="mapper_exception") as refused:
+    with pytest.raises(StoreError, match="mapper_exception") as refused:
         STORE.request("PUT", "/i")
     assert "secret" not in str(refused.value)
 
@@ -102,7 +104,7 @@ def test_a_refusal_carries_its_kind_and_no_content(pool: Pool) -> None:
     ("item", "expected"),
     [
         ({"index": {"status": 429, "error": {"type": "rejected"}}}, Unavailable),
-        ({"index": {"status": 400, "error": {"type": "strict_mapping"}}}, OpenSearchError),
+        ({"index": {"status": 400, "error": {"type": "strict_mapping"}}}, StoreError),
         ({"delete": {"status": 404}}, None),
     ],
 )
@@ -110,7 +112,7 @@ def test_a_bulk_answer_is_read_item_by_item(
     pool: Pool, item: dict[str, Any], expected: type[Exception] | None
 ) -> None:
     pool.answers = [(200, {"items": [{"index": {"status": 201}}, item]})]
-    knowledge = Knowledge(STORE, "i")
+    knowledge = OpenSearch(STORE, "i")
     if expected:
         with pytest.raises(expected):
             knowledge.write([("1", {}), ("2", {})])
@@ -120,17 +122,17 @@ def test_a_bulk_answer_is_read_item_by_item(
 
 def test_long_bulks_go_in_parts(pool: Pool) -> None:
     pool.answers = [(200, {"items": []})] * 3
-    Knowledge(STORE, "i").write((str(n), {"text": "x" * 1_500_000}) for n in range(5))
+    OpenSearch(STORE, "i").write((str(n), {"text": "x" * 1_500_000}) for n in range(5))
     assert [request["body"].count(b"_id") for request in pool.requests] == [2, 2, 1]
 
 
 def test_a_search_that_fails_inside_a_good_answer_is_not_taken_for_empty(pool: Pool) -> None:
     good = {"status": 200, "hits": {"hits": []}}
-    for status, expected in [(503, Unavailable), (400, OpenSearchError)]:
+    for status, expected in [(503, Unavailable), (400, StoreError)]:
         bad = {"status": status, "error": {"type": "t"}}
         pool.answers = [(200, {"responses": [good, bad]})]
         with pytest.raises(expected):
-            Knowledge(STORE, "i").search("q", [1.0], {}, 5)
+            OpenSearch(STORE, "i").search("q", [1.0], {}, 5)
 
 
 class Runtime:

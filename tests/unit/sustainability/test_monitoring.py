@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stacks.monitors.burn_rates import BURN_RATES, BurnRate
+from stacks.instruments.burn_rates import BURN_RATES, BurnRate
 from sustainability.deployment.schema import Monitoring
 from sustainability.facts.metrics import KnownMetrics, documented_metrics
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
+from pathlib import Path
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 
 from containers.neuron_vllm.metrics import DIMENSIONS, METRICS, NAMESPACE
 from stacks.functions.python_function import METRICS_NAMESPACE
-from stacks.monitors.hourly_footprint import proxy_metrics
 from sustainability.deployment.schema import Deployment
 from sustainability.facts.lookup import Confidence
 from sustainability.facts.metrics import KnownMetric, KnownMetrics, documented_metrics
@@ -19,6 +20,14 @@ HOUR = cdk.Duration.hours(1)
 DAY = cdk.Duration.days(1)
 ACCELERATOR = NAMESPACE
 """Namespace of what the accelerator monitor in the serving image measures."""
+_TABLE = Path(__file__).resolve().parents[2] / "lambdas" / "operations" / "metrics.csv"
+
+
+def proxy_metrics() -> list[dict[str, str]]:
+    """Return name, unit, when it is written and meaning of each metric that the function writes."""
+    with _TABLE.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
 
 known = KnownMetrics(
     (

@@ -1,4 +1,4 @@
-"""The knowledge index: what is written to it and how it is asked.
+"""OpenSearch as the knowledge store: what is written to the index and how it is asked.
 
 Both searches of a question travel in one `_msearch`; they are fused in `retrieval`, the same way
 on a serverless collection, a domain and a laptop, without a search pipeline to keep.
@@ -13,7 +13,8 @@ from typing import Any
 
 from rag.embedding import Vector
 from rag.errors import Unavailable
-from rag.opensearch import OpenSearch, OpenSearchError
+from rag.stores.signed import SignedHttp
+from rag.stores.store import Found, Passage, StoreError
 
 # A NextGen collection refreshes every ten seconds; two more for clocks that disagree.
 _REFRESH_S = 12
@@ -22,37 +23,10 @@ _SOURCE = ["document", "title", "section", "text"]
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
-    """A chunk as found by a search."""
+class OpenSearch:
+    """An index on a serverless collection, on a domain or on a laptop."""
 
-    id: str
-    document: str
-    title: str
-    section: str
-    text: str
-
-    @property
-    def source(self) -> str:
-        """Title and heading path, which often begins with the title."""
-        if self.section.startswith(self.title):
-            return self.section
-        return f"{self.title}: {self.section}" if self.section else self.title
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Both result lists, best first, and the cosine of the nearest vector (-1: none found)."""
-
-    lexical: list[Passage]
-    semantic: list[Passage]
-    similarity: float
-
-
-@dataclass(frozen=True, slots=True)
-class Knowledge:
-    """The index of one deployment."""
-
-    store: OpenSearch
+    http: SignedHttp
     index: str
 
     def search(
@@ -77,7 +51,7 @@ class Knowledge:
         lines: list[Any] = []
         for query in queries:
             lines += [{}, {"size": candidates, "_source": _SOURCE, "query": query}]
-        answer = self.store.request("POST", f"/{self.index}/_msearch", _ndjson(lines), lines=True)
+        answer = self.http.request("POST", f"/{self.index}/_msearch", _ndjson(lines), lines=True)
         lexical, semantic = (_hits(response) for response in answer["responses"])
         return Found(
             lexical=[_passage(hit) for hit in lexical],
@@ -96,8 +70,8 @@ class Knowledge:
     def make_visible(self) -> float:
         """Let searches see what was written. Returns the seconds until they surely do."""
         try:
-            self.store.request("POST", f"/{self.index}/_refresh")
-        except OpenSearchError:  # OpenSearch Serverless has no such operation: it does so itself
+            self.http.request("POST", f"/{self.index}/_refresh")
+        except StoreError:  # OpenSearch Serverless has no such operation: it does so itself
             return _REFRESH_S
         return 0
 
@@ -113,14 +87,14 @@ class Knowledge:
             self._send(batch)
 
     def _send(self, batch: str) -> None:
-        answer = self.store.request("POST", f"/{self.index}/_bulk", batch, lines=True)
+        answer = self.http.request("POST", f"/{self.index}/_bulk", batch, lines=True)
         for item in answer["items"]:
             (result,) = item.values()
             status = result["status"]
             if status == 429 or status >= 500:
                 raise Unavailable(f"knowledge store: status {status} for a chunk")
             if status >= 400 and "error" in result:
-                raise OpenSearchError(status, result["error"]["type"])
+                raise StoreError(status, result["error"]["type"])
 
 
 def cosine(score: float) -> float:
@@ -140,7 +114,7 @@ def _hits(response: Mapping[str, Any]) -> list[dict[str, Any]]:
     if status == 429 or status >= 500:
         raise Unavailable(f"knowledge store: status {status} for a search")
     if "error" in response:
-        raise OpenSearchError(status, response["error"]["type"])
+        raise StoreError(status, response["error"]["type"])
     return list(response["hits"]["hits"])
 
 

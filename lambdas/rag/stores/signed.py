@@ -1,6 +1,6 @@
-"""Signed HTTP to OpenSearch, with botocore's signer and urllib3, both in the Lambda runtime.
+"""Signed HTTP to a knowledge store, with botocore's signer and urllib3, both in the Lambda runtime.
 
-opensearch-py would do the same, but three kinds of request do not repay its import: on the
+A client library would do the same, but three kinds of request do not repay its import: on the
 development machine it adds 230 ms to the 570 ms of a cold boto3 with two clients, and nine
 packages to the bundle.
 """
@@ -14,6 +14,7 @@ from functools import cache, partial
 from typing import Any
 
 from rag.errors import Unavailable
+from rag.stores.store import StoreError
 
 _CONNECT_TIMEOUT_S = 2
 # A serverless collection wakes within 10 to 30 s of the first request; that request wakes it.
@@ -21,18 +22,12 @@ _WAKING_S = 15
 _WAITING = frozenset({429, 500, 502, 503, 504})
 
 
-class OpenSearchError(Exception):
-    """A request that OpenSearch refuses; waiting does not help. Carries no document content."""
-
-    def __init__(self, status: int, kind: str) -> None:
-        super().__init__(f"OpenSearch answered {status} ({kind})")
-        self.status = status
-        self.kind = kind
-
-
 @dataclass(frozen=True, slots=True)
-class OpenSearch:
-    """One endpoint: a URL, or a host name without scheme. `service` is `aoss` or `es`."""
+class SignedHttp:
+    """One endpoint: a URL, or a host name without scheme.
+
+    `service` is the name that requests are signed for, such as `aoss`.
+    """
 
     endpoint: str
     service: str
@@ -42,7 +37,7 @@ class OpenSearch:
         """Send one request and return the parsed answer; `lines` marks an NDJSON body.
 
         Raises `Unavailable` when the store sleeps, is overloaded or cannot be reached, and
-        `OpenSearchError` when it refuses.
+        `StoreError` when it refuses.
         """
         from urllib3.exceptions import HTTPError, ProtocolError
 
@@ -64,7 +59,7 @@ class OpenSearch:
         if response.status in _WAITING:
             raise Unavailable(f"knowledge store: status {response.status}", retry_after_s=_WAKING_S)
         if response.status >= 400:
-            raise OpenSearchError(response.status, _kind(response.data))
+            raise StoreError(response.status, _kind(response.data))
         return json.loads(response.data or b"{}")
 
     def _sign(self, method: str, url: str, body: str, media: str) -> dict[str, str]:

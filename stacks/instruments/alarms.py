@@ -16,7 +16,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from cfn_sustainability.practices import load_practices
-from stacks.monitors.burn_rates import BURN_RATES, LEAST_FAILURES
+from stacks.instruments.burn_rates import BURN_RATES, LEAST_FAILURES
 from sustainability.deployment.schema import Deployment
 
 _COMPARISONS = {

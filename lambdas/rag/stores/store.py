@@ -1,0 +1,71 @@
+"""What every knowledge store can do, and what a search in one returns.
+
+A store is one module of this package and one line in `kinds`. `tests/e2e/test_stores.py` holds
+all of them against this protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from rag.embedding import Vector
+
+
+class StoreError(Exception):
+    """A request that the store refuses; waiting does not help. Carries no document content."""
+
+    def __init__(self, status: int, kind: str) -> None:
+        super().__init__(f"the knowledge store answered {status} ({kind})")
+        self.status = status
+        self.kind = kind
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A chunk as found by a search."""
+
+    id: str
+    document: str
+    title: str
+    section: str
+    text: str
+
+    @property
+    def source(self) -> str:
+        """Title and heading path, which often begins with the title."""
+        if self.section.startswith(self.title):
+            return self.section
+        return f"{self.title}: {self.section}" if self.section else self.title
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Both result lists, best first, and the cosine of the nearest vector (-1: none found)."""
+
+    lexical: list[Passage]
+    semantic: list[Passage]
+    similarity: float
+
+
+class KnowledgeStore(Protocol):
+    """The index of one deployment.
+
+    Every method raises `Unavailable` when the store sleeps, is overloaded or cannot be reached,
+    and `StoreError` when it refuses.
+    """
+
+    def search(
+        self, question: str, vector: Vector, filters: Mapping[str, Sequence[str]], candidates: int
+    ) -> Found:
+        """Find the best `candidates` by words, and by meaning, of what the filters let through."""
+
+    def write(self, chunks: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+        """Index chunks by id. Writing the same chunk again changes nothing."""
+
+    def delete(self, ids: Iterable[str]) -> None:
+        """Delete chunks by id; those that are gone already do not matter."""
+
+    def make_visible(self) -> float:
+        """Let searches see what was written. Returns the seconds until they surely do."""

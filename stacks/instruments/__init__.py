@@ -1,0 +1,1 @@
+"""What alarms and graphs are made of: metrics that exist, thresholds that burn, colours."""

@@ -1,0 +1,236 @@
+"""A managed OpenSearch domain on Graviton, for load that never pauses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_opensearchservice as opensearch
+from constructs import Construct
+
+from cfn_sustainability.settings import Profile
+from stacks.common.acknowledgements import acknowledge
+from stacks.instruments.alarms import Alarms
+from stacks.instruments.graphs import BLUE, GREEN, ORANGE, PURPLE, graph
+from stacks.instruments.metrics import HOUR, maths, metric, own
+from stacks.stores.opensearch_index import text_fields, versioned_name
+from stacks.stores.store import FunctionMaker
+from sustainability.deployment.schema import Availability, Deployment
+from sustainability.stores.domain import nodes
+
+OPENSEARCH_VERSION = "OpenSearch_3.7"
+"""From 3.6 the Lucene engine, the only one that the laptop's server has, compresses 32 times."""
+_DAY_H = 24
+
+
+class DomainStore(Construct):
+    """A managed OpenSearch domain on Graviton, for load that never pauses."""
+
+    service = "es"
+
+    def __init__(
+        self, scope: Construct, id_: str, *, deployment: Deployment, function: FunctionMaker
+    ) -> None:
+        super().__init__(scope, id_)
+        self._deployment = deployment
+        domain = deployment.knowledge.domain
+        zones = 3 if deployment.service_level.availability is Availability.HIGH else 1
+        self._domain = opensearch.CfnDomain(
+            self,
+            "Domain",
+            engine_version=OPENSEARCH_VERSION,
+            cluster_config=opensearch.CfnDomain.ClusterConfigProperty(
+                instance_type=domain.instance_type,
+                instance_count=zones,
+                dedicated_master_enabled=False,
+                zone_awareness_enabled=zones > 1,
+                zone_awareness_config=opensearch.CfnDomain.ZoneAwarenessConfigProperty(
+                    availability_zone_count=zones
+                )
+                if zones > 1
+                else None,
+            ),
+            ebs_options=opensearch.CfnDomain.EBSOptionsProperty(
+                ebs_enabled=True, volume_type="gp3", volume_size=domain.volume_gb
+            ),
+            encryption_at_rest_options={"enabled": True},
+            node_to_node_encryption_options={"enabled": True},
+            domain_endpoint_options=opensearch.CfnDomain.DomainEndpointOptionsProperty(
+                enforce_https=True, tls_security_policy="Policy-Min-TLS-1-2-PFS-2023-10"
+            ),
+            off_peak_window_options=opensearch.CfnDomain.OffPeakWindowOptionsProperty(enabled=True),
+            software_update_options=opensearch.CfnDomain.SoftwareUpdateOptionsProperty(
+                auto_software_update_enabled=True
+            ),
+        )
+        if deployment.profile is Profile.PRODUCTION:
+            self._domain.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+        self.endpoint = self._domain.attr_domain_endpoint
+        self._statements: list[Mapping[str, Any]] = []
+        self._body = domain_index(deployment, replicas=zones - 1)
+        self._indexes = f"{deployment.name}-documents-*"
+        self.index_name = versioned_name(deployment, self._body)
+        self.index = self._make_index(function)
+        self._acknowledge(high_availability=zones > 1)
+
+    def _make_index(self, function: FunctionMaker) -> cdk.CustomResource:
+        """Have a function create and delete the index: CloudFormation has no type for that."""
+        maker = function(
+            "Index",
+            handler="rag.index_handler.handler",
+            description="Makes and deletes the domain's index for CloudFormation",
+            timeout=cdk.Duration.minutes(2),
+            memory_mib=256,
+            environment={"KNOWLEDGE_SERVICE": self.service},
+        )
+        # An update creates the index of the new name before it deletes the one of the old name.
+        self._allow(maker, ["Head", "Put", "Delete"], self._indexes)
+        acknowledge(
+            maker.role,
+            f"AwsSolutions-IAM5[Resource::<{self._logical_id}.Arn>/{self._indexes}]",
+            "The name of an index carries a digest of its mapping, so the one to delete is not "
+            "known before.",
+        )
+        index = cdk.CustomResource(
+            self,
+            "Index",
+            service_token=maker.function_arn,
+            resource_type="Custom::KnowledgeIndex",
+            properties={
+                "Endpoint": self.endpoint,
+                "IndexName": self.index_name,
+                "Index": json.dumps(self._body, sort_keys=True),
+            },
+        )
+        index.node.add_dependency(self._domain, maker)
+        return index
+
+    def grant(self, grantee: lambda_.Function, *, write: bool) -> None:
+        """Let the function search, or with ``write`` change, the documents of the index."""
+        for action in ("_bulk", "_refresh") if write else ("_msearch",):
+            self._allow(grantee, ["Post"], f"{self.index_name}/{action}")
+
+    def _allow(self, grantee: lambda_.Function, methods: list[str], path: str) -> None:
+        actions = [f"es:ESHttp{method}" for method in methods]
+        grantee.add_to_role_policy(
+            iam.PolicyStatement(actions=actions, resources=[f"{self._domain.attr_arn}/{path}"])
+        )
+        assert grantee.role is not None
+        self._statements.append(
+            {
+                "Effect": "Allow",
+                "Principal": {"AWS": grantee.role.role_arn},
+                "Action": actions,
+                # The domain's own ARN would refer to itself here.
+                "Resource": cdk.Stack.of(self).format_arn(
+                    service="es", resource="domain", resource_name=f"*/{path}"
+                ),
+            }
+        )
+        self._domain.access_policies = {"Version": "2012-10-17", "Statement": self._statements}
+
+    @property
+    def _logical_id(self) -> str:
+        return cdk.Stack.of(self).get_logical_id(self._domain)
+
+    def _acknowledge(self, high_availability: bool) -> None:
+        reasons = {
+            "AwsSolutions-OS1": "Every request is signed, and the access policy names the roles of "
+            "our functions. A VPC would add interface endpoints that run day and night.",
+            "AwsSolutions-OS3": "Functions have no fixed address; the access policy names their "
+            "roles instead.",
+            "AwsSolutions-OS4": "Dedicated master nodes are for clusters of ten nodes and more; "
+            "here they would idle.",
+            "AwsSolutions-OS9[LogExport::SEARCH_SLOW_LOGS]": "The answer function measures every "
+            "search; a second record of the slow ones would be stored for nothing.",
+            "AwsSolutions-OS9[LogExport::INDEX_SLOW_LOGS]": "The ingest function measures every "
+            "write; a second record of the slow ones would be stored for nothing.",
+        }
+        if not high_availability:
+            reasons["AwsSolutions-OS7"] = (
+                "The service level asks for no spare: the index is rebuilt from the bucket."
+            )
+        for rule, reason in reasons.items():
+            acknowledge(self._domain, rule, reason)
+
+    @property
+    def sources(self) -> dict[str, Any]:
+        """What the hourly account asks CloudWatch about the store, by the names of ``SOURCES``."""
+        return {"domain": self._domain.ref, "nodes": nodes(self._deployment)}
+
+    @property
+    def _dimensions(self) -> dict[str, str]:
+        return {"ClientId": cdk.Aws.ACCOUNT_ID, "DomainName": self._domain.ref}
+
+    def watch(self, waste: Alarms) -> None:
+        """Tell of nodes that nobody asks."""
+        idle = maths(
+            "IF(FILL(nodes, 0) > 0, FILL(questions, 0) + FILL(embedded, 0), 1)",
+            HOUR,
+            label="asked of nodes that are awake",
+            nodes=metric("AWS/ES", "CPUUtilization", self._dimensions, "SampleCount"),
+            questions=own(self._deployment, "answer", "Questions"),
+            embedded=own(self._deployment, "ingest", "ChunksEmbedded"),
+        )
+        waste.add(
+            "StoreAwake",
+            idle,
+            "<",
+            1,
+            periods=_DAY_H,
+            practice="GENSUS01-BP01",
+            says="OpenSearch nodes ran for a day in which nobody asked. Choose knowledge.store: "
+            "serverless, which sleeps.",
+        )
+
+    def graphs(self) -> list[cloudwatch.GraphWidget]:
+        """Return the engineer's graphs."""
+
+        def of_domain(name: str, statistic: str, label: str, color: str) -> cloudwatch.Metric:
+            return metric("AWS/ES", name, self._dimensions, statistic, label=label, color=color)
+
+        return [
+            graph(
+                "OpenSearch nodes",
+                of_domain("CPUUtilization", "Average", "processor, mean", BLUE),
+                of_domain("JVMMemoryPressure", "Maximum", "heap, fullest node", ORANGE),
+                unit="%",
+                top=100,
+            ),
+            graph(
+                "OpenSearch searches",
+                of_domain("SearchRate", "Sum", "of shards, a minute", GREEN),
+                unit="searches",
+            ),
+            graph(
+                "OpenSearch disk",
+                of_domain("FreeStorageSpace", "Minimum", "free, fullest node", PURPLE),
+                unit="MB",
+                limit=self._deployment.knowledge.domain.volume_gb * 1000,
+                limit_label="provisioned",
+            ),
+        ]
+
+
+def domain_index(deployment: Deployment, *, replicas: int) -> dict[str, Any]:
+    """Return the body that makes the index on a managed domain, as OpenSearch takes it."""
+    mapping = {
+        **text_fields(deployment.knowledge.analyzer),
+        "embedding": {
+            "type": "knn_vector",
+            "dimension": deployment.knowledge.embedding.dimensions,
+            "space_type": "innerproduct",
+            "engine": "lucene",
+            "mode": "on_disk",
+            "compression_level": "32x",
+        },
+    }
+    return {
+        "settings": {"index": {"knn": True, "number_of_shards": 1, "number_of_replicas": replicas}},
+        "mappings": {"dynamic": "strict", "properties": mapping},
+    }

@@ -1,0 +1,24 @@
+"""Which construct makes the store that a deployment names: the one place that knows all kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from constructs import Construct
+
+from stacks.stores.domain import DomainStore
+from stacks.stores.serverless import ServerlessStore
+from stacks.stores.store import FunctionMaker, KnowledgeStore
+from sustainability.deployment.schema import Deployment, Store
+
+_KINDS: Mapping[Store, type[ServerlessStore | DomainStore]] = {
+    Store.SERVERLESS: ServerlessStore,
+    Store.DOMAIN: DomainStore,
+}
+
+
+def build_store(
+    scope: Construct, id_: str, *, deployment: Deployment, function: FunctionMaker
+) -> KnowledgeStore:
+    """Return the deployment's store; ``function`` makes what functions it needs itself."""
+    return _KINDS[deployment.knowledge.store](scope, id_, deployment=deployment, function=function)

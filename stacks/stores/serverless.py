@@ -1,0 +1,214 @@
+"""OpenSearch Serverless of the next generation: no capacity while nobody asks."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_opensearchserverless as aoss
+from constructs import Construct
+
+from stacks.instruments.alarms import Alarms
+from stacks.instruments.graphs import BLUE, ORANGE, graph
+from stacks.instruments.metrics import FIVE_MINUTES, HOUR, maths, metric, own
+from stacks.stores.opensearch_index import text_fields, versioned_name
+from stacks.stores.store import FunctionMaker
+from sustainability.deployment.schema import Deployment
+
+
+class ServerlessStore(Construct):
+    """An OpenSearch Serverless collection of the next generation: no capacity while nobody asks."""
+
+    service = "aoss"
+
+    def __init__(
+        self, scope: Construct, id_: str, *, deployment: Deployment, function: FunctionMaker
+    ) -> None:
+        super().__init__(scope, id_)
+        self._name = f"{deployment.name}-documents"
+        self._deployment = deployment
+        resource = f"collection/{self._name}"
+        encryption = aoss.CfnSecurityPolicy(
+            self,
+            "Encryption",
+            name=f"{deployment.name}-encryption",
+            type="encryption",
+            policy=json.dumps(
+                {
+                    "Rules": [{"ResourceType": "collection", "Resource": [resource]}],
+                    "AWSOwnedKey": True,
+                }
+            ),
+        )
+        # Reachable from outside a VPC, open to nobody: every request is signed, and the data access
+        # policies name the roles. Interface endpoints would run day and night.
+        network = aoss.CfnSecurityPolicy(
+            self,
+            "Network",
+            name=f"{deployment.name}-network",
+            type="network",
+            policy=json.dumps(
+                [
+                    {
+                        "Rules": [{"ResourceType": "collection", "Resource": [resource]}],
+                        "AllowFromPublic": True,
+                    }
+                ]
+            ),
+        )
+        ceiling = deployment.knowledge.serverless.max_ocu
+        group = aoss.CfnCollectionGroup(
+            self,
+            "Group",
+            name=f"{deployment.name}-knowledge",
+            generation="NEXTGEN",
+            standby_replicas="ENABLED",
+            capacity_limits=aoss.CfnCollectionGroup.CapacityLimitsProperty(
+                min_indexing_capacity_in_ocu=0,
+                min_search_capacity_in_ocu=0,
+                max_indexing_capacity_in_ocu=ceiling,
+                max_search_capacity_in_ocu=ceiling,
+            ),
+        )
+        if ceiling == 1:
+            cdk.Annotations.of(group).add_warning_v2(
+                "knowledge.serverless.max_ocu",
+                "max_ocu: 1 stands on an older page of AWS's only; the newest begins at 2",
+            )
+        self._collection = aoss.CfnCollection(
+            self,
+            "Collection",
+            name=self._name,
+            type="VECTORSEARCH",
+            collection_group_name=group.name,
+        )
+        for needed in (encryption, network, group):
+            self._collection.add_resource_dependency(needed)
+        self.endpoint = self._collection.attr_collection_endpoint
+
+        dimensions = deployment.knowledge.embedding.dimensions
+        mapping = {
+            **text_fields(deployment.knowledge.analyzer),
+            "embedding": {
+                "type": "knn_vector",
+                "dimension": dimensions,
+                "spaceType": "innerproduct",
+                "compressionLevel": "32x",
+            },
+        }
+        self.index_name = versioned_name(deployment, mapping)
+        self.index = aoss.CfnIndex(
+            self,
+            "Index",
+            collection_endpoint=self.endpoint,
+            index_name=self.index_name,
+            mappings={"properties": mapping},
+            settings={"index": {"knn": True}},
+        )
+        # CloudFormation makes the index through the collection's own API, as its execution role.
+        deployer = self._allow(
+            "Deploy",
+            principals=[_execution_role_arn(self)],
+            permissions=["CreateIndex", "DescribeIndex", "UpdateIndex", "DeleteIndex"],
+        )
+        self.index.add_resource_dependency(deployer)
+        if readers := deployment.knowledge.serverless.readers:
+            self._allow("Readers", principals=list(readers), permissions=["ReadDocument"])
+
+    def grant(self, grantee: lambda_.Function, *, write: bool) -> None:
+        """Let the function search, or with ``write`` change, the documents of the index."""
+        grantee.add_to_role_policy(
+            iam.PolicyStatement(
+                actions=["aoss:APIAccessAll"], resources=[self._collection.attr_arn]
+            )
+        )
+        assert grantee.role is not None
+        permissions = ["WriteDocument"] if write else ["ReadDocument"]
+        self._allow(grantee.node.id, principals=[grantee.role.role_arn], permissions=permissions)
+
+    def _allow(
+        self, id_: str, *, principals: list[str], permissions: list[str]
+    ) -> aoss.CfnAccessPolicy:
+        policy = [
+            {
+                "Rules": [
+                    {
+                        "ResourceType": "index",
+                        "Resource": [f"index/{self._name}/*"],
+                        "Permission": [f"aoss:{permission}" for permission in permissions],
+                    }
+                ],
+                "Principal": principals,
+            }
+        ]
+        return aoss.CfnAccessPolicy(
+            self,
+            f"{id_}Access",
+            name=f"{self._deployment.name}-{id_.lower()}",
+            type="data",
+            policy=cdk.Stack.of(self).to_json_string(policy),
+        )
+
+    @property
+    def sources(self) -> dict[str, Any]:
+        """What the hourly account asks CloudWatch about the store, by the names of ``SOURCES``."""
+        return {"max_search_units": self._deployment.knowledge.serverless.max_ocu}
+
+    def watch(self, waste: Alarms) -> None:
+        """Tell of capacity that is awake while nobody asks."""
+        awake = maths(
+            "IF(FILL(questions, 0) + FILL(embedded, 0) > 0, 0, "
+            "FILL(searching, 0) + FILL(indexing, 0))",
+            label="capacity awake, and nobody asks",
+            questions=own(self._deployment, "answer", "Questions"),
+            embedded=own(self._deployment, "ingest", "ChunksEmbedded"),
+            searching=self._ocu("SearchOCU"),
+            indexing=self._ocu("IndexingOCU"),
+        )
+        waste.add(
+            "StoreAwake",
+            awake,
+            ">",
+            0,
+            periods=int(HOUR.to_minutes() / FIVE_MINUTES.to_minutes()),
+            practice="GENSUS01-BP01",
+            says="OpenSearch capacity has been awake for an hour in which nobody asked. Find "
+            "what keeps it awake: a floor above 0, a health check, or another collection, as "
+            "the metric is that of the account.",
+        )
+
+    def graphs(self) -> list[cloudwatch.GraphWidget]:
+        """Return the engineer's graphs."""
+        minute = cdk.Duration.minutes(1)
+        ceiling = self._deployment.knowledge.serverless.max_ocu
+        return [
+            graph(
+                "OpenSearch capacity awake (account)",
+                self._ocu("SearchOCU", minute, label="search", color=BLUE),
+                self._ocu("IndexingOCU", minute, label="indexing", color=ORANGE),
+                unit="OCU",
+                limit=ceiling,
+                limit_label="ceiling of each",
+            )
+        ]
+
+    def _ocu(
+        self,
+        name: str,
+        period: cdk.Duration = FIVE_MINUTES,
+        *,
+        label: str | None = None,
+        color: str | None = None,
+    ) -> cloudwatch.Metric:
+        account = {"ClientId": cdk.Aws.ACCOUNT_ID}
+        return metric("AWS/AOSS", name, account, "Sum", period=period, label=label, color=color)
+
+
+def _execution_role_arn(scope: Construct) -> str:
+    synthesizer = cdk.Stack.of(scope).synthesizer
+    assert isinstance(synthesizer, cdk.DefaultStackSynthesizer)
+    return cdk.Fn.sub(synthesizer.cloud_formation_execution_role_arn)

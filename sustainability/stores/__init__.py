@@ -1,0 +1,1 @@
+"""What each kind of knowledge store takes, and what it needs: one module for each kind."""
