@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,6 +25,12 @@ from rag.telemetry import logger
 
 HAND_OVER_S = 30
 """Longer than the function may run: a hand-over that is not done by then was lost."""
+
+_LOOK_AGAIN_S = 0.25
+"""Between two looks for the answer that somebody else writes."""
+
+_LOOKS_PER_CLAIM = 4
+"""A look is cheaper than a try to take over from a writer who failed."""
 
 _AGAIN = "ask the question again"
 
@@ -68,14 +75,45 @@ class Answering:
         trace.metrics |= self._composer.energy_metrics(Usage())
         id_ = self._identity(question)
         cached = self.answers.look_up(id_)
-        if cached.answer:
-            trace.metrics |= {"CacheHits": 1, "Abstentions": int(not cached.answer["answered"])}
-            return self._composer.reuse(cached.answer) | {"question": question.text}
         pending = cached.pending
         if pending and pending.draft.version == cached.version is not None:
             with suppress(Unanswered):
                 return self._settle(pending, trace)
+        if isinstance(self.generator, Deferral):
+            return self._answer(question, id_, cached, deadline, trace)
+        cached = self._claimed(id_, cached, deadline)
+        try:
+            return self._answer(question, id_, cached, deadline, trace)
+        except BaseException:
+            if cached.version is not None and not cached.answer:
+                with suppress(Exception):  # the claim ends by itself; what went wrong matters more
+                    self.answers.give_up(id_, cached.version)
+            raise
 
+    def _claimed(self, id_: str, found: Lookup, deadline: float) -> Lookup:
+        """Wait until the answer is there or ours to write: of many who ask, one writes it."""
+        looks = itertools.count()
+        while found.version is not None and not found.answer:
+            if next(looks) % _LOOKS_PER_CLAIM == 0 and self._claim(id_, found.version):
+                break
+            if time.monotonic() > deadline:
+                raise Unavailable("the same question is being answered", retry_after_s=1)
+            time.sleep(_LOOK_AGAIN_S)
+            found = self.answers.look_up(id_)
+        return found
+
+    def _claim(self, id_: str, version: int) -> bool:
+        try:
+            return self.answers.claim(id_, version, seconds=self.limits.deadline_s)
+        except (DeadlineExceeded, Unavailable):  # a claim saves work and permits none
+            return True
+
+    def _answer(
+        self, question: Question, id_: str, cached: Lookup, deadline: float, trace: Trace
+    ) -> Answer | Pending:
+        if cached.answer:
+            trace.metrics |= {"CacheHits": 1, "Abstentions": int(not cached.answer["answered"])}
+            return self._composer.reuse(cached.answer) | {"question": question.text}
         with trace.timed("EmbeddingLatency"):
             vector, embedding_tokens = self.embedder.query(question.text)
         trace.metrics["EmbeddingTokens"] = embedding_tokens

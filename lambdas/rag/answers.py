@@ -20,6 +20,10 @@ _KEPT_S = 7 * 24 * 3600
 """How long after its deadline an answer can be fetched; the mailbox keeps it at least as long."""
 
 
+_CLAIM_KEPT_S = 3600
+"""When DynamoDB may delete a claim: long after it has ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """An answer as far as it is known before the generator speaks, in values that JSON holds.
@@ -113,6 +117,23 @@ class Answers:
         with translated("answers table"):
             self.client.put_item(TableName=self.table, Item=self._row(answer, version))
 
+    def claim(self, id_: str, version: int, *, seconds: float) -> bool:
+        """Take the right to write an answer, for so long. Returns False if somebody else has it.
+
+        It is for one version of the index: of another, the answer may be another.
+        """
+        now = int(self.clock())
+        return self._put_if(
+            "attribute_not_exists(#asked_at) OR #asked_at < :seen",
+            now,
+            self._claim_row(id_, version, until=now + int(seconds) + 1),
+        )
+
+    def give_up(self, id_: str, version: int) -> None:
+        """Let somebody else write the answer, who may have waited for it."""
+        with translated("answers table"):
+            self.client.put_item(TableName=self.table, Item=self._claim_row(id_, version, until=0))
+
     def announce(self, pending: Pending, *, instead_of: Pending | None) -> bool:
         """Store an answer that is to come, in place of the one that was found, if any.
 
@@ -159,6 +180,14 @@ class Answers:
             "expires_at": {"N": str(int(self.clock() + self.keep_hours * 3600))},
         }
         return row if version is None else {**row, "version": {"N": str(version)}}
+
+    def _claim_row(self, id_: str, version: int, *, until: int) -> dict[str, Any]:
+        """Return a row of its own, so that no claim touches an answer."""
+        return {
+            "id": {"S": f"{id_}/{version}"},
+            "asked_at": {"N": str(until)},
+            "expires_at": {"N": str(int(self.clock()) + _CLAIM_KEPT_S)},
+        }
 
     def _is_alive(self, row: Mapping[str, Any]) -> bool:
         """DynamoDB deletes expired rows in its own time, up to days later."""

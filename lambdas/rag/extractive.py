@@ -49,12 +49,10 @@ class ExtractiveGenerator:
     def generate(self, system: str, user: str, *, max_tokens: int) -> Generation:
         """Quote what fits the question best; of equals, what was ranked first.
 
-        Raises ValueError if the prompt's template does not mark the question as
-        ``<question>...</question>``.
+        Raises ValueError if the prompt's template does not mark the question.
         """
-        text = _quote(user)
-        limit = int(max_tokens * tokens.BYTES_PER_TOKEN)
-        kept = text.encode()[:limit].decode(errors="ignore")
+        text = quote(user)
+        kept = cut(text, max_tokens)
         return Generation(
             text=kept,
             model=EXTRACTIVE,
@@ -70,7 +68,16 @@ def passages(user: str) -> list[tuple[str, str]]:
     return [(match["source"], match["text"]) for match in _PASSAGE.finditer(user)]
 
 
-def _quote(user: str) -> str:
+def cut(text: str, max_tokens: int) -> str:
+    """Return as much of a text as so many tokens hold, by estimate."""
+    return text.encode()[: int(max_tokens * tokens.BYTES_PER_TOKEN)].decode(errors="ignore")
+
+
+def quote(user: str) -> str:
+    """Return the best sentences of the prompt's passages, cited, or that they hold no answer.
+
+    Raises ValueError if the prompt has no ``<question>...</question>``.
+    """
     asked = _QUESTION.search(user)
     if not asked:
         raise ValueError("the prompt's template has no <question>...</question>")

@@ -41,6 +41,9 @@ class _NoAnswers(Answers):
     def look_up(self, id_: str) -> Lookup:
         return Lookup(None, None)
 
+    def claim(self, id_: str, version: int, *, seconds: float) -> bool:
+        return True
+
     def put(self, answer: Answer, version: int | None) -> None:
         pass
 

@@ -1,8 +1,9 @@
 """``python -m local.models``: serve the local models.
 
-The models are small stand-ins for the cloud's. To generate with another, name any server that
-speaks OpenAI's chat completions: MODEL_URL=http://127.0.0.1:8080/v1, and where it needs them
-MODEL_NAME and MODEL_API_KEY. Embeddings stay local.
+They stand in for the cloud's. The generator quotes the passages that it is given, unless another
+is named: GENERATOR=smollm2 is a real language model, of 135 million parameters, which seldom
+answers rightly; MODEL_URL=http://127.0.0.1:8080/v1 is any server that speaks OpenAI's chat
+completions, with MODEL_NAME and MODEL_API_KEY where it needs them. Embeddings stay local.
 """
 
 from __future__ import annotations
@@ -12,15 +13,19 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from local.models.application import Application
 from local.models.contracts import Generator
 from local.models.minilm import MiniLM
 from local.models.openai import OpenAiServer
+from local.models.quoting import Quoting
 from local.models.server import Server
 from local.models.smollm2 import SmolLM2
 from sustainability.errors import UserError
+
+_GENERATORS: dict[str, Callable[[], Generator]] = {"quoting": Quoting, "smollm2": SmolLM2}
 
 
 def main() -> int:
@@ -61,7 +66,10 @@ def _generator() -> Generator:
         )
         _say(f"generator: {generator.name} at {generator.url}, as MODEL_URL asks")
         return generator
-    local = SmolLM2()
+    name = os.environ.get("GENERATOR", "quoting")
+    if name not in _GENERATORS:
+        raise UserError(f"GENERATOR={name}: must be {' or '.join(_GENERATORS)}")
+    local = _GENERATORS[name]()
     _say(f"generator: {local.name}, a small stand-in for the models of Bedrock and SageMaker")
     return local
 

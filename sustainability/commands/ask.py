@@ -85,7 +85,7 @@ def describe(answer: dict[str, Any]) -> str:
     ]
     if answer["model"] and os.environ.get("AWS_ENDPOINT_URL"):
         lines.append(
-            "Here a tiny local model plays the cloud's: judge what it found, not how it talks. "
-            "The estimate is for the cloud's model."
+            "Here a small stand-in plays the cloud's model, and by default it quotes: judge what "
+            "it found, not how it talks. The estimate is for the cloud's model."
         )
     return "\n".join(lines)

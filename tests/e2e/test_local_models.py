@@ -23,6 +23,7 @@ from local.models.application import Application
 from local.models.contracts import Message
 from local.models.minilm import MiniLM
 from local.models.packages import package_file
+from local.models.quoting import Quoting
 from local.models.server import Server
 from local.models.smollm2 import SmolLM2
 
@@ -175,7 +176,7 @@ def test_the_server_says_what_it_is_refuses_a_taken_port_and_ends_when_told(
         assert "stand-in" in lines[0]
         assert "stand-in" in lines[1]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health") as response:
-            assert json.load(response) == {"generator": SmolLM2.name, "embedder": MiniLM.name}
+            assert json.load(response) == {"generator": Quoting.name, "embedder": MiniLM.name}
         second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert second.returncode == 1
         assert len(second.stderr.splitlines()) == 1

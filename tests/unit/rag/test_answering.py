@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.answering import Trace
+from rag.answers import Answers, Lookup
 from rag.errors import DeadlineExceeded, NotFound, Throttled, Unavailable
 from rag.languages import LANGUAGES
 from rag.question import Question
-from tests.unit.rag.fakes import PROMPT, Services, service_error
+from tests.unit.rag.fakes import PROMPT, Crash, Services, service_error
 
 GLACIER = """# Stations
 
@@ -309,3 +312,46 @@ def test_a_refusal_in_prose_is_no_answer_and_a_caller_reads_it_in_their_language
     assert (answer["answered"], answer["grounded"]) == (False, None)
     assert answer["answer"] == LANGUAGES["fr"].nothing_found
     assert answer["citations"] == []
+
+
+def test_twenty_who_ask_the_same_cause_one_generation(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everybody_has_looked = threading.Barrier(20)
+    look_up, looked = Answers.look_up, threading.local()
+
+    def look(answers: Answers, id_: str) -> Lookup:
+        found = look_up(answers, id_)
+        if not hasattr(looked, "before"):
+            looked.before = True
+            everybody_has_looked.wait()
+        return found
+
+    monkeypatch.setattr(Answers, "look_up", look)
+    monkeypatch.setattr("rag.answering._LOOK_AGAIN_S", 0.01)
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: ask(services), range(20)))
+    assert len(services.bedrock.prompts) == len(services.bedrock.embedded) == 1
+    assert len({answer["answer"] for answer in answers}) == 1
+    assert sum(not answer["cached"] for answer in answers) == 1
+
+
+def test_a_writer_who_fails_gives_way_and_one_who_dies_does_so_in_time(services: Services) -> None:
+    services.bedrock.error = service_error("ThrottlingException", 429)
+    with pytest.raises(Throttled):
+        ask(services)
+    services.bedrock.error = None
+    assert ask(services)["answered"]
+
+    services.bedrock.error = Crash()  # type: ignore[assignment]
+    other = "How is the Plover station powered?"
+    with pytest.raises(Crash):
+        ask(services, other)
+    claims = services.dynamodb.tables["answers"]
+    (claim,) = (row for id_, row in claims.items() if "/" in id_ and row["asked_at"]["N"] == "0")
+    claim["asked_at"] = {"N": str(int(services.world.now) + 27)}  # as if it could not say so
+    with pytest.raises(Unavailable, match="being answered"):
+        ask(services, other, deadline_s=0)
+    services.bedrock.error = None
+    services.world.now += 28
+    assert not ask(services, other)["cached"]
