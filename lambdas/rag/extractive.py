@@ -26,6 +26,7 @@ _QUESTION = re.compile(r"<question>\s*(.*?)\s*</question>", re.DOTALL)
 _SENTENCE_END = re.compile(
     r"(?<=[.!?])\s+(?=[^a-z\s])|\n\s*\n|(?<=\|)\n|\n(?=\||\s*[-*+] |\s*\d+[.)] )"
 )
+_RULE = re.compile(r"[|\s:-]+")  # between the head of a table and its rows
 _SENTENCES = 2
 _LEAST = 0.3
 """Share of the question's information below which a sentence is no answer to it.
@@ -39,12 +40,13 @@ class _Sentence:
     passage: int
     position: int
     source: str
+    head: str
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class ExtractiveGenerator:
-    """Answers with up to two sentences of one passage, cited, or says that there is no answer."""
+    """Answers with two sentences of a passage or a row of a table, cited, or that there is none."""
 
     def generate(self, system: str, user: str, *, max_tokens: int) -> Generation:
         """Quote what fits the question best; of equals, what was ranked first.
@@ -88,6 +90,8 @@ def quote(user: str) -> str:
     if not ranked or ranked[0][0] < _LEAST:
         return NO_ANSWER
     best = ranked[0][1]
+    if best.head:
+        return f"{best.head}\n{best.text} [{best.passage}]"
     chosen = [item for _, item in ranked if item.passage == best.passage][:_SENTENCES]
     text = " ".join(item.text for item in sorted(chosen, key=lambda item: item.position))
     return f"{text} [{best.passage}]"
@@ -96,5 +100,11 @@ def quote(user: str) -> str:
 def _sentences(user: str) -> Iterator[_Sentence]:
     for number, (source, text) in enumerate(passages(user), start=1):
         parts = (" ".join(part.split()) for part in _SENTENCE_END.split(text))
+        head = ""
         for position, part in enumerate(filter(None, parts)):
-            yield _Sentence(number, position, source, part)
+            is_row = part.startswith("|")
+            if is_row and not head:
+                head = part
+            elif not _RULE.fullmatch(part):
+                head = head if is_row else ""
+                yield _Sentence(number, position, source, head, part)

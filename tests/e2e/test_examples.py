@@ -12,7 +12,7 @@ from tests.e2e.conftest import ROOT, quiet
 
 RIGHT = {
     QUESTION: r"\b2\b|\btwo\b",
-    "Which metric shows that an endpoint had no capacity?": "NoCapacityInvocationFailures",
+    "How much memory does one OCU have?": "6 GiB",
     "How many times fewer trainable parameters do the authors of LoRA report?": "10,000",
 }
 
