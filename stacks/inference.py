@@ -118,7 +118,6 @@ class InferenceStack(cdk.Stack):
             "GENERATOR_DEFERRED",
             json.dumps(
                 {
-                    "mode": self._plan.mode,
                     "mailbox": mailbox.name,
                     "endpoint": self.endpoint.name if self.endpoint else None,
                     "model": model.name if model else None,
@@ -144,7 +143,6 @@ class InferenceStack(cdk.Stack):
             "GENERATOR_ENDPOINT",
             json.dumps(
                 {
-                    "mode": self._plan.mode,
                     "endpoint": endpoint.name,
                     "component": endpoint.component_name,
                     "model": self._plan.model.name,

@@ -13,7 +13,7 @@ from stacks.monitors.alarm_topic import AlarmTopic
 from stacks.monitors.answers import AnswerMonitor
 from stacks.monitors.dashboards import engineer_dashboard, owner_dashboard
 from stacks.monitors.endpoint import EndpointMonitor
-from stacks.monitors.footprint import AccountMonitor
+from stacks.monitors.footprint import HourlyFootprintMonitor
 from stacks.monitors.hourly_footprint import Operations
 from stacks.monitors.ingest import IngestMonitor
 from stacks.monitors.queue import QueueMonitor
@@ -58,7 +58,7 @@ class MonitoringStack(cdk.Stack):
         operations = Operations(
             self, "Operations", deployment=deployment, plan=plan, rag=rag, inference=inference
         )
-        account = AccountMonitor(deployment=deployment, plan=plan, operations=operations)
+        account = HourlyFootprintMonitor(deployment=deployment, plan=plan, operations=operations)
         level = ServiceLevelMonitor(deployment=deployment, plan=plan, rag=rag)
         answers = AnswerMonitor(deployment=deployment, plan=plan, rag=rag)
         ingest = IngestMonitor(deployment=deployment, rag=rag)

@@ -68,7 +68,6 @@ class EndpointSettings:
     whether it is awake and `timeout_s` to waiting for its answer; the rest is the fallback's.
     """
 
-    mode: str
     endpoint: str
     component: str | None
     model: str
@@ -79,12 +78,12 @@ class EndpointSettings:
 
 @dataclass(frozen=True, slots=True)
 class DeferralSettings:
-    """A model that answers later (`GENERATOR_DEFERRED`): `async` by a queue, `batch` by a window.
+    """A model that answers later (`GENERATOR_DEFERRED`): from a queue, or in a daily window.
 
-    `endpoint` is null without a queue, `model` where Bedrock's answers the window's questions.
+    `endpoint` is the queue's, and null where a window answers. `model` is null where Bedrock
+    answers the window's questions.
     """
 
-    mode: str
     mailbox: str
     endpoint: str | None
     model: str | None
@@ -210,8 +209,6 @@ def _endpoint(environ: Mapping[str, str]) -> EndpointSettings | None:
     if name not in environ:
         return None
     settings = _record(environ, name, EndpointSettings)
-    if settings.mode not in ("bridged", "realtime"):
-        raise SettingsError(f"{name}: mode: must be bridged or realtime, is {settings.mode!r}")
     for field, seconds in (("look_s", settings.look_s), ("timeout_s", settings.timeout_s)):
         if not seconds > 0:
             raise SettingsError(f"{name}: {field}: must be above 0, is {seconds}")
@@ -223,10 +220,8 @@ def _deferral(environ: Mapping[str, str]) -> DeferralSettings | None:
     if name not in environ:
         return None
     settings = _record(environ, name, DeferralSettings)
-    if settings.mode not in ("async", "batch"):
-        raise SettingsError(f"{name}: mode: must be async or batch, is {settings.mode!r}")
-    if settings.mode == "async" and not (settings.endpoint and settings.model):
-        raise SettingsError(f"{name}: async needs endpoint and model")
+    if settings.endpoint and not settings.model:
+        raise SettingsError(f"{name}: an endpoint needs a model")
     if not settings.deadline_s > 0:
         raise SettingsError(f"{name}: deadline_s: must be above 0, is {settings.deadline_s}")
     return settings

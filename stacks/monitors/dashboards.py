@@ -11,7 +11,7 @@ from constructs import Construct
 from stacks.instruments.graphs import WIDTH, heading, numbers
 from stacks.instruments.metrics import DAY
 from stacks.monitors.answers import AnswerMonitor
-from stacks.monitors.footprint import AccountMonitor
+from stacks.monitors.footprint import HourlyFootprintMonitor
 from stacks.monitors.service_level import ServiceLevelMonitor
 from sustainability.deployment.schema import Deployment
 
@@ -26,7 +26,7 @@ def owner_dashboard(
     deployment: Deployment,
     level: ServiceLevelMonitor,
     answers: AnswerMonitor,
-    account: AccountMonitor,
+    account: HourlyFootprintMonitor,
     composites: Sequence[cloudwatch.IAlarm],
 ) -> cloudwatch.Dashboard:
     """Return the dashboard on which an owner sees a month at a glance."""

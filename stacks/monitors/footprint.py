@@ -16,7 +16,7 @@ from sustainability.plan.serving_plan import ServingPlan
 _DAYS_PER_MONTH = 730 / 24
 
 
-class AccountMonitor:
+class HourlyFootprintMonitor:
     """Graphs of energy, carbon and cost, and the alarm on whoever counts them."""
 
     def __init__(

@@ -376,7 +376,6 @@ def test_whoever_waits_looks_seldom_but_finds_the_answer_soon(waited: float) -> 
 
 
 LATER = {
-    "mode": "async",
     "mailbox": "mail",
     "endpoint": "e",
     "model": "qwen3-1.7b",
@@ -395,8 +394,8 @@ def load(later: object = LATER, **variables: str) -> AnswerSettings:
     ("change", "carrier", "shape", "name"),
     [
         ({}, Queue, ChatCompletions, "qwen3-1.7b"),
-        ({"mode": "batch", "endpoint": None}, Window, ChatCompletions, "qwen3-1.7b"),
-        ({"mode": "batch", "endpoint": None, "model": None}, Window, Record, "model"),
+        ({"endpoint": None}, Window, ChatCompletions, "qwen3-1.7b"),
+        ({"endpoint": None, "model": None}, Window, Record, "model"),
     ],
 )
 def test_who_answers_later_follows_from_the_settings(
@@ -413,8 +412,7 @@ def test_who_answers_later_follows_from_the_settings(
     ("later", "fault"),
     [
         ([], "must be a JSON object"),
-        ({**LATER, "mode": "bridged"}, "mode: must be async or batch"),
-        ({**LATER, "endpoint": None}, "async needs endpoint and model"),
+        ({**LATER, "model": None}, "an endpoint needs a model"),
         ({**LATER, "thinks": "no"}, "thinks: must be"),
         ({**LATER, "thinks": 1}, "thinks: must be"),
         ({**LATER, "deadline_s": 0}, "deadline_s: must be above 0"),
@@ -428,7 +426,7 @@ def test_broken_settings_are_named(later: object, fault: str) -> None:
 
 def test_without_bedrock_a_model_of_ones_own_answers_later() -> None:
     assert not load(GENERATOR_FALLBACK="never").bedrock_may_answer
-    on_bedrock = {**LATER, "mode": "batch", "endpoint": None, "model": None}
+    on_bedrock = {**LATER, "endpoint": None, "model": None}
     with pytest.raises(SettingsError, match=r"^GENERATOR_FALLBACK: never needs"):
         load(on_bedrock, GENERATOR_FALLBACK="never")
 

@@ -31,7 +31,6 @@ CHAT = {
 }
 NO_CAPACITY = service_error("ValidationError", 400)
 ENDPOINT = {
-    "mode": "bridged",
     "endpoint": "e",
     "component": "c",
     "model": "qwen3-1.7b",
@@ -332,7 +331,6 @@ def test_answers_of_another_model_on_the_endpoint_are_not_used_again() -> None:
     ("endpoint", "fault"),
     [
         ([], "must be a JSON object"),
-        ({**ENDPOINT, "mode": "serverless"}, "mode: must be bridged"),
         ({**ENDPOINT, "endpoint": None}, "endpoint: must be"),
         ({**ENDPOINT, "component": ""}, "component: must be"),
         ({**ENDPOINT, "model": 7}, "model: must be"),
@@ -341,7 +339,7 @@ def test_answers_of_another_model_on_the_endpoint_are_not_used_again() -> None:
         ({**ENDPOINT, "timeout_s": 14.5}, "timeout_s: with look_s at most generation_s, 15"),
         ({**ENDPOINT, "look_s": -1}, "look_s: must be above 0"),
         ({**ENDPOINT, "extra": 1}, "extra: unknown"),
-        ({"mode": "bridged"}, ".*: missing"),
+        ({"endpoint": "e"}, ".*: missing"),
     ],
 )
 def test_broken_settings_are_named(endpoint: object, fault: str) -> None:
