@@ -25,8 +25,8 @@ Value = str | int | Sequence[str] | None
 MAX_CHUNKS = 5_000
 """Chunks per document: a row lists at most twice as many ids, 24 bytes each, of its 400 KB."""
 
-INDEX_ROW = "#index"
-"""Ingest refuses a document of this name."""
+INDEX_ROW = "/"
+"""No document has this name: keys that end in a slash are folders drawn by the console."""
 
 # After the time the function may still run, before another may take over.
 _LEASE_MARGIN_S = 60

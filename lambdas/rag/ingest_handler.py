@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from rag.clients import client
-from rag.documents import INDEX_ROW, Manifest
+from rag.documents import Manifest
 from rag.embedding import Embedder
 from rag.errors import Rejected
 from rag.footprint import Usage
@@ -99,8 +99,6 @@ def _documents(body: str) -> list[tuple[str, float]]:
         ]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise Rejected("bad_event", f"not an S3 event ({type(error).__name__})") from error
-    if INDEX_ROW in dict(named):
-        raise Rejected("reserved_name", f"no document can be named {INDEX_ROW}")
     return [(key, at) for key, at in named if not key.endswith("/")]
 
 

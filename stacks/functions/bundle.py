@@ -49,7 +49,11 @@ def bundle(package: str, requirements: str = "requirements") -> Bundle:
     """
     code = _ROOT / "lambdas" / package
     lock = code / f"{requirements}.txt"
-    sources = [file for file in _files(code) if file.suffix == ".py"]
+    sources = [
+        file
+        for file in _files(code)
+        if file.parent != code or file.stem.partition("-")[0] != "requirements"
+    ]
     prompts = sorted((_ROOT / "prompts").glob("*.yaml")) if package in _PROMPTED else []
     digest = _digest(Path(__file__), lock, *sources, *prompts)
     target = _CACHE / f"{package}-{digest}.zip"

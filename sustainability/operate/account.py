@@ -9,6 +9,7 @@ import json
 import mimetypes
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,8 +29,8 @@ from botocore.awsrequest import AWSRequest
 from sustainability.deployment.schema import Deployment
 from sustainability.errors import UserError
 
-FORMATS = frozenset({".md", ".markdown", ".txt", ".html", ".htm", ".pdf"})
-"""File name endings that ingest understands."""
+_FORMATS = Path(__file__).resolve().parents[2] / "lambdas" / "rag" / "formats.json"
+"""File name endings that ingest reads: the function's own list."""
 
 Progress = Callable[[str], None]
 
@@ -188,7 +189,7 @@ class Account:
             page = table.scan(**arguments)
             for row in page["Items"]:
                 # Ingest's own bookkeeping, and documents that are gone, are no documents.
-                if not row["document"].startswith("#") and row.get("status") != "deleted":
+                if "version" not in row and row.get("status") != "deleted":
                     yield DocumentState(
                         key=row["document"],
                         status=row.get("status", "waiting"),
@@ -338,23 +339,48 @@ def _refused(status: int, answer: Mapping[str, Any]) -> AccountError:
 def collect(paths: Iterable[Path]) -> dict[str, Path]:
     """Return object keys for files, and for the files below folders.
 
+    A file in a folder is named by its path from there; one that is given by itself, by its path
+    from the current folder, else by its own folder and name. Where two would have one name, each
+    has its folder's name before it.
+
     Raises
     ------
     UserError
         If a path is not there, or a file is of no known format.
     """
-    files: dict[str, Path] = {}
+    formats = frozenset(json.loads(_FORMATS.read_text()))
+    found: list[tuple[str, Path]] = []
     for path in paths:
         if path.is_dir():
-            files |= {
-                file.relative_to(path).as_posix(): file
+            found += [
+                (file.relative_to(path).as_posix(), file)
                 for file in sorted(path.rglob("*"))
-                if file.is_file() and file.suffix.lower() in FORMATS
-            }
+                if file.is_file() and file.suffix.lower() in formats
+            ]
         elif not path.is_file():
             raise UserError(f"{path}: no such file or folder")
-        elif path.suffix.lower() not in FORMATS:
-            raise UserError(f"{path}: known formats are {', '.join(sorted(FORMATS))}")
+        elif path.suffix.lower() not in formats:
+            raise UserError(f"{path}: known formats are {', '.join(sorted(formats))}")
         else:
-            files[path.name] = path
-    return files
+            found.append((_name(path), path))
+    return _distinct(found)
+
+
+def _name(file: Path) -> str:
+    absolute = file.resolve()
+    here = Path.cwd()
+    inside = absolute.is_relative_to(here)
+    return (absolute.relative_to(here) if inside else Path(*absolute.parts[-2:])).as_posix()
+
+
+def _distinct(found: Iterable[tuple[str, Path]]) -> dict[str, Path]:
+    """Lengthen the names that several files have by the folders that they lie in."""
+    files = {file.resolve(): (name, file) for name, file in found}
+    while True:
+        counts = Counter(name for name, _ in files.values())
+        if len(counts) == len(files):
+            return dict(files.values())
+        for path, (name, file) in files.items():
+            if counts[name] > 1:
+                longer = path.parts[-len(Path(name).parts) - 1 :]
+                files[path] = ("/".join(longer), file)

@@ -137,7 +137,7 @@ def encrypted_pdf() -> bytes:
     [
         ("poison/empty.md", b"", "empty"),
         ("poison/locked.pdf", encrypted_pdf(), "encrypted"),
-        ("poison/latin.txt", "caf\u00e9 ".encode("latin-1") * 20, "UTF-8"),
+        ("poison/gbk.txt", "\u6cf5\u7684\u538b\u529b".encode("gbk") * 20, "UTF-8"),
         ("poison/picture.png", b"\x89PNG\r\n", "format"),
         ("poison/odd + name %41 \u00fc&?.md", b"", "empty"),
         ("poison/broken.pdf", b"%PDF-1.7 nothing follows", "PDF"),

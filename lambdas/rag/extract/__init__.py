@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, replace
 from importlib import import_module
+from importlib.resources import files
 from pathlib import PurePosixPath
 from types import ModuleType
 
@@ -12,16 +14,19 @@ from rag import unicode_text
 from rag.chunks import Block
 from rag.errors import Rejected
 
-_FORMATS = {
-    ".md": "markdown",
-    ".markdown": "markdown",
-    ".txt": "text",
-    ".text": "text",
-    ".html": "html",
-    ".htm": "html",
-    ".pdf": "pdf",
-}
+_FORMATS: dict[str, str] = json.loads(files("rag").joinpath("formats.json").read_text())
+"""From suffix to the module that reads it. `add` on the command line reads the same file."""
+
 _LONGEST_TITLE = 200  # each chunk carries it
+_PROGRAM = re.compile(r"Microsoft (?:Word|PowerPoint|Excel) - ", re.IGNORECASE)
+_ENDING = re.compile(r"\.(?:docx?|pptx?|xlsx?|od[tps]|rtf|tex|dvi|indd|qxd|fm|pdf)$", re.IGNORECASE)
+_NOBODYS_TITLE = re.compile(
+    r"(?:untitled|unnamed|no title|sans titre|unbenannt|ohne titel|sin título|無題|无标题"
+    r"|(?:new )?(?:document|dokument|documento|文書|文档)|book|mappe|classeur|sheet|slide|layout"
+    r"|presentation|präsentation|présentation|powerpoint.presentation|powerpoint-präsentation"
+    r"|présentation powerpoint|presentación de powerpoint)[\s_-]*\d*",
+    re.IGNORECASE,
+)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -53,29 +58,22 @@ def extract(document: str, data: bytes) -> Extracted:
     """Read a document. Raises `Rejected` when there is no text to be had from it."""
     if not data.strip():
         raise Rejected("empty", "the document has no content")
-    title, blocks = reader_of(format_of(document)).read(data)
+    format_ = format_of(document)
+    title, blocks = reader_of(format_).read(data)
     kept = [clean for block in blocks if (clean := _clean(block)).body.strip()]
     if not kept:
         raise Rejected("no_text", "the document has no text; scanned pages need OCR first")
-    title = _printable(title).strip()[:_LONGEST_TITLE]
-    return Extracted(title or PurePosixPath(document).stem, kept)
+    headings = (heading for block in kept for heading in block.headings[:1])
+    titles = (title, next(headings, "") if format_ != "pdf" else "")
+    named = (_title(candidate) for candidate in titles)
+    return Extracted(next(filter(None, named), PurePosixPath(document).stem), kept)
 
 
-def decode(data: bytes, encoding: str = "utf-8-sig") -> str:
-    """Decode text strictly, with line ends as newlines. Raises `Rejected`."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encoding = "utf-16"
-    try:
-        text = data.decode(encoding)
-    except LookupError:
-        raise Rejected("encoding", f"unknown encoding {encoding!r}; save it as UTF-8") from None
-    except UnicodeDecodeError as error:
-        raise Rejected(
-            "encoding", f"not {error.encoding} at byte {error.start}; save it as UTF-8"
-        ) from None
-    if "\0" in text:
-        raise Rejected("encoding", "the file is binary, not text")
-    return "\n".join(text.splitlines())
+def _title(text: str) -> str:
+    """Return a title without what programs add to it; nothing where nobody gave one."""
+    text = _ENDING.sub("", _PROGRAM.sub("", " ".join(_printable(text).split())))
+    named = any(map(str.isalnum, text)) and not _NOBODYS_TITLE.fullmatch(text)
+    return text[:_LONGEST_TITLE].strip() if named else ""
 
 
 def _clean(block: Block) -> Block:

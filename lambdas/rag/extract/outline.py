@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rag.chunks import Block
 
 # A longer "heading" is a paragraph in disguise, and would be repeated with each of its chunks.
@@ -36,6 +38,18 @@ class Outline:
         if body.strip():
             self.blocks.append(Block(self._path(), body, before, after))
             self._bare = False
+
+    def table(self, rows: Sequence[Sequence[str]]) -> None:
+        """Add a table, the way Markdown writes them; its first row is the head of each part."""
+        filled = [[" ".join(cell.split()) for cell in row] for row in rows if any(row)]
+        columns = max((len(row) for row in filled), default=0)
+        lines = [f"| {' | '.join([*row, *[''] * (columns - len(row))])} |" for row in filled]
+        if columns <= 1:
+            self.add("\n".join(row[0] for row in filled))
+        elif len(lines) == 1:
+            self.add(lines[0])
+        else:
+            self.add("\n".join(lines[1:]), before=f"{lines[0]}\n|{' --- |' * columns}")
 
     def close(self) -> list[Block]:
         """All blocks, once the document is read."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pypdf import PdfWriter
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
-from rag import sandbox
+from rag import sandbox, unicode_text
 from rag.errors import Rejected
 from rag.extract import extract
 from rag.reading import read_bytes
@@ -109,6 +109,75 @@ def test_html_is_what_a_reader_sees() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("page", "expected"),
+    [
+        ("<meta charset=utf-8><title>T</title><h1>T</h1><p>One.<p>Two.", ["One.", "Two."]),
+        ("<html><head><title>T</title><body><p>One.</body>", ["One."]),
+        ("<h1>T</h1><div hidden>no<p>no</div><p>One.", ["One."]),
+        ("<p>The pu\0mp", ["The pump"]),
+        ("<article>One.<footer>Two.</footer></article><footer>no</footer>", ["One.", "Two."]),
+        ("<p>10<sup>2</sup> H<sub>2</sub>O 5<sup>th</sup>", ["10\u00b2 H2O 5th"]),
+        ("<p><ruby>\u5727<rt>\u3042</rt></ruby> <img alt='A pump.'>", ["\u5727(\u3042) A pump."]),
+        (
+            "<table><tr><th rowspan=2>Size<th colspan=2>bar<tr><th>min<th>max<tr><td>S<td>3<td>"
+            "</table>",
+            ["| Size | bar |  |\n| --- | --- | --- |\n|  | min | max |\n| S | 3 |  |"],
+        ),
+        ("<table><tr><td><table><tr><td>a<td>b</table>", ["| a | b |"]),
+    ],
+)
+def test_html_is_parsed_as_browsers_do(page: str, expected: list[str]) -> None:
+    found = extract("a.html", page.encode())
+    assert [block.text for block in found.blocks] == expected
+
+
+@pytest.mark.parametrize(
+    ("declared", "encoding", "text"),
+    [
+        ("iso-8859-1", "cp1252", "Don\u2019t pay \u20ac 40"),
+        ("gb2312", "gb18030", "朱镕基说"),
+        ("shift_jis", "cp932", "①圧力㈱"),
+        ("x-sjis", "cp932", "ポンプ"),
+        ("klingon", "cp1252", "It costs £ 40"),
+        ("", "cp1252", "It costs £ 40"),
+        ("", "cp932", "ポンプの圧力は"),
+        ("", "utf-16-le", "It costs \u20ac 40"),
+    ],
+)
+def test_encodings_are_those_of_the_web(declared: str, encoding: str, text: str) -> None:
+    page = f"<meta charset='{declared}'><p>{text}" if declared else f"<p>{text}"
+    expected = unicode_text.normal(text)
+    assert extract("a.html", page.encode(encoding)).blocks[0].text == expected
+    if not declared:
+        assert extract("a.txt", text.encode(encoding)).blocks[0].text == expected
+
+
+def test_a_bad_byte_does_not_cost_the_page() -> None:
+    page = "<meta charset=utf-8><p>Ein größeres".encode() + b"\xff Rad."
+    assert extract("a.html", page).blocks[0].text == "Ein größeres\ufffd Rad."
+
+
+@pytest.mark.parametrize(
+    ("text", "title", "sections"),
+    [
+        ("---\n\n# A\n\nOne.\n\n---\n\n## B\n\nTwo.", "A", ["A", "A > B"]),
+        ("---\ntitle: P\n...\n\n# A\n\nOne.", "P", ["A"]),
+        ("---  \ntitle: P: the pump\n---  \n# A\n\nOne.", "P: the pump", ["A"]),
+        ("\n---\ntitle: P\n---\n# A\n\nOne.", "P", ["A"]),
+        ("---\n---\n# A\n\nOne.\n\n---\n", "A", ["A"]),
+        ('+++\ntitle = "P"\n+++\n# A\n\nOne.', "P", ["A"]),
+        ('<h1 align="center">A</h1>\n\nOne.\n\n## B\n\nTwo.', "A", ["A", "A > B"]),
+        ('# <a name="top"></a>A\n\nOne. <!-- no -->\n\n<!--\nno\n-->\n', "A", ["A"]),
+    ],
+)
+def test_front_matter_and_html_in_markdown(text: str, title: str, sections: list[str]) -> None:
+    found = extract("a.md", text.encode())
+    assert found.title == title
+    assert [" > ".join(block.headings) for block in found.blocks] == sections
+    assert {block.text.strip() for block in found.blocks} <= {"One.", "Two."}
+
+
 def test_declared_encodings_and_byte_order_marks_are_honoured() -> None:
     html = '<meta charset="iso-8859-1"><p>Zürich'.encode("latin-1")
     assert extract("a.html", html).blocks[0].text == "Zürich"
@@ -139,9 +208,8 @@ def test_pdf_pages_stand_under_their_outline() -> None:
         ("noname", b"text", "unsupported_type"),
         ("a.md", b"", "empty"),
         ("a.md", b" \n\t ", "empty"),
-        ("a.txt", "Zürich".encode("latin-1"), "encoding"),
+        ("a.txt", "泵的压力是十二巴".encode("gbk"), "encoding"),
         ("a.txt", b"PK\x03\x04\x00\x00", "encoding"),
-        ("a.html", b'<meta charset="klingon">x', "encoding"),
         ("a.html", b"<script>only()</script>", "no_text"),
         ("a.pdf", b"%PDF-1.7\nnothing", "malformed"),
         ("a.pdf", page(b""), "no_text"),

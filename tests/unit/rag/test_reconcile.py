@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag import sandbox
-from rag.documents import MAX_CHUNKS, LeaseHeld
+from rag.documents import INDEX_ROW, MAX_CHUNKS, LeaseHeld
 from rag.errors import Throttled, Unavailable
 from rag.extract import extract
 from rag.reconcile import Outcome
@@ -43,7 +43,7 @@ def row(services: Services, key: str = KEY) -> dict[str, Any]:
 
 def version(services: Services) -> int:
     table = services.dynamodb.tables.get("documents", {})
-    return int(table.get("#index", {}).get("version", {"N": "0"})["N"])
+    return int(table.get(INDEX_ROW, {}).get("version", {"N": "0"})["N"])
 
 
 def test_a_document_becomes_searchable_chunks(services: Services) -> None:
@@ -195,13 +195,13 @@ def test_a_change_is_noted_with_the_time_when_searches_see_it(
 ) -> None:
     services.opensearch.is_serverless = is_serverless
     assert reconcile(services, document("one")).status == "indexed"
-    index = services.dynamodb.tables["documents"]["#index"]
+    index = services.dynamodb.tables["documents"][INDEX_ROW]
     assert int(index["visible_at"]["N"]) == services.world.now + expected
     log = services.world.log
     assert (
         log.index("opensearch _bulk")
         < log.index("opensearch _refresh")
-        < log.index("dynamodb #index")
+        < log.index(f"dynamodb {INDEX_ROW}")
     )
 
 
@@ -244,7 +244,7 @@ def test_whatever_happens_the_index_ends_as_the_object_is(
     assert not {"pending", "stale", "lease"} & row(services).keys()
     assert neighbour.items() <= services.opensearch.documents.items()
     log = services.world.log
-    assert "opensearch _bulk" not in log[len(log) - log[::-1].index("dynamodb #index") :]
+    assert "opensearch _bulk" not in log[len(log) - log[::-1].index(f"dynamodb {INDEX_ROW}") :]
 
 
 def deliver(services: Services) -> None:
