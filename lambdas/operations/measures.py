@@ -79,9 +79,20 @@ def measures(deployment: str, sources: Sources) -> dict[str, Measure]:
 def _of_store(sources: Sources) -> dict[str, Measure]:
     client = {"ClientId": sources.account}
     if sources.domain is None:
+        assert sources.group is not None
+        assert sources.group_id is not None
+        # Under ClientId alone AWS counts the collections that are in no group.
+        group = client | {
+            "CollectionGroupId": sources.group_id,
+            "CollectionGroupName": sources.group,
+        }
         return {
-            "search_units": Measure("AWS/AOSS", "SearchOCU", "Sum", client),
-            "indexing_units": Measure("AWS/AOSS", "IndexingOCU", "Sum", client),
+            name: Measure("AWS/AOSS", metric, "Sum", group)
+            for name, metric in (
+                ("search_units", "SearchOCU"),
+                ("indexing_units", "IndexingOCU"),
+                ("building_units", "VectorIndexBuildAccelerationOCU"),
+            )
         }
     domain = client | {"DomainName": sources.domain}
     return {
@@ -165,16 +176,21 @@ class _Machines(NamedTuple):
 
 
 def _count_units(of: _Zeroes, sources: Sources) -> _Machines:
-    assert sources.max_search_units is not None
-    # The account's, but no more than this deployment may have.
-    searching, indexing = (
-        min(of[name] / _MINUTES, sources.max_search_units)
-        for name in ("search_units", "indexing_units")
+    searching, indexing, building = (
+        of[name] / _MINUTES for name in ("search_units", "indexing_units", "building_units")
     )
     busy_hours = of["searching_ms"] / _MS_PER_HOUR
+    # A store that sleeps sends nothing. One that was searched or written to was awake.
+    missing = [
+        name
+        for name, used in (("search_units", of["searching_ms"]), ("indexing_units", of["indexed"]))
+        if used and name not in of
+    ]
+    unit_hours = searching + indexing + building
     return _Machines(
-        {"search_unit_hours": searching + indexing},
+        {} if missing and not unit_hours else {"search_unit_hours": unit_hours},
         min(busy_hours / searching, 1.0) if searching else None,
+        missing,
     )
 
 

@@ -22,7 +22,8 @@ class SettingsError(Exception):
 class Sources:
     """What CloudWatch knows the deployment's resources by (`SOURCES`).
 
-    `max_search_units` is set where the store is serverless, `domain` and `nodes` where it is not.
+    `group` and `group_id` name the collection group where the store is serverless, `domain` and
+    `nodes` are set where it is a domain.
     `endpoint` names the instances where there are any, `samples_per_hour` is how often each of
     them reports; those of a job have no `variant`.
     """
@@ -30,7 +31,8 @@ class Sources:
     answer: str
     ingest: str
     account: str
-    max_search_units: float | None = None
+    group: str | None = None
+    group_id: str | None = None
     domain: str | None = None
     nodes: int | None = None
     endpoint: str | None = None

@@ -13,7 +13,7 @@ from aws_cdk import aws_opensearchserverless as aoss
 from constructs import Construct
 
 from stacks.instruments.alarms import Alarms
-from stacks.instruments.graphs import BLUE, ORANGE, graph
+from stacks.instruments.graphs import BLUE, ORANGE, PURPLE, graph
 from stacks.instruments.metrics import FIVE_MINUTES, HOUR, maths, metric, own
 from stacks.stores.opensearch_index import text_fields, versioned_name
 from stacks.stores.store import FunctionMaker
@@ -86,6 +86,7 @@ class ServerlessStore(Construct):
             type="VECTORSEARCH",
             collection_group_name=group.name,
         )
+        self._group_id, self._group_name = group.attr_id, group.name
         for needed in (encryption, network, group):
             self._collection.add_resource_dependency(needed)
         self.endpoint = self._collection.attr_collection_endpoint
@@ -156,18 +157,19 @@ class ServerlessStore(Construct):
     @property
     def sources(self) -> dict[str, Any]:
         """What the hourly account asks CloudWatch about the store, by the names of ``SOURCES``."""
-        return {"max_search_units": self._deployment.knowledge.serverless.max_ocu}
+        return {"group": self._group_name, "group_id": self._group_id}
 
     def watch(self, waste: Alarms) -> None:
         """Tell of capacity that is awake while nobody asks."""
         awake = maths(
             "IF(FILL(questions, 0) + FILL(embedded, 0) > 0, 0, "
-            "FILL(searching, 0) + FILL(indexing, 0))",
+            "FILL(searching, 0) + FILL(indexing, 0) + FILL(building, 0))",
             label="capacity awake, and nobody asks",
             questions=own(self._deployment, "answer", "Questions"),
             embedded=own(self._deployment, "ingest", "ChunksEmbedded"),
             searching=self._ocu("SearchOCU"),
             indexing=self._ocu("IndexingOCU"),
+            building=self._ocu("VectorIndexBuildAccelerationOCU"),
         )
         waste.add(
             "StoreAwake",
@@ -177,8 +179,8 @@ class ServerlessStore(Construct):
             periods=int(HOUR.to_minutes() / FIVE_MINUTES.to_minutes()),
             practice="GENSUS01-BP01",
             says="OpenSearch capacity has been awake for an hour in which nobody asked. Find "
-            "what keeps it awake: a floor above 0, a health check, or another collection, as "
-            "the metric is that of the account.",
+            "what keeps it awake: a floor above 0, a health check, or another collection of "
+            "the same group.",
         )
 
     def graphs(self) -> list[cloudwatch.GraphWidget]:
@@ -187,9 +189,15 @@ class ServerlessStore(Construct):
         ceiling = self._deployment.knowledge.serverless.max_ocu
         return [
             graph(
-                "OpenSearch capacity awake (account)",
+                "OpenSearch capacity awake",
                 self._ocu("SearchOCU", minute, label="search", color=BLUE),
                 self._ocu("IndexingOCU", minute, label="indexing", color=ORANGE),
+                self._ocu(
+                    "VectorIndexBuildAccelerationOCU",
+                    minute,
+                    label="building vector indexes",
+                    color=PURPLE,
+                ),
                 unit="OCU",
                 limit=ceiling,
                 limit_label="ceiling of each",
@@ -204,8 +212,13 @@ class ServerlessStore(Construct):
         label: str | None = None,
         color: str | None = None,
     ) -> cloudwatch.Metric:
-        account = {"ClientId": cdk.Aws.ACCOUNT_ID}
-        return metric("AWS/AOSS", name, account, "Sum", period=period, label=label, color=color)
+        # Under ClientId alone AWS counts the collections that are in no group.
+        group = {
+            "ClientId": cdk.Aws.ACCOUNT_ID,
+            "CollectionGroupId": self._group_id,
+            "CollectionGroupName": self._group_name,
+        }
+        return metric("AWS/AOSS", name, group, "Sum", period=period, label=label, color=color)
 
 
 def _execution_role_arn(scope: Construct) -> str:

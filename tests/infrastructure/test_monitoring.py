@@ -141,7 +141,7 @@ def _of_graph(entry: list[Any]) -> Iterator[Use]:
 
 def of_the_hourly_account() -> Iterator[Use]:
     names = {"answer": "a", "ingest": "i", "account": "1", "endpoint": "e", "variant": "v"}
-    for store in ({"max_search_units": 2}, {"domain": "d", "nodes": 3}):
+    for store in ({"group": "g", "group_id": "i"}, {"domain": "d", "nodes": 3}):
         for each in measures("d", Sources(**names, **store)).values():
             dimensions = frozenset(each.dimensions)
             yield Use(each.namespace, each.metric, dimensions, each.statistic, None)

@@ -95,10 +95,10 @@ def test_it_may_read_metrics_and_touch_its_own_bucket_and_no_more(template: Temp
 @pytest.mark.parametrize(
     ("name", "asked"),
     [
-        ("dev", {"max_search_units"}),
+        ("dev", {"group", "group_id"}),
         ("prod", {"domain", "nodes"}),
-        ("examples/bridged", {"max_search_units", "endpoint", "variant", "samples_per_hour"}),
-        ("examples/batch", {"max_search_units", "endpoint", "samples_per_hour"}),
+        ("examples/bridged", {"group", "group_id", "endpoint", "variant", "samples_per_hour"}),
+        ("examples/batch", {"group", "group_id", "endpoint", "samples_per_hour"}),
     ],
 )
 def test_it_is_told_what_there_is_to_measure(asked: set[str], template: Template) -> None:

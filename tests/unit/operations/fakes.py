@@ -14,7 +14,7 @@ from tests.unit.sustainability.deployments import a_deployment, a_plan
 
 NOW = datetime(2026, 11, 23, 6, 7, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-SOURCES = Sources(answer="ask", ingest="read", account="1", max_search_units=2)
+SOURCES = Sources(answer="ask", ingest="read", account="1", group="knowledge", group_id="id")
 MEASURES = measures("test", SOURCES)
 QUANTITIES = (
     *coefficients(a_deployment(), a_plan(instance_type="ml.inf2.xlarge")),

@@ -20,7 +20,7 @@ ENVIRONMENT = {
     "AWS_REGION": "eu-north-1",
     "ACCOUNTING": "location",
     "HISTORY_BUCKET": "history",
-    "SOURCES": '{"answer": "ask", "ingest": "read", "account": "1", "max_search_units": 2}',
+    "SOURCES": '{"answer": "ask", "ingest": "read", "account": "1", "group": "g", "group_id": "i"}',
     "COEFFICIENTS": json.dumps({quantity: {"kwh": [1, 2, 3]} for quantity in QUANTITIES}),
     "NOT_COUNTED": "[]",
 }

@@ -174,9 +174,28 @@ def test_a_jobs_instances_are_counted_by_their_monitors() -> None:
     assert (usage["instance_hours"], usage["busy_hours"], usage["awake_hours"]) == (1.5, 0.75, 1)
 
 
-def test_the_accounts_search_units_count_up_to_what_this_deployment_may_have() -> None:
-    usage = record(HOUR, {"search_units": 6000, "indexing_units": 60}, fakes.settings())["usage"]
-    assert usage["search_unit_hours"] == 2 + 1
+def test_the_units_of_the_own_group_count_and_those_that_build_vector_indexes_too() -> None:
+    for name in ("search_units", "indexing_units", "building_units"):
+        dimensions = measures("d", fakes.SOURCES)[name].dimensions
+        assert set(dimensions) == {"ClientId", "CollectionGroupId", "CollectionGroupName"}
+    units = {"search_units": 80.0, "indexing_units": 40.0, "building_units": 30.0}
+    found = record(HOUR, {**units, "searching_ms": 1000, "indexed": 1}, fakes.settings())
+    assert found["usage"]["search_unit_hours"] == (80 + 40 + 30) / 60
+    assert found["missing"] == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "missing"),
+    [({"searching_ms": 900}, ["search_units"]), ({"indexed": 3}, ["indexing_units"])],
+)
+def test_a_store_that_was_used_and_sent_nothing_is_not_seen_rather_than_zero(
+    asked: dict[str, float], missing: list[str]
+) -> None:
+    found = record(HOUR, asked, fakes.settings())
+    assert found["missing"] == missing
+    assert "search_unit_hours" not in found["usage"]
+    asleep = record(HOUR, {}, fakes.settings())
+    assert (asleep["missing"], asleep["usage"]["search_unit_hours"]) == ([], 0)
 
 
 @given(st.dictionaries(st.sampled_from(sorted(MEASURES)), st.integers(0, 10**9)))
