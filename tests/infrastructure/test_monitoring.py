@@ -12,9 +12,9 @@ import pytest
 
 from cfn_sustainability.engine import judge
 from cfn_sustainability.practices import load_practices
+from cfn_sustainability.program import link
 from cfn_sustainability.settings import RuleSettings
 from cfn_sustainability.template import Template as RuleTemplate
-from cfn_sustainability.template import link
 from operations.measures import measures
 from operations.settings import Sources
 from stacks.instruments.burn_rates import BURN_RATES
