@@ -20,7 +20,7 @@ against := $(if $(filter local examples/%,$(DEPLOYMENT)),$(python) -m local exec
 fast = $(python) -m pytest tests/infrastructure tests/unit --numprocesses auto --no-loadscope-reorder
 file = deployments/$(DEPLOYMENT).yaml
 
-.PHONY: help setup up ask add documents down status clean test test-fast lint bench synth deploy destroy lock
+.PHONY: help setup up ask add documents down status clean test test-fast lint bench synth deploy verify destroy lock
 
 help: ## List what can be made.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -85,6 +85,9 @@ synth: setup ## Write the CloudFormation templates of DEPLOYMENT to cdk.out.
 deploy: setup ## Deploy DEPLOYMENT to your account, after showing what changes.
 	@$(python) -m sustainability preflight $(file)
 	@$(python) -m sustainability deploy $(file)
+
+verify: setup ## Use DEPLOYMENT once, and say what it does.
+	@$(against) $(python) -m sustainability verify $(file)
 
 destroy: setup ## Take DEPLOYMENT away again.
 	@$(python) -m sustainability destroy $(file)

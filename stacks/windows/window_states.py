@@ -11,6 +11,9 @@ MANIFESTS = "manifests/"
 """Lists of the questions that a job takes: those that come later wait for the next one."""
 _AT_A_TIME = 4
 """Calls to Bedrock at once: a window is not urgent, and others share the quota."""
+_LISTED = 500
+"""Questions of one listing. A state's output has 262,144 bytes at the most, and S3 writes up to 330
+about an object: a full page of 1,000 ends the window."""
 _LOOK_SECONDS = 300
 """Between two looks at a batch job, which takes minutes to hours."""
 _SUFFIX = ".out"
@@ -38,7 +41,7 @@ def transform_jobs(
     instances: int,
     volume_key: str | None = None,
 ) -> States:
-    """Return the states that run transform jobs, of up to 1000 questions each, until none waits.
+    """Return the states that run transform jobs, of up to 500 questions each, until none waits.
 
     A job fails if it cannot answer one question, though it answers the others. Those are cleared,
     so that they are not answered again in the next window, and the execution fails, to be seen.
@@ -281,7 +284,7 @@ def _answer_of(question: str) -> str:
 def _list(bucket: str, also: dict[str, str] | None = None) -> States:
     return _task(
         "aws-sdk:s3:listObjectsV2",
-        {"Bucket": bucket, "Prefix": QUESTIONS},
+        {"Bucket": bucket, "Prefix": QUESTIONS, "MaxKeys": _LISTED},
         next_="Any",
         assign={
             "keys": "{% [$states.result.Contents.Key] %}",

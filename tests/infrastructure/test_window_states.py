@@ -61,7 +61,11 @@ class Cloud:
         return handler(call)
 
     def s3_listObjectsV2(self, call: Any) -> Any:
-        found = [{"Key": key} for key in self.below(call["Prefix"])[:1000]]
+        keys = self.below(call["Prefix"])[: call.get("MaxKeys", 1000)]
+        # As long as S3 writes about an object whose key is a digest.
+        found = [{"Key": key, "Rest": "-" * 230} for key in keys]
+        if len(json.dumps(found)) > 262_144:
+            raise TaskFailed("States.DataLimitExceeded")
         return {"Contents": found} if found else {"KeyCount": 0}
 
     def s3_getObject(self, call: Any) -> Any:
@@ -274,6 +278,7 @@ def ask(deferral: Deferral, prompts: list[str]) -> Iterator[Place]:
         (BEDROCK, True, 99, False, "bedrockruntime:converse"),
         (BEDROCK, True, 100, False, "bedrock:getModelInvocationJob"),
         (BEDROCK, True, 100, True, "bedrockruntime:converse"),
+        (BEDROCK, True, 1200, False, "bedrock:getModelInvocationJob"),
     ],
 )
 def test_every_question_of_a_window_is_answered_and_cleared(

@@ -1,0 +1,237 @@
+"""Whether a deployment does what the documentation says of it, found out by using it.
+
+Costs one document of a few sentences, one question, and the calls that look. No instance is woken:
+what sleeps is left asleep.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import botocore.exceptions
+
+from sustainability.deployment.schema import Deployment
+from sustainability.operate.account import Account, AccountError, Progress
+
+_INDEXED_S = 300
+"""How long a document may take into the index, a store that wakes included."""
+_GONE_S = 120
+_OWN = "SustainableGenerativeAI"
+_WRITTEN_BY_ANSWERS = frozenset(("Questions", "AnswerLatency", "EmbeddingLatency"))
+
+
+class Verdict(StrEnum):
+    """What a row says."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    UNTOLD = "not to be told"
+    """Neither seen nor refuted: a metric without a datapoint yet, for instance."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One row: what was looked at, what was seen, and what to do about it."""
+
+    name: str
+    verdict: Verdict
+    evidence: str
+    cure: str = ""
+
+
+def verify(deployment: Deployment, progress: Progress) -> list[Check]:
+    """Use the deployment once, look at what watches it, and take away what was put in.
+
+    Raises
+    ------
+    AccountError
+        If the deployment is not there, or AWS refuses to tell.
+    """
+    account = Account(deployment)
+    assert account.outputs, "raises where nothing is deployed"
+    watching = _Watching(deployment)
+    try:
+        return [*_walk(account, progress), *watching.checks(progress)]
+    except botocore.exceptions.ClientError as error:
+        raise AccountError(f"AWS refused to tell: {error}") from error
+
+
+def _walk(account: Account, progress: Progress) -> Iterator[Check]:
+    """Have a probe document indexed, asked for, cached and forgotten."""
+    word = f"Verilith{uuid4().hex[:12]}"
+    key = f"verification/{word}.md"
+    question = f"What colour is the harbour of {word}?"
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "probe.md"
+        file.write_text(f"# {word}\n\nThe harbour of {word} is painted cobalt blue.\n")
+        try:
+            yield from _answered(account, {key: file}, question, progress)
+        finally:
+            account.remove(key)
+    try:
+        account.wait_until_removed([key], seconds=_GONE_S)
+    except AccountError as error:
+        yield Check("a document is forgotten", Verdict.FAILED, str(error), _INGEST)
+        return
+    yield Check("a document is forgotten", Verdict.PASSED, "its passages left the index")
+
+
+def _answered(
+    account: Account, files: Mapping[str, Path], question: str, progress: Progress
+) -> Iterator[Check]:
+    (key,) = files
+    began = time.monotonic()
+    name = "a document is indexed"
+    try:
+        (state,) = account.wait_until_settled(
+            account.add(files), seconds=_INDEXED_S, progress=progress
+        )
+    except AccountError as error:
+        yield Check(name, Verdict.FAILED, str(error), _INGEST)
+        return
+    if state.status != "indexed":
+        yield Check(name, Verdict.FAILED, f"{state.status}: {state.reason}", _INGEST)
+        return
+    yield Check(name, Verdict.PASSED, f"after {time.monotonic() - began:.0f} s")
+
+    status, _, _ = account.call("POST", "/answers", {"question": question}, signed=False)
+    yield Check(
+        "the API refuses who does not sign",
+        Verdict.PASSED if status == 403 else Verdict.FAILED,
+        f"status {status}",
+        "" if status == 403 else "See the authorizer of the API's routes in stacks/rag.py.",
+    )
+    name = "a question finds it"
+    try:
+        first = account.ask(question, progress=progress)
+        again = account.ask(question, progress=progress)
+    except AccountError as error:
+        yield Check(name, Verdict.FAILED, str(error), _ANSWER)
+        return
+    if first.get("status") == "pending":
+        yield Check(name, Verdict.UNTOLD, "the answer comes later", "Fetch it: make ask ID=...")
+        return
+    found = key in {citation.get("document") for citation in first["citations"]}
+    yield Check(
+        name,
+        Verdict.PASSED if found else Verdict.FAILED,
+        f"{len(first['citations'])} passages cited, answered by {first['served_by']}"
+        if first.get("served_by")
+        else f"{len(first['citations'])} passages cited",
+        "" if found else _ANSWER,
+    )
+    cached = bool(again.get("cached"))
+    yield Check(
+        "the same question is answered from the cache",
+        Verdict.PASSED if cached else Verdict.UNTOLD,
+        "cached" if cached else "answered anew: another document may have changed meanwhile",
+        "" if cached else "Verify again while nobody adds documents.",
+    )
+
+
+_INGEST = "See the ingest function's log and the dead letters; docs/runbook.md, DeadLetters."
+_ANSWER = "See the answer function's log; docs/runbook.md, AnswerErrors."
+
+
+class _Watching:
+    """What CloudWatch has: alarms, their metrics, and the metrics that the functions write."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+        self._client = boto3.Session(region_name=deployment.region).client("cloudwatch")
+        self._seen: dict[tuple[str, str], set[frozenset[tuple[str, str]]]] = {}
+
+    def checks(self, progress: Progress) -> Iterator[Check]:
+        """Yield a row for each kind of thing that watches."""
+        progress("looking at alarms and metrics")
+        yield self._written()
+        yield from self._alarms()
+        yield self._dashboards()
+
+    def _written(self) -> Check:
+        dimensions = frozenset({("Deployment", self._deployment.name), ("service", "answer")})
+        missing = sorted(
+            name for name in _WRITTEN_BY_ANSWERS if dimensions not in self._sets(_OWN, name)
+        )
+        if missing:
+            return Check(
+                "metrics in the functions' logs are extracted",
+                Verdict.UNTOLD,
+                f"not seen yet: {', '.join(missing)}",
+                "CloudWatch takes minutes to list a new metric: verify again.",
+            )
+        return Check(
+            "metrics in the functions' logs are extracted",
+            Verdict.PASSED,
+            f"{len(_WRITTEN_BY_ANSWERS)} of {len(_WRITTEN_BY_ANSWERS)} seen",
+        )
+
+    def _alarms(self) -> Iterator[Check]:
+        pages = self._client.get_paginator("describe_alarms").paginate(
+            AlarmNamePrefix=f"{self._deployment.name}-", AlarmTypes=["MetricAlarm"]
+        )
+        alarms = [alarm for page in pages for alarm in page["MetricAlarms"]]
+        unseen = sorted(
+            {
+                f"{space} {name}"
+                for alarm in alarms
+                for space, name, dimensions in _metrics_of(alarm)
+                if dimensions not in self._sets(space, name)
+            }
+        )
+        name = "every alarm's metric has been published with its exact dimensions"
+        if not alarms:
+            yield Check(name, Verdict.UNTOLD, "no alarm has the deployment's name")
+        elif unseen:
+            yield Check(
+                name,
+                Verdict.UNTOLD,
+                f"{len(alarms)} alarms; not seen yet: {', '.join(unseen)}",
+                "A metric that counts failures, or what sleeps, appears when there is some. Any "
+                "other that stays unseen watches nothing.",
+            )
+        else:
+            yield Check(name, Verdict.PASSED, f"{len(alarms)} alarms")
+
+    def _dashboards(self) -> Check:
+        found = self._client.list_dashboards(DashboardNamePrefix=f"{self._deployment.name}-")
+        names = [entry["DashboardName"] for entry in found.get("DashboardEntries", [])]
+        return Check(
+            "the dashboards are there",
+            Verdict.PASSED if names else Verdict.UNTOLD,
+            f"{len(names)} dashboards",
+            "" if names else "monitoring may be switched off; else deploy the monitoring stack.",
+        )
+
+    def _sets(self, namespace: str, name: str) -> set[frozenset[tuple[str, str]]]:
+        """Return the sets of dimensions under which a metric has ever been published."""
+        if (namespace, name) not in self._seen:
+            pages = self._client.get_paginator("list_metrics").paginate(
+                Namespace=namespace, MetricName=name
+            )
+            self._seen[namespace, name] = {
+                _pairs(metric["Dimensions"]) for page in pages for metric in page["Metrics"]
+            }
+        return self._seen[namespace, name]
+
+
+def _metrics_of(
+    alarm: Mapping[str, Any],
+) -> Iterator[tuple[str, str, frozenset[tuple[str, str]]]]:
+    queries = [
+        query["MetricStat"]["Metric"] for query in alarm.get("Metrics", []) if "MetricStat" in query
+    ]
+    for metric in queries or [alarm]:
+        yield metric["Namespace"], metric["MetricName"], _pairs(metric.get("Dimensions", []))
+
+
+def _pairs(dimensions: list[dict[str, str]]) -> frozenset[tuple[str, str]]:
+    return frozenset((each["Name"], each["Value"]) for each in dimensions)
