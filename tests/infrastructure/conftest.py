@@ -17,14 +17,13 @@ from cfnlint.runner import Runner
 
 from app import build
 from sustainability.deployment.schema import Deployment
+from tests.infrastructure.reading import Templates
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deployments"
 DEPLOYMENTS = tuple(
     sorted(str(file.relative_to(FOLDER).with_suffix("")) for file in FOLDER.rglob("*.yaml"))
 )
-
-Templates = dict[str, dict[str, Any]]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

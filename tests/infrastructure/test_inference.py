@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import py_compile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -32,9 +32,9 @@ from sustainability.plan.serving_plan import (
     ScheduledAction,
     ServingPlan,
 )
+from tests.infrastructure.reading import Template, flat, only, resources
 
 ROOT = Path(__file__).resolve().parents[2]
-Template = dict[str, Any]
 MODEL = InferenceModel.named("qwen3-1.7b", Facts())
 
 BRIDGED = ServingPlan(
@@ -129,17 +129,6 @@ def dev(**inference: Any) -> Deployment:
 @pytest.fixture(params=PLANS)
 def plan(request: pytest.FixtureRequest) -> ServingPlan:
     return PLANS[request.param]
-
-
-def resources(template: Template, type_: str) -> Iterator[dict[str, Any]]:
-    for resource in template["Resources"].values():
-        if resource["Type"] == type_:
-            yield resource["Properties"]
-
-
-def only(template: Template, type_: str) -> dict[str, Any]:
-    (found,) = resources(template, type_)
-    return found
 
 
 def policies(template: Template) -> dict[str, dict[str, Any]]:
@@ -415,12 +404,6 @@ def test_an_asynchronous_endpoint_sleeps_until_its_queue_has_work(synthesize: Sy
         "ApproximateBacklogSizePerInstance",
         20,
     )
-
-
-def flat(text: Any) -> str:
-    """Return a text, every reference in it replaced by X."""
-    parts = text["Fn::Join"][1] if isinstance(text, dict) else [text]
-    return "".join(part if isinstance(part, str) else "X" for part in parts)
 
 
 def machine(template: Template) -> dict[str, Any]:

@@ -24,9 +24,8 @@ from sustainability.facts.lookup import Facts
 from sustainability.facts.metrics import UnknownMetricError, documented_metrics
 from sustainability.plan.serving import plan_serving
 from tests.infrastructure.conftest import DEPLOYMENTS, FOLDER, ROOT
+from tests.infrastructure.reading import Template, Templates
 
-Template = dict[str, Any]
-Templates = dict[str, Template]
 Synthesize = Callable[[Deployment], Templates]
 
 OWN_NAMESPACE = "SustainableGenerativeAI"

@@ -14,9 +14,9 @@ from stacks.instruments.metrics import proxy_metrics
 from sustainability.deployment.schema import Deployment
 from sustainability.footprint.coefficients import as_json, coefficients
 from sustainability.plan.serving import plan_serving
+from tests.infrastructure.reading import Template, resources
 
 ROOT = Path(__file__).resolve().parents[2]
-Template = dict[str, Any]
 
 
 @pytest.fixture(params=["dev", "prod", "examples/bridged"])
@@ -30,18 +30,10 @@ def template(name: str, templates_of: Callable[[str], dict[str, Template]]) -> T
     return next(body for stack, body in templates_of(name).items() if stack.endswith("monitoring"))
 
 
-def only(template: Template, type_: str) -> list[dict[str, Any]]:
-    return [
-        resource["Properties"]
-        for resource in template["Resources"].values()
-        if resource["Type"] == type_
-    ]
-
-
 def function(template: Template) -> dict[str, Any]:
     (found,) = (
         properties
-        for properties in only(template, "AWS::Lambda::Function")
+        for properties in resources(template, "AWS::Lambda::Function")
         if properties["Handler"] == "operations.handler.handler"
     )
     return found
@@ -60,17 +52,17 @@ def test_its_settings_fit_into_a_function_and_hold_the_footprints_coefficients(
 def test_it_runs_each_hour_and_a_failed_run_is_left_to_the_next(template: Template) -> None:
     schedules = {
         schedule["ScheduleExpression"]: json.loads(schedule["Target"]["Input"])
-        for schedule in only(template, "AWS::Scheduler::Schedule")
+        for schedule in resources(template, "AWS::Scheduler::Schedule")
     }
     assert schedules == {"cron(5 * * * ? *)": {}, "cron(30 6 20 * ? *)": {"task": "account"}}
-    (retries,) = only(template, "AWS::Lambda::EventInvokeConfig")
+    (retries,) = resources(template, "AWS::Lambda::EventInvokeConfig")
     assert retries["MaximumRetryAttempts"] == 0
 
 
 def test_it_may_read_metrics_and_touch_its_own_bucket_and_no_more(template: Template) -> None:
     statements = [
         statement
-        for policy in only(template, "AWS::IAM::Policy")
+        for policy in resources(template, "AWS::IAM::Policy")
         for statement in policy["PolicyDocument"]["Statement"]
     ]
     actions = {

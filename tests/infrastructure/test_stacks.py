@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,8 +20,8 @@ from sustainability.deployment.schema import (
     Deployment,
     ServiceLevel,
 )
+from tests.infrastructure.reading import Templates, flat, resources
 
-Templates = dict[str, dict[str, Any]]
 Synthesize = Callable[[Deployment], Templates]
 WITHOUT_RESOURCES = (
     "cloudwatch:GetMetricData",
@@ -31,21 +31,6 @@ WITHOUT_RESOURCES = (
     "xray:",
 )
 """IAM knows no resource for these actions."""
-
-
-def resources(templates: Templates, type_: str) -> Iterator[dict[str, Any]]:
-    for template in templates.values():
-        for resource in template["Resources"].values():
-            if resource["Type"] == type_:
-                yield resource["Properties"]
-
-
-def flat(value: Any) -> str:
-    """Return a variable as the function reads it, every reference in it replaced by X."""
-    if not isinstance(value, dict):
-        return str(value)
-    parts = value.get("Fn::Join", ("", ["X"]))[1]
-    return "".join(part if isinstance(part, str) else "X" for part in parts)
 
 
 def of_this_project(function: dict[str, Any]) -> bool:

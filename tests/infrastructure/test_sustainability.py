@@ -13,8 +13,8 @@ from cfn_sustainability.engine import judge
 from cfn_sustainability.program import link
 from cfn_sustainability.template import Template
 from sustainability.deployment.schema import Deployment
+from tests.infrastructure.reading import Templates
 
-Templates = dict[str, dict[str, Any]]
 ABSENT = "(absent)"
 SETTINGS: list[tuple[str, str, object, str]] = [
     ("AWS::ApiGatewayV2::Stage", "DefaultRouteSettings", ABSENT, "ApiThrottles"),
