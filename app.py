@@ -25,9 +25,30 @@ from sustainability.plan.serving import plan_serving
 from sustainability.plan.serving_plan import Mode, ServingPlan
 from sustainability.report.footprint import synth_line
 
+_FIXED_TAGS = ["AWS::OpenSearchServerless::Collection", "aws:cdk:stack"]
+"""What takes tags only when it is made: another tag would be another collection, of the same name,
+which CloudFormation refuses. It hands a stack's tags on to the collection, too."""
+
 
 def build(app: cdk.App, deployment: Deployment) -> ServingPlan:
     """Add the deployment's stacks, and the checks that they must pass, to the app.
+
+    Raises
+    ------
+    UserError
+        If the deployment asks for what its Region does not have or must not be used for.
+    """
+    plan = add_stacks(app, deployment)
+    cdk.Validations.of(app).add_plugins(
+        SustainabilityChecks(app, settings=deployment.rule_settings),
+        cdk_nag.AwsSolutionsChecks(app),
+        cdk_nag.ServerlessChecks(app),
+    )
+    return plan
+
+
+def add_stacks(app: cdk.App, deployment: Deployment) -> ServingPlan:
+    """Add the deployment's stacks alone.
 
     Raises
     ------
@@ -59,13 +80,9 @@ def build(app: cdk.App, deployment: Deployment) -> ServingPlan:
     )
     if deployment.monitoring.monthly_budget_usd is not None:
         BudgetStack(app, f"{deployment.name}-budget", deployment=deployment)
-    for key, value in {"deployment": deployment.name, **deployment.tags}.items():
-        cdk.Tags.of(app).add(key, value)
-    cdk.Validations.of(app).add_plugins(
-        SustainabilityChecks(app, settings=deployment.rule_settings),
-        cdk_nag.AwsSolutionsChecks(app),
-        cdk_nag.ServerlessChecks(app),
-    )
+    cdk.Tags.of(app).add("deployment", deployment.name)
+    for key, value in deployment.tags.items():
+        cdk.Tags.of(app).add(key, value, exclude_resource_types=_FIXED_TAGS)
     return plan
 
 

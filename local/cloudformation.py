@@ -25,6 +25,7 @@ from cfnlint.template import Template
 from ministack.core.responses import get_account_id, get_region
 
 from local import ministack_internals as internals
+from local.replacements import Update, at, kept_name, update_of
 
 Properties = Mapping[str, Any]
 
@@ -83,7 +84,9 @@ def handlers(type_name: str, behaviour: Behaviour = Behaviour()) -> dict[str, An
     ) -> tuple[str, dict[str, Any]]:
         schema = _schema(type_name, logical_id)
         check_properties(schema, logical_id, new)
-        if any(_at(old, p) != _at(new, p) for p in schema.schema.get("createOnlyProperties", [])):
+        if refusal := custom_named_replacement_error(type_name, old, new):
+            raise ValueError(refusal)
+        if _update(type_name, old, new) is Update.REPLACED:
             replacement: tuple[str, dict[str, Any]]
             replacement = internals.seeded_create(create, logical_id, new, stack_name)
             return replacement
@@ -99,6 +102,26 @@ def handlers(type_name: str, behaviour: Behaviour = Behaviour()) -> dict[str, An
             del RECORDS[_key(type_name, physical_id)]
 
     return {"create": create, "update": update, "update_with_logical_id": True, "delete": delete}
+
+
+def custom_named_replacement_error(
+    type_name: str, old: Properties, new: Properties, physical_id: str | None = None
+) -> str | None:
+    """Return what CloudFormation says when an update would replace what has a name, else None."""
+    if _update(type_name, old, new) is not Update.REFUSED:
+        return None
+    name = kept_name(_schema(type_name, type_name), old, new)
+    return (
+        "CloudFormation cannot update a stack when a custom-named resource requires replacing. "
+        f"Rename {physical_id or name} and update the stack again."
+    )
+
+
+def _update(type_name: str, old: Properties, new: Properties) -> Update:
+    def resource(props: Properties) -> dict[str, Any]:
+        return {"Type": type_name, "Properties": props}
+
+    return update_of(get_region(), resource(old), resource(new))
 
 
 def check_properties(schema: Schema, logical_id: str, props: Properties) -> None:
@@ -162,13 +185,6 @@ def _place(*path: Any) -> str:
     return "/".join(["#", *map(str, path)])
 
 
-def _at(value: Any, pointer: str) -> Any:
-    """Return what stands at a schema pointer such as /properties/Budget/BudgetName, or None."""
-    for step in pointer.split("/")[2:]:
-        value = value.get(step) if isinstance(value, Mapping) else None
-    return value
-
-
 def _key(type_name: str, physical_id: str) -> str:
     return f"{get_region()} {type_name} {physical_id}"
 
@@ -179,9 +195,9 @@ def _refuse_duplicate(schema: Schema, physical_id: str, props: Properties) -> No
         if (record["type"], record["region"]) != (schema.type_name, get_region()):
             continue
         taken = record["id"] == physical_id or any(
-            all(_at(props, p) is not None for p in identifier)
-            and [_at(props, p) for p in identifier]
-            == [_at(record["properties"], p) for p in identifier]
+            all(at(props, p) is not None for p in identifier)
+            and [at(props, p) for p in identifier]
+            == [at(record["properties"], p) for p in identifier]
             for identifier in identifiers
         )
         if taken:
@@ -195,7 +211,7 @@ def _ref(schema: Schema, props: Properties, attributes: Mapping[str, Any]) -> st
     pointers = _REF_EXCEPTIONS.get(schema.type_name) or schema.schema["primaryIdentifier"]
     parts = []
     for pointer in pointers:
-        given = _at(props, pointer)
+        given = at(props, pointer)
         parts.append(attributes[_attribute_name(pointer)] if given is None else given)
     return "|".join(map(str, parts))
 
@@ -238,7 +254,7 @@ def _attributes(
     for attribute, pointer in sorted(pointers.items(), key=lambda item: item[0].endswith("Arn")):
         if "*" in pointer:
             continue
-        if (given := _at(props, pointer)) is not None:
+        if (given := at(props, pointer)) is not None:
             values[attribute] = given
             continue
         own_shapes = shapes

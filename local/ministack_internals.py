@@ -29,7 +29,8 @@ from ministack.services import (
     sqs,
     stepfunctions,
 )
-from ministack.services.cloudformation import custom_resource, provisioners
+from ministack.services.cloudformation import custom_resource, engine, provisioners
+from ministack.services.cloudformation import stacks as stack_engine
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,11 @@ physical_name: Callable[..., str] = provisioners._physical_name
 seeded_create: Callable[..., Any] = provisioners._seeded_create
 PENDING_CUSTOM_RESOURCES: Mapping[str, Any] = custom_resource._pending
 """From token to the custom resource that waits for its function's response."""
+NAMED_REPLACEMENT_ERRORS = [
+    Replaceable(module, "_custom_named_replacement_error")
+    for module in (provisioners, stack_engine)
+]
+"""Where it is asked whether an update would replace what has a name."""
 ALARM_RECORD = Replaceable(provisioners, "_cw_metric_alarm_record")
 DOMAIN_ATTRIBUTES = Replaceable(provisioners, "_opensearch_attributes")
 
@@ -108,6 +114,14 @@ def stacks() -> list[dict[str, Any]]:
     return list(cloudformation._stacks._data.values())
 
 
+def template_of(stack: str) -> dict[str, Any]:
+    """Return the template that a stack has or is being updated to."""
+    template: dict[str, Any] = engine._parse_template(
+        cloudformation._stacks[stack]["_template_body"]
+    )
+    return template
+
+
 def names_of(module: str, store: str) -> list[str]:
     """Return the names of what a service's module keeps in ``store``."""
     kept = getattr(import_module(f"ministack.services.{module}"), store)
@@ -122,6 +136,13 @@ def queues() -> list[tuple[tuple[str, str, str], dict[str, Any]]]:
 def reserve_concurrency(function: str, reserved: int | None) -> None:
     """Set the reserved concurrency of a Lambda function."""
     lambda_svc._functions[function]["concurrency"] = reserved
+
+
+def reserved_concurrency(function: str | None = None) -> int:
+    """Return the reserved concurrency of a Lambda function that may exist, or of all of them."""
+    functions = lambda_svc._functions
+    names = list(functions) if function is None else [function]
+    return sum((functions.get(name) or {}).get("concurrency") or 0 for name in names)
 
 
 def set_expiry(table: str, specification: Mapping[str, Any] | None) -> None:

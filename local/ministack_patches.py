@@ -17,11 +17,16 @@ from typing import Any
 
 import boto3
 import pypdfium2_raw
+from cfnlint.helpers import load_resource
 from ministack.core.responses import get_region
 from ministack.services import cloudformation, lambda_svc
 from ministack.services.cloudformation import custom_resource
 
 from local import ministack_internals as internals
+from local.cloudformation import custom_named_replacement_error
+
+ACCOUNT_CONCURRENCY, UNRESERVED_CONCURRENCY = 1000, 100
+"""Executions of functions that an account may have at once, and those that none may reserve."""
 
 # What the Python runtimes of Lambda bring along, besides the standard library.
 _LAMBDA_RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
@@ -34,6 +39,9 @@ def apply(*, runtime: Path, opensearch_url: str) -> None:
     internals.trust_every_connection()
     _hide_function_errors_behind_the_api()
     _apply_properties_that_templates_set()
+    _refuse_what_an_account_lacks()
+    _refuse_to_replace_what_has_a_name()
+    _replace_domains_whose_engine_changes()
     _delete_buckets_as_the_service_does()
     _empty_buckets_without_node()
     _fail_custom_resources_at_once()
@@ -135,6 +143,98 @@ def _after_provisioning(type_name: str, apply: Callable[[str, Mapping[str, Any]]
         return physical_id, attributes
 
     handler |= {"create": create_and_apply, "update": update_and_apply}
+
+
+def _refuse_what_an_account_lacks() -> None:
+    """Upstream: any instance type, and as much reserved concurrency as is asked for.
+
+    AWS: the instance types of the Region, and a hundred executions that nobody may reserve.
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
+    """
+    types = load_resource(
+        "cfnlint.data.schemas.extensions.aws_opensearchservice_domain",
+        "clusterconfig_instancetype_enum.json",
+    )
+
+    def hosted(name: str | None, props: Mapping[str, Any]) -> None:
+        instance_type = props.get("ClusterConfig", {}).get("InstanceType")
+        offered = types.get(get_region(), {}).get("enum", [])
+        if instance_type is not None and instance_type not in offered:
+            raise ValueError(f"Invalid instance type: {instance_type} ({get_region()})")
+
+    def reserved(name: str | None, props: Mapping[str, Any]) -> None:
+        others = internals.reserved_concurrency()
+        if name is not None:
+            others -= internals.reserved_concurrency(name)
+        wanted = int(props.get("ReservedConcurrentExecutions", 0))
+        if wanted and ACCOUNT_CONCURRENCY - others - wanted < UNRESERVED_CONCURRENCY:
+            raise ValueError(
+                "Specified ReservedConcurrentExecutions for function decreases account's "
+                "UnreservedConcurrentExecution below its minimum value of "
+                f"[{UNRESERVED_CONCURRENCY}]."
+            )
+
+    _before_provisioning("AWS::OpenSearchService::Domain", hosted)
+    _before_provisioning("AWS::Lambda::Function", reserved)
+
+
+def _before_provisioning(
+    type_name: str, check: Callable[[str | None, Mapping[str, Any]], None]
+) -> None:
+    handler = internals.RESOURCE_HANDLERS[type_name]
+    create, update = handler["create"], handler["update"]
+
+    def check_and_create(logical_id: str, props: Mapping[str, Any], stack_name: str) -> Any:
+        check(None, props)
+        return create(logical_id, props, stack_name)
+
+    def check_and_update(physical_id: str, old: Any, new: Mapping[str, Any], *place: str) -> Any:
+        check(physical_id, new)
+        return update(physical_id, old, new, *place)
+
+    handler |= {"create": check_and_create, "update": check_and_update}
+
+
+def _refuse_to_replace_what_has_a_name() -> None:
+    """Upstream: knows the create-only properties of some types.
+
+    AWS: refuses by the resource schemas, whatever the type.
+    """
+
+    def by_schema(known: Callable[..., str | None]) -> Callable[..., str | None]:
+        def refuse(*change: Any) -> str | None:
+            return known(*change) or custom_named_replacement_error(*change)
+
+        return refuse
+
+    for place in internals.NAMED_REPLACEMENT_ERRORS:
+        place.wrap(by_schema)
+
+
+def _replace_domains_whose_engine_changes() -> None:
+    """Upstream: a domain takes any engine version in place.
+
+    AWS: a new version is a new, empty domain, unless the template says EnableVersionUpgrade.
+    """
+    handler = internals.RESOURCE_HANDLERS["AWS::OpenSearchService::Domain"]
+    update = handler["update"]
+
+    def update_or_replace(
+        physical_id: str,
+        old: Mapping[str, Any],
+        new: Mapping[str, Any],
+        stack_name: str,
+        logical_id: str,
+    ) -> Any:
+        template = internals.template_of(stack_name)
+        policy = template["Resources"][logical_id].get("UpdatePolicy", {})
+        if old.get("EngineVersion") == new.get("EngineVersion") or policy.get(
+            "EnableVersionUpgrade"
+        ):
+            return update(physical_id, old, new, stack_name, logical_id)
+        return internals.seeded_create(handler["create"], logical_id, new, stack_name)
+
+    handler["update"] = update_or_replace
 
 
 def _delete_buckets_as_the_service_does() -> None:

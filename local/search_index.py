@@ -12,6 +12,8 @@ from typing import Any
 from local.cloudformation import RECORDS, Behaviour, Properties
 
 _TIMEOUT_SECONDS = 30
+_CAPACITIES = {1, 2, 4, 8, *range(16, 1713, 16)}
+"""Capacity units that a group's limits take; AWS's newest page leaves out the one."""
 
 
 def behaviours(opensearch_url: str) -> dict[str, Behaviour]:
@@ -36,9 +38,19 @@ def behaviours(opensearch_url: str) -> dict[str, Behaviour]:
         if len(claims) == 1:
             _call(opensearch_url, "DELETE", props["IndexName"])
 
+    def check(physical_id: str, props: Properties) -> None:
+        for name, value in props.get("CapacityLimits", {}).items():
+            asleep = name.startswith("Min") and float(value) == 0
+            if not asleep and float(value) not in _CAPACITIES:
+                raise ValueError(
+                    f"Invalid value {value} for {name}. Valid values are 1, 2, 4, 8, 16 and "
+                    "multiples of 16; a minimum may be 0."
+                )
+
     index = Behaviour(create=create, update=update, delete=delete)
     return {
         "AWS::OpenSearchServerless::Collection": Behaviour(attributes=endpoints),
+        "AWS::OpenSearchServerless::CollectionGroup": Behaviour(create=check, update=check),
         "AWS::OpenSearchServerless::CollectionIndex": index,
         "AWS::OpenSearchServerless::Index": index,
     }

@@ -95,7 +95,9 @@ class RagStack(cdk.Stack):
     @property
     def _removal(self) -> cdk.RemovalPolicy:
         production = self._deployment.profile is Profile.PRODUCTION
-        return cdk.RemovalPolicy.RETAIN if production else cdk.RemovalPolicy.DESTROY
+        if production:  # but not what a first deployment that failed has left
+            return cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+        return cdk.RemovalPolicy.DESTROY
 
     @property
     def _asks_bedrock(self) -> bool:

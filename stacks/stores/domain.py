@@ -13,7 +13,6 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_opensearchservice as opensearch
 from constructs import Construct
 
-from cfn_sustainability.settings import Profile
 from stacks.common.acknowledgements import acknowledge
 from stacks.instruments.alarms import Alarms
 from stacks.instruments.graphs import BLUE, GREEN, ORANGE, PURPLE, graph
@@ -68,8 +67,10 @@ class DomainStore(Construct):
                 auto_software_update_enabled=True
             ),
         )
-        if deployment.profile is Profile.PRODUCTION:
-            self._domain.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+        # Without it a new version would be a new domain, and the index would be gone.
+        self._domain.cfn_options.update_policy = cdk.CfnUpdatePolicy(enable_version_upgrade=True)
+        # Its index is built again from the bucket; three nodes that nobody asks are not kept.
+        self._domain.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
         self.endpoint = self._domain.attr_domain_endpoint
         self._statements: list[Mapping[str, Any]] = []
         self._body = domain_index(deployment, replicas=zones - 1)

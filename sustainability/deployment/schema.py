@@ -385,7 +385,9 @@ class Inference(_Section):
     """``codebuild`` builds the serving image in the account, ``docker`` builds it with the CDK CLI;
     anything else is the URI of an image of your own."""
     volume_key: str | None = Field(
-        default=None, pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$"
+        default=None,
+        pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/"
+        r"(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$",
     )
     """ARN of the KMS key that encrypts the instances' volumes. Its policy must let whoever deploys
     create grants; without one, SageMaker encrypts with a key of AWS's."""

@@ -166,6 +166,20 @@ def test_an_update_in_place_keeps_identifier_and_attributes() -> None:
     assert resources()[0]["id"] == identifier
 
 
+@pytest.mark.parametrize(
+    ("type_name", "old", "new"),
+    [
+        ("AWS::Logs::LogGroup", {"LogGroupName": "a"}, {"LogGroupName": "b"}),
+        ("AWS::DynamoDB::Table", {"TableName": "a"}, {"TableName": "a", "BillingMode": "X"}),
+        ("AWS::Lambda::Permission", {"FunctionName": "f"}, {"FunctionName": "f", "Action": "x"}),
+    ],
+)
+def test_a_new_name_a_changed_setting_and_a_name_of_the_services_own_are_not_refused(
+    type_name: str, old: dict[str, Any], new: dict[str, Any]
+) -> None:
+    assert cloudformation.custom_named_replacement_error(type_name, old, new) is None
+
+
 def test_an_update_is_checked_too() -> None:
     identifier, _ = create(COLLECTION, Name="chunks")
 
@@ -205,8 +219,9 @@ def test_a_replacement_that_keeps_a_unique_name_is_refused() -> None:
     old = {"Name": "chunks"}
     identifier, _ = create(COLLECTION, **old)
 
-    with pytest.raises(ValueError, match=f"'{identifier}' already exists"):
-        update(COLLECTION, identifier, old, {**old, "StandbyReplicas": "DISABLED"})
+    for change in ({"StandbyReplicas": "DISABLED"}, {"Tags": [{"Key": "team", "Value": "b"}]}):
+        with pytest.raises(ValueError, match="custom-named resource requires replacing"):
+            update(COLLECTION, identifier, old, {**old, **change})
 
 
 def test_two_resources_cannot_share_an_identifier() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any, ClassVar
 
@@ -135,3 +136,11 @@ def test_the_resource_with_fields_becomes_an_index_body() -> None:
             }
         },
     }
+
+
+@pytest.mark.parametrize(("units", "accepted"), [(0, False), (2, True), (3, False), (48, True)])
+def test_a_group_takes_the_capacities_that_the_service_takes(units: int, accepted: bool) -> None:
+    group = behaviours("http://127.0.0.1:1")["AWS::OpenSearchServerless::CollectionGroup"]
+    limits = {"MinSearchCapacityInOcu": 0, "MaxSearchCapacityInOcu": units}
+    with nullcontext() if accepted else pytest.raises(ValueError, match="multiples of 16"):
+        group.create("group", {"CapacityLimits": limits})
