@@ -15,8 +15,13 @@ unexport PYTHONDONTWRITEBYTECODE
 export Q FILE ID DEPLOYMENT
 
 python := $(VENV)/bin/python
-# What `make up` brings up lives in the embedded AWS; any other is in your account.
-against := $(if $(filter local examples/%,$(DEPLOYMENT)),$(python) -m local exec --)
+# One rule for all targets: `local` and the examples live in the embedded AWS, which `make up`
+# starts; any other is in your account. WHERE=account or WHERE=here says otherwise.
+WHERE ?= $(if $(filter local examples/%,$(DEPLOYMENT)),here,account)
+against := $(if $(filter here,$(WHERE)),$(python) -m local exec --)
+ifeq ($(filter here account,$(WHERE)),)
+$(error WHERE is here (the embedded AWS) or account (yours), not $(WHERE))
+endif
 fast = $(python) -m pytest tests/infrastructure tests/unit --numprocesses auto --no-loadscope-reorder
 file = deployments/$(DEPLOYMENT).yaml
 
@@ -82,15 +87,14 @@ bench: setup ## Measure, and print tables.
 synth: setup ## Write the CloudFormation templates of DEPLOYMENT to cdk.out.
 	@node_modules/.bin/cdk synth --quiet --no-notices --context deployment=$(DEPLOYMENT)
 
-deploy: setup ## Deploy DEPLOYMENT to your account, after showing what changes.
-	@$(python) -m sustainability preflight $(file)
-	@$(python) -m sustainability deploy $(file)
+deploy: setup ## Deploy DEPLOYMENT, after looking what is missing and showing what changes.
+	@$(against) $(python) -m sustainability deploy $(file)
 
 verify: setup ## Use DEPLOYMENT once, and say what it does.
 	@$(against) $(python) -m sustainability verify $(file)
 
-destroy: setup ## Take DEPLOYMENT away again.
-	@$(python) -m sustainability destroy $(file)
+destroy: setup ## Take DEPLOYMENT away again, and say what is kept; EVERYTHING=1 takes that too.
+	@$(against) $(python) -m sustainability destroy $(file) $(if $(EVERYTHING),--everything)
 
 lock: setup ## Resolve all Python dependencies anew, within what the .in files allow.
 	@compile() { uv pip compile --quiet --universal --generate-hashes --python-version 3.11 "$$@"; } && \

@@ -67,7 +67,7 @@ def up(embedded: EmbeddedAws, name: str) -> None:
     with _step("servers") as progress:
         fresh = embedded.start(progress)
     with stopping_on_failure(embedded.state, fresh):
-        os.environ.update(embedded.environment())
+        _act_in(embedded)
         with _step("deployment") as progress:
             embedded.deploy(file, progress)
         from sustainability.commands.ask import describe
@@ -108,6 +108,13 @@ def _answer(account: Account, progress: Progress) -> dict[str, Any]:
             if time.monotonic() > deadline:
                 raise
             progress(f"trying again: {error}")
+
+
+def _act_in(embedded: EmbeddedAws) -> None:
+    """Let this process know of no AWS but the embedded one, whatever its caller has set."""
+    environment = embedded.environment()
+    os.environ.clear()
+    os.environ.update(environment)
 
 
 def serve(embedded: EmbeddedAws) -> None:

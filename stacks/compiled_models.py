@@ -6,6 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from stacks.common.account import account_of
 from stacks.common.acknowledgements import acknowledge
 from sustainability.deployment.schema import Deployment
 from sustainability.plan.compiled_models import artifacts_bucket
@@ -24,7 +25,7 @@ class ModelsStack(cdk.Stack):
             self,
             "Artifacts",
             # Known by name: what compiles and what serves must not need each other's stack.
-            bucket_name=artifacts_bucket(deployment, cdk.Aws.ACCOUNT_ID),
+            bucket_name=artifacts_bucket(deployment, account_of(self)),
             encryption=s3.BucketEncryption.S3_MANAGED,
             enforce_ssl=True,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,

@@ -8,6 +8,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
+from stacks.common.account import account_of
 from stacks.common.patterns import acknowledge_pattern
 from stacks.endpoints.serving_image import ServingImage
 from sustainability.deployment.schema import Deployment
@@ -34,7 +35,7 @@ class NeuronModel(Construct):
         log_group_name: str,
     ) -> None:
         super().__init__(scope, id_)
-        bucket = artifacts_bucket(deployment, cdk.Aws.ACCOUNT_ID)
+        bucket = artifacts_bucket(deployment, account_of(self))
         artifacts = s3.Bucket.from_bucket_name(self, "Artifacts", bucket)
         prefix = artifacts_prefix(shape)
         self.role = iam.Role(

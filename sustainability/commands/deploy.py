@@ -4,31 +4,43 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sustainability.errors import UserError
+
+if TYPE_CHECKING:
+    from sustainability.operate.cdk import Cdk
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the commands."""
     for function, says in (
         (deploy, "bootstrap if needed, show what changes, ask, and deploy"),
-        (destroy, "ask, and destroy every stack of a deployment"),
+        (destroy, "ask, destroy every stack of a deployment, and say what is kept"),
     ):
         parser = subparsers.add_parser(function.__name__, help=says)
         parser.add_argument("deployment", type=Path, help="deployment file in deployments/")
         parser.add_argument("--yes", action="store_true", help="do not ask")
         parser.set_defaults(run=function)
+    parser.add_argument(
+        "--everything", action="store_true", help="delete the kept buckets too, after asking"
+    )
 
 
 def deploy(options: argparse.Namespace) -> int:
-    """Bootstrap if needed, show what changes, ask, and deploy."""
-    from sustainability.operate.cdk import Cdk
+    """Bootstrap if needed, look whether the account has what it takes, show, ask, and deploy.
+
+    Every step may be repeated: who runs it again goes on where it stopped.
+    """
+    from sustainability.operate.cdk import EMBEDDED_ACCOUNT, Cdk
 
     cdk = Cdk(options.deployment)
-    place = f"account {cdk.account()}, {cdk.deployment.region}"
+    place = f"account {cdk.account}, {cdk.deployment.region}"
     if not cdk.is_bootstrapped():
         _confirm(f"{place} has never been used with the CDK. Bootstrap it?", options.yes)
         cdk.bootstrap()
+    if cdk.account != EMBEDDED_ACCOUNT:  # whose models, quotas and instances are stand-ins
+        _prepare(cdk, options.yes)
     if not options.yes:
         cdk.diff()
     _confirm(f"Deploy {cdk.deployment.name} to {place}?", options.yes)
@@ -36,14 +48,54 @@ def deploy(options: argparse.Namespace) -> int:
     return 0
 
 
+def _prepare(cdk: Cdk, yes: bool) -> None:
+    """Make sure of what the stacks cannot make themselves, or say what makes it."""
+    from sustainability.operate.preflight import COMPILED, Status, preflight
+    from sustainability.plan.compiled_models import compile_commands
+    from sustainability.plan.serving import plan_serving
+
+    deployment = cdk.deployment
+    plan = plan_serving(deployment)
+    findings = preflight(deployment, plan, cdk.session)
+    for finding in findings:
+        print(finding)
+    missing = [finding for finding in findings if finding.status is Status.MISSING]
+    if any(not finding.need.startswith(COMPILED) for finding in missing):
+        raise UserError("nothing was done; mend what is missing and deploy again")
+    if missing and plan.model is not None:
+        stack = f"{deployment.name}-models"
+        _confirm(f"Make the bucket of compiled models first (stack {stack})?", yes)
+        cdk.deploy(stack)
+        raise UserError(
+            f"{compile_commands(deployment, plan.model, cdk.account)}\n"
+            "The bucket is there and the compiled model is not. Run the commands above, then "
+            "deploy again: it goes on from here."
+        )
+
+
 def destroy(options: argparse.Namespace) -> int:
-    """Ask, and destroy every stack of a deployment."""
+    """Ask, destroy every stack of a deployment, and say what is kept and what that takes."""
     from sustainability.operate.cdk import Cdk
+    from sustainability.operate.leftovers import Leftovers
 
     cdk = Cdk(options.deployment)
-    place = f"account {cdk.account()}, {cdk.deployment.region}"
+    place = f"account {cdk.account}, {cdk.deployment.region}"
     _confirm(f"Destroy {cdk.deployment.name} in {place}?", options.yes)
     cdk.destroy()
+    leftovers = Leftovers(cdk.deployment, cdk.session)
+    leftovers.delete_log_groups()
+    kept = leftovers.buckets()
+    if not kept:
+        print("Nothing is kept.")
+        return 0
+    print("Kept:", *kept, sep="\n  ")
+    if not options.everything:
+        print("A new deployment takes over the compiled models. To delete all: --everything")
+        return 0
+    _confirm("Delete these buckets with all that they hold?", options.yes)
+    for leftover in kept:
+        leftovers.delete(leftover)
+    print("Nothing is kept.")
     return 0
 
 
@@ -55,4 +107,4 @@ def _confirm(question: str, yes: bool) -> None:
     except EOFError:
         answer = ""
     if answer.strip().lower() not in ("y", "yes"):
-        raise UserError("nothing was done; answer y, or pass --yes")
+        raise UserError("not done; answer y, or pass --yes")

@@ -32,5 +32,5 @@ def run(options: argparse.Namespace) -> int:
     check_offers(deployment, plan)
     findings = preflight(deployment, plan, boto3.Session(region_name=deployment.region))
     for finding in findings:
-        print(f"{finding.status:<7}  {finding.need}: {finding.text}")
+        print(finding)
     return int(any(finding.status is Status.MISSING for finding in findings))

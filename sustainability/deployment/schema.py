@@ -455,6 +455,8 @@ class Deployment(_Section):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{1,19}$")
     region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
+    account: str | None = Field(default=None, pattern=r"^\d{12}$")
+    """The AWS account that this deployment belongs to: credentials for another are refused."""
     profile: Profile = Profile.DEVELOPMENT
     """How strict the sustainability rules are, and whether documents outlive their stack."""
     tags: Annotated[dict[str, str], AfterValidator(check_tags)] = {}

@@ -61,13 +61,19 @@ def storage(deployment: Deployment, site: Site) -> Component:
     versions = 1 + knowledge.changed_per_month
     gigabytes = knowledge.documents * knowledge.document_kb * 1024 * versions / 1e9
     copies = facts("power/copies/s3", "copies").mid
-    disk = power.hdd(gigabytes / 1000 * copies, facts)
-    stored = site.impact(
+    kept = stored(gigabytes, site)
+    return Component("Documents", f"S3, {gigabytes:,.2f} GB in {copies:.0f} copies", kept, kept)
+
+
+def stored(gigabytes: float, site: Site) -> Impact:
+    """Return what keeping so much in S3 takes in a month."""
+    facts = site.facts
+    disk = power.hdd(gigabytes / 1000 * facts("power/copies/s3", "copies").mid, facts)
+    return site.impact(
         disk.kwh(HOURS_PER_MONTH),
         embodied_g=disk.embodied_g_per_h * HOURS_PER_MONTH,
         usd=facts("prices/s3/storage", "USD/GB-month") * gigabytes,
     )
-    return Component("Documents", f"S3, {gigabytes:,.2f} GB in {copies:.0f} copies", stored, stored)
 
 
 def carried(site: Site) -> Impact:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import cached_property
 from pathlib import Path
 
 import boto3
@@ -13,6 +14,8 @@ import botocore.exceptions
 from sustainability.deployment.schema import Deployment
 from sustainability.errors import UserError
 
+EMBEDDED_ACCOUNT = "000000000000"
+"""The account of the embedded AWS; no account of AWS's has this number."""
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -35,21 +38,34 @@ class Cdk:
         self._assembly = f"cdk.out/{self.deployment.name}"
         name = file.relative_to(folder).with_suffix("")
         self._app = ["--context", f"deployment={name}", "--output", self._assembly]
-        self._session = boto3.Session(region_name=self.deployment.region)
+        self.session = boto3.Session(region_name=self.deployment.region)
 
+    @cached_property
     def account(self) -> str:
-        """Return the id of the account that the credentials belong to."""
+        """The id of the account that the credentials belong to.
+
+        Raises
+        ------
+        UserError
+            If there are none, or the deployment states another account.
+        """
         try:
-            return str(self._session.client("sts").get_caller_identity()["Account"])
+            account = str(self.session.client("sts").get_caller_identity()["Account"])
         except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
             raise UserError(
                 f"no usable AWS credentials ({error}); run `aws sso login`, or set AWS_PROFILE"
             ) from error
+        if self.deployment.account not in (None, account) and account != EMBEDDED_ACCOUNT:
+            raise UserError(
+                f"{self.deployment.name} belongs to account {self.deployment.account}, and these "
+                f"credentials are for {account}; set AWS_PROFILE, or change account in its file"
+            )
+        return account
 
     def is_bootstrapped(self) -> bool:
         """Whether the account and Region have the CDK's own bucket and roles."""
         try:
-            self._session.client("cloudformation").describe_stacks(StackName="CDKToolkit")
+            self.session.client("cloudformation").describe_stacks(StackName="CDKToolkit")
         except botocore.exceptions.ClientError as error:
             if "does not exist" in str(error):
                 return False
@@ -58,15 +74,23 @@ class Cdk:
 
     def bootstrap(self) -> None:
         """Make the CDK's own bucket and roles."""
-        self._run("bootstrap", f"aws://{self.account()}/{self.deployment.region}")
+        self._run("bootstrap", f"aws://{self.account}/{self.deployment.region}")
 
     def diff(self) -> None:
         """Print what deploying would change."""
         self._run("diff")
 
-    def deploy(self) -> None:
-        """Deploy every stack."""
-        self._run("deploy", "--all", "--require-approval", "never", "--progress", "events")
+    def deploy(self, stack: str | None = None) -> None:
+        """Deploy one stack, or all.
+
+        A bucket of compiled models that an earlier deployment left is taken over, not made.
+        """
+        self._run(
+            "deploy",
+            *(["--all"] if stack is None else [stack, "--exclusively"]),
+            *("--require-approval", "never", "--progress", "events"),
+            "--import-existing-resources",
+        )
 
     def destroy(self) -> None:
         """Destroy every stack."""
@@ -80,6 +104,8 @@ class Cdk:
                 str(_ROOT / "node_modules" / ".bin" / "cdk"),
                 *arguments,
                 *self._app,
+                # Only a name that is written out lets CloudFormation take over what has it.
+                *("--context", f"account={self.account}"),
                 "--no-notices",
             ],
             cwd=_ROOT,

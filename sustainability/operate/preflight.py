@@ -15,7 +15,7 @@ import boto3
 import botocore.exceptions
 
 from sustainability.decide.region_requirements import BUILT_IMAGES
-from sustainability.deployment.schema import Deployment
+from sustainability.deployment.schema import Deployment, Store
 from sustainability.errors import UserError
 from sustainability.offers.bedrock import ModelName
 from sustainability.offers.serving_images import EcrImage
@@ -26,6 +26,7 @@ _ABSENT = frozenset(
     {
         "404",
         "ImageNotFoundException",
+        "ParameterNotFound",
         "NoSuchBucket",
         "RepositoryNotFoundException",
         "ResourceNotFoundException",
@@ -56,7 +57,17 @@ class Finding:
     text: str
     """What was found and, if something is missing, the cure."""
 
+    def __str__(self) -> str:
+        """Return one line for people."""
+        return f"{self.status:<7}  {self.need}: {self.text}"
 
+
+COMPILED = "compiled "
+"""How the need of a compiled model begins; the bucket for it can be made before the rest."""
+_UNRESERVED = 100
+"""Executions of functions that Lambda keeps for those without a reservation of their own."""
+_BOOTSTRAP_VERSION = 6
+"""What the CDK's stacks ask for."""
 _Check = Callable[[], tuple[bool, str]]
 
 
@@ -92,6 +103,10 @@ def _checks(
         models.append(deployment.answers.generator)
     for model in models:
         yield f"Bedrock model {model}", partial(_model_access, session, model)
+    yield "Lambda concurrency", partial(_concurrency, session, deployment.answers.concurrency)
+    yield "CDK bootstrap", partial(_bootstrap, session)
+    for service in _services_with_roles(deployment, plan):
+        yield f"service-linked role of {service}", partial(_service_role, session, service)
     if plan.instance_type is None or plan.model is None:
         return
     usage = "transform job" if plan.mode is Mode.BATCH else "endpoint"
@@ -102,7 +117,7 @@ def _checks(
     if image not in BUILT_IMAGES:
         yield f"image {image}", partial(_image, session, EcrImage.parse(image))
     prefix = artifacts_prefix(plan.model)
-    yield f"compiled {plan.model.name}", partial(_artifacts, session, deployment, prefix)
+    yield f"{COMPILED}{plan.model.name}", partial(_artifacts, session, deployment, prefix)
 
 
 def _model_access(session: boto3.Session, model_id: str) -> tuple[bool, str]:
@@ -121,6 +136,53 @@ def _model_access(session: boto3.Session, model_id: str) -> tuple[bool, str]:
         if profile["status"] != "ACTIVE":
             return False, f"the profile is {profile['status']}; choose another answers.generator"
     return True, "access granted"
+
+
+def _concurrency(session: boto3.Session, needed: int) -> tuple[bool, str]:
+    limits = session.client("lambda").get_account_settings()["AccountLimit"]
+    total = limits["ConcurrentExecutions"]
+    text = f"{total} granted, {needed} reserved by answers.concurrency"
+    if total - needed >= min(_UNRESERVED, total):
+        return True, text
+    return False, (
+        f"{text}, and {_UNRESERVED} must stay unreserved; lower answers.concurrency or run `aws "
+        "service-quotas request-service-quota-increase --service-code lambda --quota-code "
+        f"L-B99A9384 --desired-value {max(1000, needed + _UNRESERVED)}`"
+    )
+
+
+def _bootstrap(session: boto3.Session) -> tuple[bool, str]:
+    version: list[int] = []
+
+    def look() -> None:
+        found = session.client("ssm").get_parameter(Name="/cdk-bootstrap/hnb659fds/version")
+        version.append(int(found["Parameter"]["Value"]))
+
+    if _is_absent(look):
+        return True, "not there; `make deploy` makes it"
+    if version[0] < _BOOTSTRAP_VERSION:
+        return False, f"version {version[0]}, {_BOOTSTRAP_VERSION} needed; run `npx cdk bootstrap`"
+    return True, f"version {version[0]}"
+
+
+def _services_with_roles(deployment: Deployment, plan: ServingPlan) -> list[str]:
+    services = []
+    if deployment.knowledge.store is Store.SERVERLESS:
+        services.append("observability.aoss.amazonaws.com")
+    if plan.instance_type is not None:
+        services.append("sagemaker.application-autoscaling.amazonaws.com")
+    return services
+
+
+def _service_role(session: boto3.Session, service: str) -> tuple[bool, str]:
+    pages = session.client("iam").get_paginator("list_roles")
+    for page in pages.paginate(PathPrefix=f"/aws-service-role/{service}/"):
+        if page["Roles"]:
+            return True, "there"
+    return True, (
+        "made at the first use; if whoever deploys may not, run `aws iam "
+        f"create-service-linked-role --aws-service-name {service}`"
+    )
 
 
 def _quota(session: boto3.Session, name: str, needed: int) -> tuple[bool, str]:
@@ -167,7 +229,7 @@ def _artifacts(session: boto3.Session, deployment: Deployment, prefix: str) -> t
             names.update(item["Key"].removeprefix(prefix) for item in page.get("Contents", ()))
 
     if _is_absent(look):
-        return False, f"no bucket {bucket}; deploy the stack {deployment.name}-models first"
+        return False, f"no bucket {bucket}; `make deploy` makes it first"
     # What the serving image insists on, so that it need not compile or download anything.
     missing = [name for name in ("neuron_config.json", "model.pt") if name not in names]
     if not any(name.endswith(".safetensors") for name in names):
@@ -175,8 +237,8 @@ def _artifacts(session: boto3.Session, deployment: Deployment, prefix: str) -> t
     place = f"s3://{bucket}/{prefix}"
     if missing:
         return False, (
-            f"{', '.join(missing)} missing in {place}; export the model with `optimum-cli export "
-            "neuron` from a local folder, and copy what it writes there"
+            f"{', '.join(missing)} missing in {place}; run what `python -m sustainability compile` "
+            "prints for this deployment"
         )
     return True, place
 

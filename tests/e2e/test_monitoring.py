@@ -261,7 +261,7 @@ def watcher(
 
     cdk = Cdk(LOCAL)
     if not cdk.is_bootstrapped():
-        run("bootstrap", f"aws://{cdk.account()}/{cdk.deployment.region}")
+        run("bootstrap", f"aws://{cdk.account}/{cdk.deployment.region}")
     run("deploy", "--all", "--require-approval", "never", "--concurrency", "4")
     cloudformation = client("cloudformation")
     watcher = Watcher(client("cloudwatch"), cloudformation, embedded.running()["emulator"].url)

@@ -110,7 +110,7 @@ EDITS: dict[str, dict[str, Any]] = {
     },
 }
 """Every field with another value, in groups that may change together."""
-_ANOTHER_DEPLOYMENT = {"name", "region"}
+_ANOTHER_DEPLOYMENT = {"account", "name", "region"}
 """Whoever changes these makes a second deployment beside the first."""
 
 

@@ -13,7 +13,7 @@ from botocore.stub import Stubber
 from sustainability.errors import UserError
 from sustainability.facts.lookup import Facts
 from sustainability.offers.endpoint_models import InferenceModel
-from sustainability.operate.preflight import Finding, Status, preflight
+from sustainability.operate.preflight import Finding, Status, _bootstrap, _concurrency, preflight
 from sustainability.plan.compiled_models import artifacts_prefix
 from sustainability.plan.serving_plan import Mode
 from tests.unit.sustainability.deployments import a_deployment, a_plan
@@ -32,6 +32,13 @@ IMAGE = "123456789012.dkr.ecr.eu-north-1.amazonaws.com/qwen:7"
 EMBEDDING = "Bedrock model amazon.titan-embed-text-v2:0"
 QUOTA = "quota ml.inf2.xlarge for endpoint usage"
 COMPILED = "compiled qwen3-1.7b"
+CONCURRENCY = {"ConcurrentExecutions": 1000}
+OF_ANY_ACCOUNT = {
+    "Lambda concurrency",
+    "CDK bootstrap",
+    "service-linked role of observability.aoss.amazonaws.com",
+    "service-linked role of sagemaker.application-autoscaling.amazonaws.com",
+}
 
 
 class StubbedAccount:
@@ -69,11 +76,15 @@ def account() -> Iterator[StubbedAccount]:
 
 
 def look(account: StubbedAccount, plan: dict[str, Any], **sections: Any) -> dict[str, Finding]:
+    account.expect("lambda", "get_account_settings", {"AccountLimit": CONCURRENCY})
+    account.expect("ssm", "get_parameter", {"Parameter": {"Value": "27"}})
+    for _ in range(1 + (plan.get("instance_type") is not None)):
+        account.expect("iam", "list_roles", {"Roles": []})
     session = cast("boto3.Session", account)
     findings = preflight(a_deployment(**sections), a_plan(**plan), session)
     for stub in account.stubs.values():
         stub.assert_no_pending_responses()
-    return {finding.need: finding for finding in findings}
+    return {f.need: f for f in findings if f.need not in OF_ANY_ACCOUNT}
 
 
 def access(account: StubbedAccount, **refused: str) -> None:
@@ -182,7 +193,7 @@ def test_before_the_first_deployment_there_is_no_bucket(account: StubbedAccount)
     account.refuse("s3", "list_objects_v2", "NoSuchBucket")
     finding = look(account, REALTIME)[COMPILED]
     assert finding.status is Status.MISSING
-    assert "deploy the stack test-models first" in finding.text
+    assert "`make deploy` makes it first" in finding.text
 
 
 @pytest.mark.parametrize(
@@ -226,3 +237,25 @@ def test_without_credentials_there_is_one_clear_line(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     with pytest.raises(UserError, match="aws sso login"):
         preflight(a_deployment(), a_plan(), boto3.Session(region_name="eu-north-1"))
+
+
+@pytest.mark.parametrize(
+    ("granted", "reserved", "ready"),
+    [(1000, 10, True), (1000, 900, True), (1000, 901, False), (10, 1, False)],
+)
+def test_a_hundred_executions_must_stay_unreserved(
+    account: StubbedAccount, granted: int, reserved: int, ready: bool
+) -> None:
+    limits = {"AccountLimit": {"ConcurrentExecutions": granted}}
+    account.expect("lambda", "get_account_settings", limits)
+    found, text = _concurrency(cast("boto3.Session", account), reserved)
+    assert found is ready
+    assert ready or "request-service-quota-increase --service-code lambda" in text
+
+
+def test_an_old_bootstrap_is_missing_and_none_is_made_by_deploy(account: StubbedAccount) -> None:
+    session = cast("boto3.Session", account)
+    account.expect("ssm", "get_parameter", {"Parameter": {"Value": "5"}})
+    assert _bootstrap(session) == (False, "version 5, 6 needed; run `npx cdk bootstrap`")
+    account.refuse("ssm", "get_parameter", "ParameterNotFound")
+    assert _bootstrap(session)[0]

@@ -1,0 +1,11 @@
+"""The account that a template is for, where its number is known."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from constructs import Construct
+
+
+def account_of(scope: Construct) -> str:
+    """Return the account's number if whoever deploys gave it, else what stands for any account."""
+    return scope.node.try_get_context("account") or cdk.Aws.ACCOUNT_ID

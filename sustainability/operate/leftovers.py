@@ -1,0 +1,96 @@
+"""What a destroyed deployment leaves in the account, what that takes, and how it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import botocore.exceptions
+
+from sustainability.deployment.schema import Deployment
+from sustainability.energy.impact import Impact
+from sustainability.energy.site import Site
+from sustainability.facts.lookup import Facts
+from sustainability.footprint.services import stored
+
+_GONE = {"404", "NoSuchBucket", "ResourceNotFoundException"}
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A bucket that outlived its stack."""
+
+    bucket: str
+    gigabytes: float
+    """All versions together."""
+    per_month: Impact
+
+    def __str__(self) -> str:
+        """Name it, with what keeping it takes."""
+        usd, kwh = self.per_month.usd.mid, self.per_month.kwh.mid
+        return (
+            f"bucket {self.bucket}: {self.gigabytes:,.3f} GB, about ${usd:,.2f} and "
+            f"{kwh:,.3f} kWh a month"
+        )
+
+
+class Leftovers:
+    """What still carries a deployment's tag when its stacks are gone."""
+
+    def __init__(self, deployment: Deployment, session: boto3.Session) -> None:
+        self._deployment, self._session = deployment, session
+
+    def delete_log_groups(self) -> list[str]:
+        """Delete the deployment's log groups, also those that a service made anew; name them."""
+        logs, deleted = self._session.client("logs"), []
+        for arn in self._tagged("logs"):
+            name = arn.split(":log-group:")[-1].removesuffix(":*")
+            try:
+                logs.delete_log_group(logGroupName=name)
+            except botocore.exceptions.ClientError as error:
+                if error.response["Error"]["Code"] not in _GONE:
+                    raise
+            else:
+                deleted.append(name)
+        return deleted
+
+    def buckets(self) -> list[Leftover]:
+        """Return the buckets that were kept, with what they take in a month."""
+        site = Site.of_region(
+            self._deployment.region, self._deployment.footprint.accounting, Facts()
+        )
+        found = []
+        for arn in self._tagged("s3"):
+            bucket = arn.rsplit(":", 1)[-1]
+            try:
+                size = sum(version.get("Size", 0) for version in self._versions(bucket))
+            except botocore.exceptions.ClientError as error:
+                if error.response["Error"]["Code"] in _GONE:
+                    continue  # tags of what was deleted are still listed for a while
+                raise
+            found.append(Leftover(bucket, size / 1e9, stored(size / 1e9, site)))
+        return found
+
+    def delete(self, leftover: Leftover) -> None:
+        """Empty a bucket, every version of it, and delete it."""
+        s3 = self._session.client("s3")
+        for version in list(self._versions(leftover.bucket)):
+            s3.delete_object(
+                Bucket=leftover.bucket, Key=version["Key"], VersionId=version["VersionId"]
+            )
+        s3.delete_bucket(Bucket=leftover.bucket)
+
+    def _tagged(self, service: str) -> Iterator[str]:
+        pages = self._session.client("resourcegroupstaggingapi").get_paginator("get_resources")
+        wanted = [{"Key": "deployment", "Values": [self._deployment.name]}]
+        for page in pages.paginate(TagFilters=wanted, ResourceTypeFilters=[service]):
+            for resource in page["ResourceTagMappingList"]:
+                yield resource["ResourceARN"]
+
+    def _versions(self, bucket: str) -> Iterator[dict[str, Any]]:
+        pages = self._session.client("s3").get_paginator("list_object_versions")
+        for page in pages.paginate(Bucket=bucket):
+            yield from page.get("Versions", ())
+            yield from page.get("DeleteMarkers", ())

@@ -1,0 +1,130 @@
+"""Deploying and destroying: in which order, for which account, and what is said."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from sustainability.commands import deploy as commands
+from sustainability.deployment.schema import Deployment
+from sustainability.errors import UserError
+from sustainability.facts.lookup import Facts, load_facts
+from sustainability.offers.endpoint_models import InferenceModel
+from sustainability.operate import cdk, leftovers, preflight
+from sustainability.operate.preflight import Finding, Status
+from sustainability.plan.compiled_models import HUB, compile_commands
+
+FILE = Path("deployments/examples/realtime.yaml")
+ACCOUNT = "111122223333"
+
+
+class Cli:
+    """Stands in for the CDK CLI, and notes what it is asked."""
+
+    account = ACCOUNT
+
+    def __init__(self, path: Path) -> None:
+        self.deployment = Deployment.load(path)
+        self.session = None
+        self.calls: list[Any] = []
+
+    def is_bootstrapped(self) -> bool:
+        return True
+
+    def deploy(self, stack: str | None = None) -> None:
+        self.calls.append(stack or "all")
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *missing: str) -> tuple[list[Any], str]:
+    """Deploy where some needs are missing; return what was deployed and what was refused."""
+    cli = Cli(FILE)
+    monkeypatch.setattr(cdk, "Cdk", lambda path: cli)
+    findings = [Finding(need, Status.MISSING, "cure") for need in missing]
+    monkeypatch.setattr(preflight, "preflight", lambda *needs: findings)
+    try:
+        commands.deploy(argparse.Namespace(deployment=FILE, yes=True))
+    except UserError as error:
+        return cli.calls, str(error)
+    return cli.calls, ""
+
+
+def test_an_empty_account_gets_the_bucket_then_the_commands_then_the_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    deployed, said = run(monkeypatch, "compiled qwen3-1.7b")
+    assert deployed == ["realtime-models"]
+    assert "--batch_size 8 --sequence_length 4096" in said
+    assert f"s3://realtime-models-{ACCOUNT}-eu-north-1/compiled/qwen3-1.7b/" in said
+    assert run(monkeypatch) == (["all"], "")
+
+
+def test_what_no_step_can_make_ends_the_deployment_before_it_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    deployed, said = run(monkeypatch, "quota ml.inf2.xlarge for endpoint usage", "compiled x")
+    assert deployed == []
+    assert "nothing was done" in said
+
+
+def test_every_model_of_the_catalogue_can_be_compiled() -> None:
+    names = {key.split("/")[0] for key in load_facts("inference_models")}
+    assert names == HUB.keys()
+    for name in names:
+        commands_ = compile_commands(
+            Deployment.load(FILE), InferenceModel.named(name, Facts()), ACCOUNT
+        )
+        assert f"hf download {HUB[name]} --local-dir model" in commands_
+
+
+@pytest.mark.parametrize(
+    ("stated", "held", "refused"),
+    [
+        (None, ACCOUNT, False),
+        (ACCOUNT, ACCOUNT, False),
+        (ACCOUNT, "444455556666", True),
+        (ACCOUNT, cdk.EMBEDDED_ACCOUNT, False),
+    ],
+)
+def test_credentials_for_another_account_are_refused(
+    stated: str | None, held: str, refused: bool
+) -> None:
+    found = cdk.Cdk(FILE)
+    found.deployment = found.deployment.model_copy(update={"account": stated})
+    sts = SimpleNamespace(get_caller_identity=lambda: {"Account": held})
+    found.session = cast("boto3.Session", SimpleNamespace(client=lambda name: sts))
+    if refused:
+        with pytest.raises(UserError, match=f"belongs to account {ACCOUNT}"):
+            _ = found.account
+    else:
+        assert found.account == held
+
+
+def test_a_kept_bucket_is_told_with_its_price_and_energy_and_can_go() -> None:
+    real = boto3.Session("id", "secret", region_name="eu-north-1")
+    clients = {name: real.client(name) for name in ("s3", "resourcegroupstaggingapi")}
+    session = SimpleNamespace(client=lambda name: clients[name])
+    version = {"Key": "a", "VersionId": "1", "Size": 2_000_000_000}
+    marker = {"Key": "b", "VersionId": "2"}
+    with Stubber(clients["s3"]) as s3, Stubber(clients["resourcegroupstaggingapi"]) as tags:
+        arns = [{"ResourceARN": f"arn:aws:s3:::{name}"} for name in ("kept", "gone")]
+        tags.add_response("get_resources", {"ResourceTagMappingList": arns})
+        listed = {"Versions": [version], "DeleteMarkers": [marker]}
+        s3.add_response("list_object_versions", listed, {"Bucket": "kept"})
+        s3.add_client_error("list_object_versions", "NoSuchBucket")
+        left = leftovers.Leftovers(Deployment.load(FILE), cast("boto3.Session", session))
+        (kept,) = left.buckets()
+        assert str(kept).startswith("bucket kept: 2.000 GB, about $0.05 and 0.")
+        assert kept.per_month.usd.mid == pytest.approx(2 * 0.023, rel=0.1)  # and Stockholm's prices
+        s3.add_response("list_object_versions", listed, {"Bucket": "kept"})
+        for one in (version, marker):
+            where = {"Bucket": "kept", "Key": one["Key"], "VersionId": one["VersionId"]}
+            s3.add_response("delete_object", {}, where)
+        s3.add_response("delete_bucket", {}, {"Bucket": "kept"})
+        left.delete(kept)
+        s3.assert_no_pending_responses()
