@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cfn_sustainability.offers import large_models
+
 _Reason = Annotated[str, Field(min_length=10)]
 
 
@@ -46,7 +48,7 @@ class RuleSettings(BaseModel):
     """Highest MaxTokens of a managed prompt."""
     prompt_cache_characters_min: int = Field(default=4096, ge=1)
     """Length from which a prompt template has to carry a cache point; about 1,000 tokens."""
-    large_models: tuple[str, ...] = ("opus", "405b", "nova-premier", "nova-pro", "mistral-large")
+    large_models: tuple[str, ...] = Field(default_factory=large_models)
     """Parts of model ids that count as large: used only behind a prompt router."""
     embedding_dimensions_max: int = Field(default=512, ge=64, le=4096)
     """Most dimensions of an embedding whose model offers a choice."""

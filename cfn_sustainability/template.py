@@ -10,6 +10,7 @@ from typing import Any
 from cfn_sustainability.expansion import LOOP, expand, unknown_macros
 from cfn_sustainability.program import Alias, Place, Program
 from cfn_sustainability.properties import Path, Properties, Token, tokens, unresolved
+from cfn_sustainability.serverless import expand_sam, uses_sam
 from cfn_sustainability.values import (
     Choice,
     Fork,
@@ -157,18 +158,32 @@ class Template:
         expansion = expand(body, self.settled)
         self._scopes.clear()
         vars(self).pop("_compared", None)
-        self.body, self._origins = expansion.body, expansion.origins
+        self.body, self._origins = expansion.body, dict(expansion.origins)
         self.unseen: dict[Path, str] = {}
         if macros := unknown_macros(body):
             self.unseen[("Transform",)] = f"CloudFormation alone runs {' and '.join(macros)}"
+        if uses_sam(self.body):
+            self._expand_sam()
         self.resources: dict[str, dict[str, Any]] = {
             "": {"Type": TEMPLATE, "Properties": {"Region": {"Ref": "AWS::Region"}}}
         }
         for logical_id, resource in section(self.body, "Resources").items():
             if isinstance(resource, dict) and isinstance(resource.get("Type"), str):
-                self.resources[logical_id] = _without_sam(self.body, _included(resource))
+                self.resources[logical_id] = _included(resource)
             else:
                 self.unseen[self.origin(logical_id)] = _why_unseen(logical_id, resource)
+
+    def _expand_sam(self) -> None:
+        serverless = expand_sam(self.body)
+        written = section(self.body, "Resources")
+        self.body = {**self.body, "Resources": serverless.resources}
+        for logical_id in serverless.resources:
+            if source := serverless.sources.get(logical_id):
+                self._origins[logical_id] = self.origin(source)
+            elif logical_id not in written:
+                self._origins[logical_id] = ("Resources",)
+        if serverless.unseen:
+            self.unseen[("Resources",)] = serverless.unseen
 
     def origin(self, logical_id: str) -> Path:
         """Return where a resource is written, from the root of the template as it was read."""
@@ -343,12 +358,3 @@ def _why_unseen(logical_id: str, resource: object) -> str:
     ):
         return "a macro adds resources, which CloudFormation alone runs"
     return f"{logical_id} has no Type"
-
-
-def _without_sam(body: Mapping[str, Any], resource: dict[str, Any]) -> dict[str, Any]:
-    """Return a function of the Serverless Application Model as the Lambda function it becomes."""
-    if resource["Type"] != "AWS::Serverless::Function":
-        return resource
-    shared = section(section(body, "Globals"), "Function")
-    properties = {**shared, **section(resource, "Properties")}
-    return {**resource, "Type": "AWS::Lambda::Function", "Properties": properties}

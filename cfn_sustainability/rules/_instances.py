@@ -1,63 +1,115 @@
-"""What the name of an instance type tells: ``ml.m7g.2xlarge``, ``db.r6gd.large``, ``t3.micro``."""
+"""Judging instance types: older generations, and Graviton siblings that AWS offers."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
+from cfn_sustainability.offers import (
+    InstanceClass,
+    Offer,
+    generations,
+    graviton_sibling,
+    graviton_since,
+    is_oldest_graviton,
+    offers,
+    parsed,
+    version,
+)
 from cfn_sustainability.properties import Fault, Properties
 from cfn_sustainability.settings import RuleSettings
 
-_NAME = re.compile(
-    r"(?:(?:ml|db|cache|kafka)\.)?(?P<series>[a-z]+)(?P<generation>\d+)(?P<options>[a-z0-9-]*)[.]"
-)
-_GRAVITON_SERIES = {"a", "or", "om", "oi"}  # a1; the OpenSearch series run on Graviton without a g
-_HAS_GRAVITON = {"m", "c", "r", "t", "x", "i"}
-_SMALL = ("nano", "micro", "small", "medium")
-_LAST_RETIRED = {"t": 2, "m": 4, "c": 4, "r": 4, "i": 2, "d": 2, "x": 1, "g": 3, "p": 3}
+_OFFERS = {
+    "ml.": "sagemaker",
+    "cache.": "elasticache",
+    "kafka.": "msk",
+    ".search": "opensearch",
+    ".elasticsearch": "elasticsearch",
+    "db.": "rds/postgres",
+}
+"""How names of instance types begin or end, by offer; those of EC2 have neither."""
+
+
+def is_old(name: str) -> bool:
+    """Return whether newer generations of its series have replaced the type."""
+    known = parsed(name)
+    return known is not None and (known.series, known.generation) in generations()
 
 
 def has_graviton_sibling(name: str) -> bool:
-    """Return whether ``name`` is an x86 type of a series that also exists on Graviton."""
-    match = _NAME.match(name)
-    return bool(match and match["series"] in _HAS_GRAVITON and "g" not in match["options"])
+    """Return whether the service that ``name`` belongs to offers Graviton in its place."""
+    return _sibling(name) is not None
 
 
-def is_graviton(name: str) -> bool:
-    """Return whether ``name`` is a Graviton type."""
-    match = _NAME.match(name)
-    return bool(match and ("g" in match["options"] or match["series"] in _GRAVITON_SERIES))
+def graviton_example(name: str) -> str:
+    """Return the Graviton type that stands for ``name``: ``ml.m5.large`` gives ``ml.m6g.large``."""
+    sibling = _sibling(name)
+    return sibling.name if sibling else name
 
 
-def is_retired(name: str) -> bool:
-    """Return whether AWS lists the type's generation as a previous one."""
-    match = _NAME.match(name)
-    return bool(match and int(match["generation"]) <= _LAST_RETIRED.get(match["series"], 0))
+def _sibling(name: str) -> InstanceClass | None:
+    return graviton_sibling(_offer(name), name, None)
+
+
+def _offer(name: str) -> Offer:
+    for part, offer in _OFFERS.items():
+        if name.startswith(part) or name.endswith(part):
+            return offers()[offer]
+    return offers()["ec2"]
 
 
 def is_gpu(name: str) -> bool:
     """Return whether the type carries GPUs."""
-    match = _NAME.match(name)
-    return bool(match and match["series"] in ("g", "p"))
+    known = parsed(name)
+    return known is not None and known.is_gpu
+
+
+def old_faults(
+    resource: Properties, path: str, settings: RuleSettings, *, prefix: str = ""
+) -> Iterator[Fault]:
+    """Yield the fault that a type is of a replaced generation; certain if AWS lists it as such."""
+    name = resource.text(path)
+    known = parsed(name)
+    old = generations().get((known.series, known.generation)) if known else None
+    if old and name not in settings.allowed_instances:
+        wants = f"a newer generation such as {prefix}{old.successor}"
+        yield resource.fault(path, wants, certain=old.listed)
 
 
 def graviton_faults(
-    resource: Properties, paths: tuple[str, ...], settings: RuleSettings
+    resource: Properties,
+    paths: tuple[str, ...],
+    settings: RuleSettings,
+    *,
+    offer: str | None = None,
+    region: str | None = None,
+    certain: bool = True,
 ) -> Iterator[Fault]:
-    """Yield a fault for each instance type at ``paths`` that has a Graviton sibling."""
+    """Yield a fault for each instance type at ``paths`` that has a Graviton sibling.
+
+    ``offer`` is where, if not in the service that the name belongs to; ``certain`` whether the
+    engine surely takes it.
+    """
     for path in paths:
         name = resource.text(path)
-        if has_graviton_sibling(name) and name not in settings.allowed_instances:
-            yield resource.fault(path, f"a Graviton type such as {graviton_example(name)}")
+        classes = offers().get(offer, Offer({})) if offer else _offer(name)
+        sibling = graviton_sibling(classes, name, region)
+        if sibling is not None and name not in settings.allowed_instances:
+            surely = name.endswith(f".{sibling.size}") and is_oldest_graviton(classes, sibling)
+            wants = f"a Graviton type such as {sibling.name}"
+            yield resource.fault(path, wants, certain=certain and surely)
 
 
-def graviton_example(name: str) -> str:
-    """Return a Graviton type of about the same size: ``db.r5.large`` gives ``db.r7g.large``."""
-    match = _NAME.match(name)
-    if not match:
-        return name
-    prefix, series, size = name[: match.start("series")], match["series"], name[match.end() :]
-    if size in _SMALL and prefix != "ml.":
-        return f"{prefix}t4g.{size}"
-    generation = {"t": "4g", "x": "2gd", "i": "8g"}.get(series, "7g")
-    return f"{prefix}{series}{generation}.{size}"
+def takes_graviton(engine: str, engine_version: str | None) -> bool | None:
+    """Return whether AWS offers Graviton for a version of an engine; None where it is not known."""
+    least = graviton_since(engine)
+    if least is None:
+        return False
+    own = version(_of_aurora(engine_version)) if engine_version else None
+    if own is None or len(own) < 2:
+        return None if own is None or own[:1] <= least[:1] else True
+    return own >= least
+
+
+def _of_aurora(engine_version: str) -> str:
+    """Return Aurora MySQL's own version: ``5.7.mysql_aurora.2.11.2`` is 2.11.2."""
+    return engine_version.rpartition("mysql_aurora.")[2]

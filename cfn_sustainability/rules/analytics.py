@@ -16,6 +16,7 @@ def _job(properties: str, command: str = "glueetl") -> str:
     )
 
 
+_GLUE_SCALES_SINCE = 3.0
 _SCALING = "DefaultArguments: {--enable-auto-scaling: 'true'}"
 
 
@@ -136,7 +137,7 @@ def _glue_job_stops(job: Resource, settings: RuleSettings) -> Iterator[Fault]:
     "units.",
     fix="Set NumberOfWorkers as the maximum and --enable-auto-scaling to true in DefaultArguments.",
     evidence="AWS Glue Developer Guide, using auto scaling",
-    note="Two workers, a driver and one more, are the least.",
+    note="Two workers, a driver and one more, are the least. Glue before 3.0 does not scale.",
     cases=Cases(
         compliant=_job(f"WorkerType: G.1X, NumberOfWorkers: 10, {_SCALING}"),
         non_compliant=_job("WorkerType: G.1X, NumberOfWorkers: 10"),
@@ -153,6 +154,7 @@ def _glue_job_stops(job: Resource, settings: RuleSettings) -> Iterator[Fault]:
 )
 def _glue_job_scales(job: Resource, _: RuleSettings) -> Iterator[Fault]:
     applies_if(job.fragment("Command.Name") in ("glueetl", "gluestreaming"))
+    applies_if(job.number("GlueVersion", _GLUE_SCALES_SINCE) >= _GLUE_SCALES_SINCE)
     workers = job.number("NumberOfWorkers", job.number("MaxCapacity", 10))
     arguments = job.entries("DefaultArguments")
     scaled = arguments.get("--enable-auto-scaling")

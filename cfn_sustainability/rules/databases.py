@@ -6,16 +6,18 @@ from collections.abc import Iterator
 
 from cfn_sustainability.properties import Fault
 from cfn_sustainability.rule import Cases, Outcome, Severity, applies_if, rule
-from cfn_sustainability.rules._instances import graviton_faults
+from cfn_sustainability.rules._instances import graviton_faults, takes_graviton
 from cfn_sustainability.settings import Profile, RuleSettings
 from cfn_sustainability.template import Resource
+from cfn_sustainability.values import MARK
 
-_X86_ENGINES = ("oracle", "sqlserver", "db2", "custom")
+_RDS = "AWS::RDS::DBInstance"
+_CLUSTERS = ("AWS::RDS::DBCluster", "AWS::DocDB::DBCluster", "AWS::Neptune::DBCluster")
+_ANY_ENGINE = "postgres"  # the widest choice of classes, where a snapshot brings the engine
 _CLASSES = ("AWS::RDS::DBInstance", "AWS::DocDB::DBInstance", "AWS::Neptune::DBInstance")
 _NODE_TYPE = {
     "AWS::ElastiCache::CacheCluster": "CacheNodeType",
     "AWS::ElastiCache::ReplicationGroup": "CacheNodeType",
-    "AWS::MemoryDB::Cluster": "NodeType",
     "AWS::MSK::Cluster": "BrokerNodeGroupInfo.InstanceType",
 }
 
@@ -37,7 +39,8 @@ D: {{Type: AWS::RDS::DBInstance, Properties: {{Engine: {engine}, DBInstanceClass
     fix="Choose a class such as db.r7g, db.m7g or db.t4g.",
     evidence="Sustainability Pillar: Use instance types with the least impact",
     saving="Up to 60 % less energy at the same performance (AWS, of Graviton3 against x86)",
-    note="Oracle, SQL Server and Db2 exist for x86 alone.",
+    note="Only classes that AWS offers for the engine count; a warning where the engine or its "
+    "version is not known. Oracle, SQL Server, Db2 and old versions exist for x86 alone.",
     cases=Cases(
         compliant=_instance("db.m7g.large"),
         non_compliant=_instance("db.r5.large"),
@@ -49,13 +52,47 @@ D: {{Type: AWS::RDS::DBInstance, Properties: {{Engine: {engine}, DBInstanceClass
                 Outcome.NON_COMPLIANT,
                 "D: {Type: AWS::DocDB::DBInstance, Properties: {DBInstanceClass: db.t3.medium}}",
             ),
+            (
+                Outcome.NOT_APPLICABLE,
+                """
+                D: {Type: AWS::RDS::DBInstance, Properties: {Engine: mysql, EngineVersion: 5.7.44}}
+                """,
+            ),
+            (Outcome.COMPLIANT, _instance("db.t3.small", "aurora-mysql")),
             (Outcome.UNKNOWN, _instance("!ImportValue size")),
         ),
     ),
 )
 def _database_graviton(database: Resource, settings: RuleSettings) -> Iterator[Fault]:
-    applies_if(not database.fragment("Engine").startswith(_X86_ENGINES))
-    yield from graviton_faults(database, ("DBInstanceClass",), settings)
+    engine, engine_version = _engine(database)
+    taken = takes_graviton(engine, engine_version) if engine else None
+    applies_if(taken is not False)
+    offer = engine if database.type != _RDS else f"rds/{engine or _ANY_ENGINE}"
+    yield from graviton_faults(
+        database,
+        ("DBInstanceClass",),
+        settings,
+        offer=offer,
+        region=database.template.region,
+        certain=bool(taken),
+    )
+
+
+def _engine(database: Resource) -> tuple[str, str | None]:
+    """Return the engine, empty when it is not known, and its version, None when it is not known.
+
+    A replica has its source's, an instance of a cluster the cluster's.
+    """
+    engine = {"AWS::DocDB::DBInstance": "docdb", "AWS::Neptune::DBInstance": "neptune"}.get(
+        database.type, database.fragment("Engine").lower()
+    )
+    number = database.fragment("EngineVersion") or None
+    for path in ("SourceDBInstanceIdentifier", "DBClusterIdentifier"):
+        holder = database.target(path, _RDS, *_CLUSTERS)
+        if holder is not None and (not engine or number is None):
+            engine = engine or holder.fragment("Engine").lower()
+            number = number or holder.fragment("EngineVersion") or None
+    return ("" if MARK in engine else engine), (None if number and MARK in number else number)
 
 
 @rule(
@@ -65,10 +102,11 @@ def _database_graviton(database: Resource, settings: RuleSettings) -> Iterator[F
     practices=("SUS05-BP02",),
     what="A managed cache or broker runs on Graviton.",
     why="The service runs the same engine on both; a Graviton type does the work with less energy.",
-    fix="Choose a type such as cache.r7g, cache.t4g, db.r7g or kafka.m7g.",
+    fix="Choose a type such as cache.r7g, cache.t4g or kafka.m7g.",
     evidence="Sustainability Pillar: Use instance types with the least impact",
     saving="Up to 60 % less energy at the same performance (AWS, of Graviton3 against x86)",
-    note="Kafka's small kafka.t3 has no Graviton counterpart.",
+    note="A warning where the version is not known; old versions exist for x86 alone, and "
+    "MemoryDB for Graviton alone.",
     cases=Cases(
         compliant="""
             C:
@@ -87,7 +125,9 @@ def _database_graviton(database: Resource, settings: RuleSettings) -> Iterator[F
                 """
                 M:
                   Type: AWS::MSK::Cluster
-                  Properties: {BrokerNodeGroupInfo: {InstanceType: kafka.m5.large}}
+                  Properties:
+                    KafkaVersion: 3.6.0
+                    BrokerNodeGroupInfo: {InstanceType: kafka.m5.large}
                 """,
             ),
             (
@@ -103,8 +143,14 @@ def _database_graviton(database: Resource, settings: RuleSettings) -> Iterator[F
 )
 def _cache_graviton(cluster: Resource, settings: RuleSettings) -> Iterator[Fault]:
     path = _NODE_TYPE[cluster.type]
-    if not cluster.text(path).startswith("kafka.t3."):
-        yield from graviton_faults(cluster, (path,), settings)
+    kafka = cluster.type == "AWS::MSK::Cluster"
+    engine = "kafka" if kafka else cluster.fragment("Engine").lower() or "redis"
+    number = cluster.fragment("KafkaVersion" if kafka else "EngineVersion")
+    taken = takes_graviton(engine, None if MARK in number else number)
+    applies_if(taken is not False or MARK in engine)
+    yield from graviton_faults(
+        cluster, (path,), settings, region=cluster.template.region, certain=bool(taken)
+    )
 
 
 @rule(

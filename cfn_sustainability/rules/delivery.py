@@ -162,7 +162,7 @@ def _api_logs(stage: Resource, _: RuleSettings) -> Iterator[Fault]:
     why="Text shrinks to a fraction; what is not sent needs no network and no radio of a phone.",
     fix="Set Compress to true on every cache behavior.",
     evidence="Amazon CloudFront Developer Guide, serving compressed files",
-    note="The default is not to compress.",
+    note="The default is not to compress; with CachingDisabled CloudFront cannot.",
     cases=Cases(
         compliant=_distribution("{Compress: true}"),
         non_compliant=_distribution("{ViewerProtocolPolicy: redirect-to-https}"),
@@ -183,7 +183,13 @@ def _api_logs(stage: Resource, _: RuleSettings) -> Iterator[Fault]:
     ),
 )
 def _cloudfront_compresses(distribution: Resource, _: RuleSettings) -> Iterator[Fault]:
-    for behavior in _behaviors(distribution):
+    cached = [
+        behavior
+        for behavior in _behaviors(distribution)
+        if behavior.fragment("CachePolicyId") != _MANAGED_POLICY_WITHOUT_CACHE
+    ]
+    applies_if(bool(cached))
+    for behavior in cached:
         if not behavior.flag("Compress"):
             yield behavior.fault("Compress", "true")
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from cfn_sustainability.properties import Fault
 from cfn_sustainability.rule import Cases, Outcome, Severity, applies_if, rule
-from cfn_sustainability.rules._instances import graviton_faults, is_retired
+from cfn_sustainability.rules._instances import graviton_faults, is_old, old_faults
 from cfn_sustainability.settings import Profile, RuleSettings
 from cfn_sustainability.template import Resource
+from cfn_sustainability.values import section
 
 _INSTANCE_TYPE = {
     "AWS::EC2::Instance": "InstanceType",
@@ -20,6 +22,7 @@ _MAPPINGS = {
     "AWS::EC2::LaunchTemplate": "LaunchTemplateData.BlockDeviceMappings",
     "AWS::AutoScaling::LaunchConfiguration": "BlockDeviceMappings",
 }
+_WINDOWS = re.compile(r"windows|<powershell>|<script>", re.IGNORECASE)
 _SCHEDULES = ("AWS::Scheduler::Schedule", "AWS::Events::Rule", "AWS::SSM::MaintenanceWindowTarget")
 
 
@@ -37,8 +40,8 @@ def _instance(name: str) -> str:
     fix="Choose a Graviton type, such as m7g, c7g, r7g or t4g, with an arm64 image.",
     evidence="Sustainability Pillar: Use instance types with the least impact",
     saving="Up to 60 % less energy at the same performance (AWS, of Graviton3 against x86)",
-    note="Retired types are Ec2CurrentGeneration's business; some series have no Graviton "
-    "counterpart.",
+    note="Replaced generations are Ec2CurrentGeneration's business; Windows and some series have "
+    "no Graviton.",
     cases=Cases(
         compliant=_instance("t4g.small"),
         non_compliant=_instance("m6i.large"),
@@ -60,8 +63,18 @@ def _instance(name: str) -> str:
 )
 def _ec2_graviton(machine: Resource, settings: RuleSettings) -> Iterator[Fault]:
     path = _INSTANCE_TYPE[machine.type]
-    if not is_retired(machine.text(path)):
-        yield from graviton_faults(machine, (path,), settings)
+    applies_if(not _is_windows(machine))
+    if not is_old(machine.text(path)):
+        yield from graviton_faults(machine, (path,), settings, region=machine.template.region)
+
+
+def _is_windows(machine: Resource) -> bool:
+    """Return whether image or start script are of Windows, which has no Graviton."""
+    data = "LaunchTemplateData." if machine.type == "AWS::EC2::LaunchTemplate" else ""
+    said = machine.words(f"{data}ImageId") | machine.words(f"{data}UserData")
+    for name in machine.mentions(f"{data}ImageId"):
+        said.add(str(section(machine.template.body, "Parameters").get(name)))
+    return any(_WINDOWS.search(word) for word in said)
 
 
 @rule(
@@ -69,11 +82,12 @@ def _ec2_graviton(machine: Resource, settings: RuleSettings) -> Iterator[Fault]:
     *_INSTANCE_TYPE,
     severity=Severity.ERROR,
     practices=("SUS05-BP02", "SUS06-BP03"),
-    what="A virtual machine is not of a retired generation.",
+    what="A virtual machine is not of a generation that newer ones have replaced.",
     why="Old generations use more energy for the same work than those that replaced them.",
     fix="Move to the current generation of the series.",
     evidence="Sustainability Pillar: Use instance types with the least impact",
-    note="Retired are the generations that AWS lists as previous ones.",
+    note="An error for what AWS lists among its previous generations, such as m4; a warning for "
+    "those that it replaced but does not list: t2, x1 and d2.",
     cases=Cases(
         compliant=_instance("t4g.small"),
         non_compliant=_instance("t2.micro"),
@@ -86,10 +100,7 @@ def _ec2_graviton(machine: Resource, settings: RuleSettings) -> Iterator[Fault]:
     ),
 )
 def _ec2_current_generation(machine: Resource, settings: RuleSettings) -> Iterator[Fault]:
-    path = _INSTANCE_TYPE[machine.type]
-    name = machine.text(path)
-    if is_retired(name) and name not in settings.allowed_instances:
-        yield machine.fault(path, "a current generation")
+    yield from old_faults(machine, _INSTANCE_TYPE[machine.type], settings)
 
 
 @rule(

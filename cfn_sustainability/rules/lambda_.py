@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
+from cfn_sustainability.offers import Runtime, runtimes
 from cfn_sustainability.properties import Fault
 from cfn_sustainability.rule import Cases, Outcome, Severity, applies_if, rule
 from cfn_sustainability.rules._scaling import scalable_targets
 from cfn_sustainability.settings import Profile, RuleSettings
 from cfn_sustainability.template import Resource
+from cfn_sustainability.values import MARK
 
-_X86_ONLY = re.compile(
-    r"go1\.x|java8|provided|ruby2\.5|python(2\.7|3\.[67])|nodejs(|4\.3|6\.10|8\.10|10\.x)|dotnetcore[12].*"
-)
+_DISTRIBUTION = "AWS::CloudFront::Distribution"
+
+
+_CURRENT = Runtime(on_arm64=True, retired=False)
 
 
 def _is_at_edge(function: Resource) -> bool:
     """Return whether CloudFront may run the function: it then has no choice of architecture."""
     role = function.target("Role", "AWS::IAM::Role")
-    return role is not None and "edgelambda.amazonaws.com" in role.words("AssumeRolePolicyDocument")
+    if role is not None and "edgelambda.amazonaws.com" in role.words("AssumeRolePolicyDocument"):
+        return True
+    versions = function.referrers("AWS::Lambda::Version", at="FunctionName")
+    return any(
+        any(one.referrers(_DISTRIBUTION, at="DistributionConfig")) for one in (function, *versions)
+    )
+
+
+def _may_hold_x86(function: Resource) -> bool:
+    """Return whether something that the template does not show may be built for x86."""
+    runtime = function.fragment("Runtime")
+    return (
+        function.fragment("PackageType") == "Image"
+        or function.has("Code.ImageUri")
+        or function.has("Layers")
+        or MARK in runtime
+        or runtime.startswith("provided")
+    )
 
 
 @rule(
@@ -33,7 +52,8 @@ def _is_at_edge(function: Resource) -> bool:
     fix="Set Architectures to [arm64] and build dependencies with native code for aarch64.",
     evidence="AWS Lambda Developer Guide, instruction set architectures; Sustainability Pillar",
     saving="Up to 60 % less energy at the same performance (AWS, of Graviton3 against x86)",
-    note="Lambda@Edge and some retired runtimes have no arm64.",
+    note="A warning where layers, a container image or a runtime of one's own may be built for "
+    "x86. Lambda@Edge and some retired runtimes have no arm64.",
     cases=Cases(
         compliant="F: {Type: AWS::Lambda::Function, Properties: {Architectures: [arm64]}}",
         non_compliant="F: {Type: AWS::Lambda::Function, Properties: {Handler: app.handler}}",
@@ -77,8 +97,9 @@ def _is_at_edge(function: Resource) -> bool:
 def _lambda_arm64(function: Resource, _: RuleSettings) -> Iterator[Fault]:
     if function.texts("Architectures") == ["arm64"]:
         return
-    applies_if(not _is_at_edge(function) and not _X86_ONLY.fullmatch(function.fragment("Runtime")))
-    yield function.fault("Architectures", "[arm64]")
+    runtime = runtimes().get(function.fragment("Runtime"), _CURRENT)
+    applies_if(runtime.on_arm64 and not runtime.retired and not _is_at_edge(function))
+    yield function.fault("Architectures", "[arm64]", certain=not _may_hold_x86(function))
 
 
 @rule(
@@ -86,7 +107,7 @@ def _lambda_arm64(function: Resource, _: RuleSettings) -> Iterator[Fault]:
     "AWS::Lambda::Function",
     severity=Severity.WARNING,
     practices=("SUS06-BP03",),
-    what="A function's runtime is not so old that it exists for x86 alone.",
+    what="A function's runtime is one that AWS still makes functions with, and has arm64.",
     why="Newer runtimes do the same work faster, and on Graviton.",
     fix="Move to a current version of the runtime; go1.x and java8 to provided.al2023 and java21.",
     evidence="Sustainability Pillar: Keep your workload up-to-date",
@@ -109,7 +130,8 @@ def _lambda_arm64(function: Resource, _: RuleSettings) -> Iterator[Fault]:
 )
 def _lambda_runtime(function: Resource, _: RuleSettings) -> Iterator[Fault]:
     applies_if(function.has("Runtime"))
-    if _X86_ONLY.fullmatch(function.text("Runtime")):
+    runtime = runtimes().get(function.text("Runtime"), _CURRENT)
+    if runtime.retired or not runtime.on_arm64:
         yield function.fault("Runtime", "a current runtime")
 
 

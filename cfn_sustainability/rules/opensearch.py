@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from cfn_sustainability.properties import Fault, Properties
 from cfn_sustainability.rule import Cases, Outcome, Severity, applies_if, rule
-from cfn_sustainability.rules._instances import graviton_faults
+from cfn_sustainability.rules._instances import graviton_faults, takes_graviton
 from cfn_sustainability.settings import Profile, RuleSettings
 from cfn_sustainability.template import Resource
+from cfn_sustainability.values import MARK
 
 _DOMAIN = "AWS::OpenSearchService::Domain"
 _COLLECTION = "AWS::OpenSearchServerless::Collection"
@@ -37,7 +38,8 @@ I:
     fix="Choose a type such as r7g, m7g, c7g or or1.",
     evidence="Sustainability Pillar: Use instance types with the least impact",
     saving="Up to 60 % less energy at the same performance (AWS, of Graviton3 against x86)",
-    note="The small burstable t3 has no Graviton counterpart in this service.",
+    note="Elasticsearch before 7.9 and the small burstable t3 exist for x86 alone; a warning "
+    "where the version is not known.",
     cases=Cases(
         compliant=_domain("{InstanceType: or1.medium.search}"),
         non_compliant=_domain("{InstanceType: r5.large.search}"),
@@ -53,9 +55,13 @@ I:
     ),
 )
 def _opensearch_graviton(domain: Resource, settings: RuleSettings) -> Iterator[Fault]:
+    engine, _, number = domain.fragment("EngineVersion").partition("_")
+    taken = takes_graviton(engine.lower(), number) if number and MARK not in number else None
+    applies_if(taken is not False)
     for path in ("ClusterConfig.InstanceType", "ClusterConfig.DedicatedMasterType"):
-        if not domain.text(path).startswith("t3."):
-            yield from graviton_faults(domain, (path,), settings)
+        yield from graviton_faults(
+            domain, (path,), settings, region=domain.template.region, certain=bool(taken)
+        )
 
 
 @rule(

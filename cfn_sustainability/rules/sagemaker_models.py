@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from cfn_sustainability.properties import Fault, Properties
 from cfn_sustainability.rule import Cases, Outcome, Severity, applies_if, rule
 from cfn_sustainability.rules._instances import (
-    graviton_example,
-    has_graviton_sibling,
+    graviton_faults,
     is_gpu,
-    is_retired,
+    is_old,
+    old_faults,
 )
 from cfn_sustainability.settings import RuleSettings
 from cfn_sustainability.template import Resource
@@ -46,11 +46,12 @@ def _variants(config: Resource, settings: RuleSettings) -> list[tuple[Properties
     _CONFIG,
     severity=Severity.ERROR,
     practices=("SUS05-BP02", "MLSUS05-BP02"),
-    what="An endpoint does not run on a retired generation of instances.",
+    what="An endpoint does not run on a generation of instances that newer ones have replaced.",
     why="Old generations use more energy for the same work than those that replaced them.",
     fix="Move to the current generation of the series, best to one on AWS silicon.",
     evidence="Sustainability Pillar: Use instance types with the least impact",
-    note="Retired are p3, c4, m4, t2 and what came before them.",
+    note="An error for what EC2 lists among its previous generations, such as m4 and p3; a "
+    "warning for t2, which it replaced but does not list.",
     cases=Cases(
         compliant=_config("ml.c7g.large"),
         non_compliant=_config("ml.p3.2xlarge"),
@@ -77,8 +78,8 @@ def _variants(config: Resource, settings: RuleSettings) -> list[tuple[Properties
 )
 def _instance_current(config: Resource, settings: RuleSettings) -> Iterator[Fault]:
     for variant, name in _variants(config, settings):
-        if is_retired(name):
-            yield variant.fault("InstanceType", "a current generation such as ml.inf2 or ml.c7g")
+        if is_old(name):
+            yield from old_faults(variant, "InstanceType", settings, prefix="ml.")
 
 
 @rule(
@@ -112,7 +113,7 @@ def _instance_current(config: Resource, settings: RuleSettings) -> Iterator[Faul
 )
 def _accelerator_efficient(config: Resource, settings: RuleSettings) -> Iterator[Fault]:
     for variant, name in _variants(config, settings):
-        if is_gpu(name) and not is_retired(name):
+        if is_gpu(name) and not is_old(name):
             yield variant.fault("InstanceType", "ml.inf2, ml.trn1 or a reason in allowed_instances")
 
 
@@ -140,8 +141,10 @@ def _accelerator_efficient(config: Resource, settings: RuleSettings) -> Iterator
 )
 def _cpu_graviton(config: Resource, settings: RuleSettings) -> Iterator[Fault]:
     for variant, name in _variants(config, settings):
-        if has_graviton_sibling(name) and not is_retired(name):
-            yield variant.fault("InstanceType", f"a Graviton type such as {graviton_example(name)}")
+        if not is_old(name):
+            yield from graviton_faults(
+                variant, ("InstanceType",), settings, region=config.template.region
+            )
 
 
 @rule(
