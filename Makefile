@@ -25,7 +25,7 @@ endif
 fast = $(python) -m pytest tests/infrastructure tests/unit --numprocesses auto --no-loadscope-reorder
 file = deployments/$(DEPLOYMENT).yaml
 
-.PHONY: help setup up ask add documents down status clean test test-fast lint bench synth deploy verify destroy lock
+.PHONY: help setup up ask add documents down status clean test test-fast lint bench synth deploy verify destroy lock refresh
 
 help: ## List what can be made.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -95,6 +95,9 @@ verify: setup ## Use DEPLOYMENT once, and say what it does.
 
 destroy: setup ## Take DEPLOYMENT away again, and say what is kept; EVERYTHING=1 takes that too.
 	@$(against) $(python) -m sustainability destroy $(file) $(if $(EVERYTHING),--everything)
+
+refresh: setup ## Renew the facts that the rules take from cfn-lint.
+	@$(python) -m cfn_sustainability.refresh
 
 lock: setup ## Resolve all Python dependencies anew, within what the .in files allow.
 	@compile() { uv pip compile --quiet --universal --generate-hashes --python-version 3.11 "$$@"; } && \

@@ -7,6 +7,7 @@ import os
 import sys
 
 from cfn_sustainability import scan
+from cfn_sustainability.errors import CallError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -18,6 +19,9 @@ def main(arguments: list[str] | None = None) -> int:
     scanning.set_defaults(run=scan.run)
     reference = subparsers.add_parser("rules", help="print the reference of all rules, in Markdown")
     reference.set_defaults(run=_rules)
+    explaining = subparsers.add_parser("explain", help="say why a rule is, and how to hold it")
+    explaining.add_argument("rule", metavar="RULE")
+    explaining.set_defaults(run=_explain)
     options = parser.parse_args(arguments)
     try:
         code: int = options.run(options)
@@ -35,6 +39,17 @@ def _rules(_: argparse.Namespace) -> int:
     from cfn_sustainability.reference import rules_markdown
 
     sys.stdout.write(rules_markdown())
+    return 0
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from cfn_sustainability.reference import explanation
+
+    try:
+        sys.stdout.write(explanation(scan.rule_named(options.rule)))
+    except CallError as error:
+        print(error, file=sys.stderr)
+        return 2
     return 0
 
 

@@ -113,7 +113,9 @@ def offers() -> dict[str, Offer]:
 def generations() -> dict[tuple[str, int], Generation]:
     """Return the replaced generations, by series and number."""
     return {
-        (row["series"], int(row["generation"])): Generation(row["listed"] == "yes", row["successor"])
+        (row["series"], int(row["generation"])): Generation(
+            row["listed"] == "yes", row["successor"]
+        )
         for row in _rows("generations.csv")
     }
 
@@ -132,7 +134,8 @@ def runtimes() -> dict[str, Runtime]:
     """Return the runtimes by name, as they were when the data was read."""
     return {
         row["runtime"]: Runtime(
-            row["arm64"] == "yes", bool(row["no_new_after"]) and row["no_new_after"] <= row["checked"]
+            row["arm64"] == "yes",
+            bool(row["no_new_after"]) and row["no_new_after"] <= row["checked"],
         )
         for row in _rows("runtimes.csv")
     }
@@ -160,7 +163,7 @@ def version(text: str) -> tuple[int, ...] | None:
 
 
 def is_oldest_graviton(offer: Offer, sibling: InstanceClass) -> bool:
-    """Return whether no older Graviton generation of the series is offered: all versions take it."""
+    """Return whether no older Graviton generation is offered: all engine versions take it."""
     return not any(
         other.is_graviton
         and other.series == sibling.series

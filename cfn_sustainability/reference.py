@@ -50,6 +50,11 @@ def rules_markdown() -> str:
     )
 
 
+def explanation(rule: Rule) -> str:
+    """Return what the reference says of one rule."""
+    return _section(rule)
+
+
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
     for row in (head, ("---",) * len(head), *rows):
         yield f"| {' | '.join(row)} |"

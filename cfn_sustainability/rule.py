@@ -66,7 +66,7 @@ class Demand:
     why: str
     fix: str
     practices: tuple[str, ...] = ()
-    """Best practices that it enforces: GENSUS, MLSUS, SUS, AGENTSUS and GENCOST identifiers."""
+    """Best practices that it enforces: GENSUS, MLSUS, SUS, AGENTSUS, GENCOST, GENPERF ids."""
 
     @property
     def id(self) -> str:

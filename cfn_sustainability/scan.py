@@ -65,6 +65,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="show also what could not be judged, and fail when a part was not seen at all",
     )
+    parser.add_argument(
+        "--baseline", type=Path, metavar="FILE", help="known findings, which do not fail"
+    )
+    parser.add_argument(
+        "--write-baseline",
+        action="store_true",
+        help="write what is found to the baseline, and take out what was fixed",
+    )
     parser.add_argument("--warn-only", action="store_true", help="report errors as warnings")
 
 
@@ -73,15 +81,21 @@ def run(options: argparse.Namespace, settings: RuleSettings | None = None) -> in
 
     ``settings`` stand in place of the file that ``--settings`` names.
     """
+    from cfn_sustainability import baseline
     from cfn_sustainability.reader import TemplateError
     from cfn_sustainability.report import FORMATS
     from cfn_sustainability.rule import Severity
 
     try:
         report = _scan(options, settings)
+        if options.baseline and not options.write_baseline:
+            baseline.apply(options.baseline, report)
     except (CallError, TemplateError) as error:
         print(error, file=sys.stderr)
         return 2
+    if options.write_baseline:
+        print(baseline.write(options.baseline, report), file=sys.stderr)
+        return 2 if report.unreadable else 0
     for remark in (*report.unreadable, *report.remarks()):
         print(remark, file=sys.stderr)
     sys.stdout.write(FORMATS[options.form or "text"](report))
@@ -100,9 +114,11 @@ def _scan(options: argparse.Namespace, given: RuleSettings | None) -> Report:
         raise CallError("name a template, a folder or - for standard input")
     if len(options.ignore) != len(options.reason):
         raise CallError("give one --reason for each --ignore")
+    if options.write_baseline and not options.baseline:
+        raise CallError("name the file to write with --baseline")
     settings = _settings(options, given)
     ignored = {
-        _named(name).name: reason
+        rule_named(name).name: reason
         for name, reason in zip(options.ignore, options.reason, strict=True)
     }
     rules = [rule for rule in _chosen(options.rule) if rule.name not in ignored]
@@ -189,10 +205,11 @@ def _read(place: Path, region: str | None) -> Sources:
 def _chosen(names: list[str]) -> list[Rule]:
     from cfn_sustainability.rules import ALL
 
-    return [_named(name) for name in names] if names else list(ALL)
+    return [rule_named(name) for name in names] if names else list(ALL)
 
 
-def _named(name: str) -> Rule:
+def rule_named(name: str) -> Rule:
+    """Return a rule by its name or id; raise ``CallError`` with those that are near."""
     from cfn_sustainability.rule import PACK
     from cfn_sustainability.rules import ALL
 

@@ -91,9 +91,10 @@ def _packaged(body: Mapping[str, Any]) -> dict[str, Any]:
             properties.setdefault("ImageUri", _IMAGE)
         elif kind == _FUNCTION and "InlineCode" in properties:
             continue
-        elif kind == _FUNCTION or isinstance(properties.get(key), str):
-            if not str(properties.get(key)).startswith("s3://"):
-                properties[key] = _UPLOADED
+        elif not str(properties.get(key)).startswith("s3://") and (
+            kind == _FUNCTION or isinstance(properties.get(key), str)
+        ):
+            properties[key] = _UPLOADED
     return packaged
 
 

@@ -105,8 +105,8 @@ def takes_graviton(engine: str, engine_version: str | None) -> bool | None:
     if least is None:
         return False
     own = version(_of_aurora(engine_version)) if engine_version else None
-    if own is None or len(own) < 2:
-        return None if own is None or own[:1] <= least[:1] else True
+    if own is None or (len(own) < len(least) and own == least[: len(own)]):
+        return None
     return own >= least
 
 

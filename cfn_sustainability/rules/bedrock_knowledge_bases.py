@@ -43,7 +43,7 @@ D: {{Type: AWS::Bedrock::DataSource, Properties: {{VectorIngestionConfiguration:
     "EmbeddingDimensionsLean",
     _KNOWLEDGE_BASE,
     severity=Severity.WARNING,
-    practices=("GENSUS02-BP01",),
+    practices=("GENSUS02-BP01", "GENCOST04-BP01", "GENPERF04-BP02"),
     what="Vectors have no more dimensions than the search needs.",
     why="Storage, memory and the work of each search grow with the dimensions; the default is "
     "the most.",

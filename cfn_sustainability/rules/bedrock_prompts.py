@@ -159,7 +159,7 @@ def _small_model_first(resource: Resource, settings: RuleSettings) -> Iterator[F
     "InferenceProfileTagged",
     "AWS::Bedrock::ApplicationInferenceProfile",
     severity=Severity.WARNING,
-    practices=("GENSUS01-BP02", "MLSUS06-BP01"),
+    practices=("MLSUS06-BP01", "AGENTSUS02-BP04"),
     what="An application inference profile carries tags.",
     why="It exists to tell which application used which tokens; without tags it tells nothing.",
     fix="Set Tags, such as the application and its team.",

@@ -157,7 +157,7 @@ def _cache_graviton(cluster: Resource, settings: RuleSettings) -> Iterator[Fault
     "DatabaseStandby",
     "AWS::RDS::DBInstance",
     severity=Severity.ERROR,
-    practices=("SUS02-BP02", "MLSUS05-BP01"),
+    practices=("SUS02-BP02",),
     profiles=(Profile.DEVELOPMENT,),
     what="A development database has no standby.",
     why="MultiAZ runs a second instance that answers nothing until the first fails.",

@@ -58,7 +58,7 @@ def _region_allowed(stack: Resource, settings: RuleSettings) -> Iterator[Fault]:
     "RequiredTags",
     *_TAGGED,
     severity=Severity.WARNING,
-    practices=("MLSUS06-BP01", "GENSUS01-BP02", "AGENTSUS02-BP04"),
+    practices=("MLSUS06-BP01", "AGENTSUS02-BP04"),
     what="A resource that uses energy carries the tags by which its use is attributed.",
     why="Cost and carbon reports add up by tag; what carries none belongs to nobody.",
     fix="Add the tags of required_tags; in the CDK, Tags.of(app).add(key, value).",

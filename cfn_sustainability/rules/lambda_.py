@@ -45,7 +45,7 @@ def _may_hold_x86(function: Resource) -> bool:
     "LambdaArm64",
     "AWS::Lambda::Function",
     severity=Severity.ERROR,
-    practices=("SUS05-BP02", "MLSUS05-BP02"),
+    practices=("SUS05-BP02",),
     what="A function runs on Graviton (arm64).",
     why="Graviton does the same work with less energy; without Architectures a function gets "
     "x86_64.",
@@ -201,7 +201,7 @@ def _lambda_timeout(function: Resource, settings: RuleSettings) -> Iterator[Faul
     "LambdaLogGroupDeclared",
     "AWS::Lambda::Function",
     severity=Severity.WARNING,
-    practices=("SUS04-BP03", "MLSUS04-BP03"),
+    practices=("SUS04-BP03",),
     what="A function logs to a log group that the template declares.",
     why="Otherwise Lambda creates the group at the first call, and keeps its logs for ever.",
     fix="Declare an AWS::Logs::LogGroup with RetentionInDays and set LoggingConfig.LogGroup.",

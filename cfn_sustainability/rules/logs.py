@@ -15,7 +15,7 @@ from cfn_sustainability.template import Resource
     "AWS::Logs::LogGroup",
     "Custom::LogRetention",
     severity=Severity.ERROR,
-    practices=("SUS04-BP03", "MLSUS04-BP03"),
+    practices=("SUS04-BP03",),
     what="A log group has a retention.",
     why="Without one every line is stored for ever, on disks that somebody keeps spinning.",
     fix="Set RetentionInDays to what debugging and audits need.",
@@ -58,7 +58,7 @@ def _log_group_expires(group: Resource, _: RuleSettings) -> Iterator[Fault]:
     "AWS::Logs::LogGroup",
     "Custom::LogRetention",
     severity=Severity.WARNING,
-    practices=("SUS04-BP03", "MLSUS04-BP03", "SUS04-BP05"),
+    practices=("SUS04-BP03", "SUS04-BP05"),
     what="Logs are not kept longer than the deployment's limit.",
     why="Old logs are hardly ever read; each day of retention is a day of everything stored.",
     fix="Lower RetentionInDays, export what must be archived to S3, or raise "

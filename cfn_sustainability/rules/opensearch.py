@@ -32,7 +32,7 @@ I:
     "OpenSearchGraviton",
     _DOMAIN,
     severity=Severity.ERROR,
-    practices=("SUS05-BP02", "MLSUS05-BP02"),
+    practices=("SUS05-BP02",),
     what="A domain runs on Graviton.",
     why="The service runs the same engine on both; a Graviton type does the work with less energy.",
     fix="Choose a type such as r7g, m7g, c7g or or1.",
@@ -68,7 +68,7 @@ def _opensearch_graviton(domain: Resource, settings: RuleSettings) -> Iterator[F
     "OpenSearchStandby",
     _DOMAIN,
     severity=Severity.ERROR,
-    practices=("SUS02-BP02", "MLSUS05-BP01"),
+    practices=("SUS02-BP02",),
     profiles=(Profile.DEVELOPMENT,),
     what="A development domain has no standby zone and no dedicated masters.",
     why="A standby holds a third of the nodes idle, masters are three more; both guard uptime "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from textwrap import indent
 
 from cfn_sustainability.properties import Fault, Properties
 from cfn_sustainability.rule import Cases, Outcome, Severity, applies_if, rule
@@ -19,7 +20,8 @@ from cfn_sustainability.values import MARK, Undecidable
 
 _CONFIG = "AWS::SageMaker::EndpointConfig"
 _LANGUAGE_MODEL_SERVER = re.compile(r"vllm|tgi|text-generation|djl-inference|lmi")
-_COMPRESSED = re.compile(r"quanti|neuron|awq|gptq|fp8|int8|int4|[48]-?bit", re.IGNORECASE)
+_QUANTIZED = re.compile(r"quanti|awq|gptq|fp8|int8|int4|[48]-?bit", re.IGNORECASE)
+_COMPILED = re.compile(r"neuron|tensorrt|compiled", re.IGNORECASE)
 
 
 def _config(instance_type: str) -> str:
@@ -28,6 +30,17 @@ C:
   Type: AWS::SageMaker::EndpointConfig
   Properties: {{ProductionVariants: [{{VariantName: a, InstanceType: {instance_type}}}]}}
 """
+
+
+def _two_configs(*instance_types: str) -> str:
+    return "".join(
+        f"""
+C{number}:
+  Type: AWS::SageMaker::EndpointConfig
+  Properties: {{ProductionVariants: [{{ModelName: m{number}, InstanceType: {name}}}]}}
+"""
+        for number, name in enumerate(instance_types)
+    )
 
 
 def _variants(config: Resource, settings: RuleSettings) -> list[tuple[Properties, str]]:
@@ -147,78 +160,116 @@ def _cpu_graviton(config: Resource, settings: RuleSettings) -> Iterator[Fault]:
             )
 
 
+def _model(image: str, environment: str = "{}") -> str:
+    return f"""
+M:
+  Type: AWS::SageMaker::Model
+  Properties: {{PrimaryContainer: {{Image: {image}, Environment: {environment}}}}}
+"""
+
+
+def _said(model: Resource) -> list[str]:
+    """Return what the image and the environment of a language model's server say."""
+    image = model.fragment("PrimaryContainer.Image")
+    applies_if(bool(_LANGUAGE_MODEL_SERVER.search(image)))
+    environment = model.entries("PrimaryContainer.Environment")
+    return [image, *(f"{key}={value.fragment('')}" for key, value in environment.items())]
+
+
 @rule(
-    "ModelCompressed",
+    "ModelQuantized",
     "AWS::SageMaker::Model",
     severity=Severity.WARNING,
     practices=("GENSUS03-BP01", "MLSUS05-BP03"),
-    what="A language model is served quantized or compiled.",
+    what="A language model is served quantized.",
     why="In 8 or 4 bits a model moves a fraction of the bytes for each token, on fewer "
     "accelerators.",
-    fix="Set the server's quantization variable, use a quantized checkpoint, or a Neuron image.",
+    fix="Set the server's quantization variable or use a quantized checkpoint, and compare the "
+    "answers.",
     evidence="Generative AI Lens: Leverage smaller models and optimized inference techniques",
-    note="The serving image and its environment tell; a private image does not.",
+    note="The serving image and its environment tell; a private image does not. Compiling is "
+    "ModelCompiled's business.",
     cases=Cases(
-        compliant="""
-            M:
-              Type: AWS::SageMaker::Model
-              Properties:
-                PrimaryContainer:
-                  Image: !Sub "763104351884.dkr.ecr.${AWS::Region}.amazonaws.com/vllm:0.16"
-                  Environment: {SM_VLLM_QUANTIZATION: fp8}
-            """,
-        non_compliant="""
-            M:
-              Type: AWS::SageMaker::Model
-              Properties:
-                PrimaryContainer:
-                  Image: !Sub "763104351884.dkr.ecr.${AWS::Region}.amazonaws.com/vllm:0.16"
-                  Environment: {SM_VLLM_MODEL: org/model-7b}
-            """,
-        not_applicable="""
-            M: {Type: AWS::SageMaker::Model, Properties: {PrimaryContainer: {Image: sklearn}}}
-            """,
+        compliant=_model("vllm", "{SM_VLLM_QUANTIZATION: fp8}"),
+        non_compliant=_model("vllm", "{SM_VLLM_MODEL: org/model-7b}"),
+        not_applicable=_model("sklearn"),
         edges=(
-            (
-                Outcome.COMPLIANT,
-                """
-                M:
-                  Type: AWS::SageMaker::Model
-                  Properties: {PrimaryContainer: {Image: huggingface-vllm-inference-neuronx}}
-                """,
-            ),
-            (
-                Outcome.COMPLIANT,
-                """
-                M:
-                  Type: AWS::SageMaker::Model
-                  Properties:
-                    PrimaryContainer: {Image: vllm, Environment: {HF_MODEL_ID: org/model-7b-AWQ}}
-                """,
-            ),
+            (Outcome.NON_COMPLIANT, _model("huggingface-vllm-inference-neuronx")),
+            (Outcome.COMPLIANT, _model("vllm", "{HF_MODEL_ID: org/model-7b-AWQ}")),
             (
                 Outcome.UNKNOWN,
-                """
-                Parameters: {ModelId: {Type: String}}
-                Resources:
-                  M:
-                    Type: AWS::SageMaker::Model
-                    Properties:
-                      PrimaryContainer: {Image: vllm, Environment: {HF_MODEL_ID: !Ref ModelId}}
-                """,
+                "Parameters: {ModelId: {Type: String}}\nResources:\n"
+                + indent(_model("vllm", "{HF_MODEL_ID: !Ref ModelId}"), "  "),
             ),
         ),
     ),
 )
-def _model_compressed(model: Resource, _: RuleSettings) -> Iterator[Fault]:
-    image = model.fragment("PrimaryContainer.Image")
-    applies_if(bool(_LANGUAGE_MODEL_SERVER.search(image)))
-    environment = model.entries("PrimaryContainer.Environment")
-    texts = [image, *(f"{key}={value.fragment('')}" for key, value in environment.items())]
-    if any(_COMPRESSED.search(text) for text in texts):
+def _model_quantized(model: Resource, _: RuleSettings) -> Iterator[Fault]:
+    texts = _said(model)
+    if any(_QUANTIZED.search(text) for text in texts):
         return
-    if any(MARK in value.fragment("") for value in environment.values()):
+    if any(MARK in text for text in texts[1:]):
         raise Undecidable
     yield model.fault(
         "PrimaryContainer.Environment", "a quantization setting", found="has full precision"
     )
+
+
+@rule(
+    "ModelCompiled",
+    "AWS::SageMaker::Model",
+    severity=Severity.WARNING,
+    practices=("MLSUS05-BP03",),
+    what="A language model is compiled for the hardware that serves it.",
+    why="A compiler plans memory and fuses steps ahead, so each token takes less work.",
+    fix="Use a Neuron image on Inferentia2 or Trainium, or TensorRT-LLM on GPUs.",
+    evidence="Machine Learning Lens: Optimize models for inference",
+    note="The serving image and its environment tell; a private image does not. Quantizing is "
+    "ModelQuantized's business.",
+    cases=Cases(
+        compliant=_model("huggingface-vllm-inference-neuronx"),
+        non_compliant=_model("vllm", "{SM_VLLM_QUANTIZATION: fp8}"),
+        not_applicable=_model("sklearn"),
+        edges=((Outcome.COMPLIANT, _model("djl-inference:0.33-tensorrtllm")),),
+    ),
+)
+def _model_compiled(model: Resource, _: RuleSettings) -> Iterator[Fault]:
+    if not any(_COMPILED.search(text) for text in _said(model)):
+        yield model.fault("PrimaryContainer.Image", "an image that compiles", found="compiles none")
+
+
+@rule(
+    "ModelsShareEndpoint",
+    _CONFIG,
+    severity=Severity.WARNING,
+    practices=("MLSUS05-BP04",),
+    what="Models of one template that run on the same kind of instance share an endpoint.",
+    why="Each endpoint keeps instances of its own, and each of these is idle at other times.",
+    fix="Serve the models as inference components, or as one multi-model endpoint.",
+    evidence="Machine Learning Lens: Deploy multiple models behind a single endpoint",
+    note="Asynchronous and serverless endpoints can fall to zero and are left alone.",
+    cases=Cases(
+        compliant=_config("ml.inf2.xlarge"),
+        non_compliant=_two_configs("ml.m7g.large", "ml.m7g.large"),
+        not_applicable="E: {Type: AWS::SageMaker::Endpoint}",
+        edges=((Outcome.COMPLIANT, _two_configs("ml.m7g.large", "ml.inf2.xlarge")),),
+    ),
+)
+def _models_share_endpoint(config: Resource, _: RuleSettings) -> Iterator[Fault]:
+    own = _single_model_instance(config)
+    for other in config.others(_CONFIG):
+        if own and own == _single_model_instance(other):
+            yield config.fault(
+                "ProductionVariants",
+                "one endpoint for both",
+                found=f"has one model on {own}, as {other.logical_id} has",
+            )
+            return
+
+
+def _single_model_instance(config: Resource) -> str:
+    """Return the instance type of an endpoint that serves one model in real time; else nothing."""
+    variants = config.each("ProductionVariants")
+    if len(variants) != 1 or config.has("AsyncInferenceConfig"):
+        return ""
+    return variants[0].text("InstanceType") if variants[0].has("ModelName") else ""

@@ -159,7 +159,7 @@ def _cluster_scales(cluster: Resource, _: RuleSettings) -> Iterator[Fault]:
     "ModelMonitorDaily",
     "AWS::SageMaker::MonitoringSchedule",
     severity=Severity.WARNING,
-    practices=("MLSUS06-BP01", "MLSUS06-BP02"),
+    practices=("SUS03-BP01",),
     what="A model is not checked for drift more often than daily.",
     why="Each check starts processing instances; drift takes days or weeks.",
     fix="Set ScheduleExpression to once a day or less.",

@@ -304,3 +304,48 @@ def _tuning_searches_well(resource: Resource, _: RuleSettings) -> Iterator[Fault
         if strategy in ("Grid", "Random"):
             found = f"tunes in {step or 'a step'} by {strategy} search"
             yield resource.fault(path, "Bayesian or Hyperband", found=found)
+
+
+@rule(
+    "RetrainingFollowsDrift",
+    "AWS::Events::Rule",
+    "AWS::Scheduler::Schedule",
+    severity=Severity.WARNING,
+    practices=("MLSUS06-BP02",),
+    what="A model is trained again when its quality drops, not by the calendar.",
+    why="Most scheduled trainings bring back the model that is there already.",
+    fix="Start the pipeline from an alarm of Model Monitor instead of a ScheduleExpression.",
+    evidence="Machine Learning Lens: Retrain only when necessary",
+    note="Schedules of SageMaker pipelines are judged.",
+    cases=Cases(
+        compliant="""
+            R: {Type: AWS::Events::Rule, Properties: {EventPattern: {}, Targets: [{Arn: !Ref P}]}}
+            P: {Type: AWS::SageMaker::Pipeline}
+            """,
+        non_compliant="""
+            R:
+              Type: AWS::Events::Rule
+              Properties: {ScheduleExpression: rate(7 days), Targets: [{Arn: !GetAtt P.Arn}]}
+            P: {Type: AWS::SageMaker::Pipeline}
+            """,
+        not_applicable="""
+            R: {Type: AWS::Events::Rule, Properties: {ScheduleExpression: rate(7 days)}}
+            """,
+        edges=(
+            (
+                Outcome.NON_COMPLIANT,
+                """
+                S:
+                  Type: AWS::Scheduler::Schedule
+                  Properties: {ScheduleExpression: rate(7 days), Target: {Arn: !GetAtt P.Arn}}
+                P: {Type: AWS::SageMaker::Pipeline}
+                """,
+            ),
+        ),
+    ),
+)
+def _retraining_follows_drift(schedule: Resource, _: RuleSettings) -> Iterator[Fault]:
+    path = "Targets" if schedule.type == "AWS::Events::Rule" else "Target"
+    applies_if(schedule.target(path, "AWS::SageMaker::Pipeline") is not None)
+    if schedule.has("ScheduleExpression"):
+        yield schedule.fault("ScheduleExpression", "an event that tells of drift")

@@ -14,7 +14,7 @@ from cfn_sustainability.template import Resource
     "ImagesExpire",
     "AWS::ECR::Repository",
     severity=Severity.WARNING,
-    practices=("SUS04-BP03",),
+    practices=("SUS04-BP03", "MLSUS04-BP03"),
     what="A container repository deletes images that are no longer used.",
     why="Every build adds an image of up to several gigabytes; without a policy none ever goes.",
     fix="Set LifecyclePolicy to expire untagged images and all but the latest few.",

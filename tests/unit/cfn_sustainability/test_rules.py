@@ -9,7 +9,7 @@ import pytest
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
 from cfn_sustainability.engine import examine
-from cfn_sustainability.practices import load_practices
+from cfn_sustainability.practices import load_practices, step_of
 from cfn_sustainability.properties import Fault
 from cfn_sustainability.reference import rules_markdown
 from cfn_sustainability.rule import Outcome, Severity
@@ -56,6 +56,17 @@ def test_every_practice_is_enforced_or_says_why_not() -> None:
     assert {name for name, practice in practices.items() if practice.without_rule} == (
         practices.keys() - used
     )
+
+
+def test_a_rule_serves_a_step_of_each_practice_that_it_names() -> None:
+    """Each practice asks for certain steps; a rule of it is about what one of them names."""
+    strangers = {
+        f"{rule.name}: {practice}"
+        for rule in ALL
+        for practice in rule.practices
+        if step_of(rule, practice) is None
+    }
+    assert not strangers
 
 
 def test_standbys_and_minimums_are_judged_in_development_alone() -> None:

@@ -243,3 +243,35 @@ def test_scanning_needs_no_cdk(template: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, "scan", template], check=False)
     assert done.returncode == 1
+
+
+def test_a_baseline_lets_old_findings_pass_and_new_ones_fail(
+    tmp_path: Path, template: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = tmp_path / "baseline.json"
+    assert scan(template, "--write-baseline") == 2
+    assert scan(template, "--baseline", known) == 2
+    assert scan(template, "--baseline", known, "--write-baseline") == 0
+    template.write_text("# a line more\n" + WASTEFUL)
+    assert scan(template, "--baseline", known) == 0
+    template.write_text(WASTEFUL + WASTEFUL.partition("Resources:\n")[2].replace("Answer", "New"))
+    assert scan(template, "--baseline", known) == 1
+    template.write_text(LEAN)
+    capsys.readouterr()
+    assert scan(template, "--baseline", known, "--write-baseline") == 0
+    assert "0 findings, 0 new, 1 fixed" in capsys.readouterr().err
+
+
+def test_a_rule_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "Sustainability-LambdaArm64"]) == 0
+    assert "Passes:" in capsys.readouterr().out
+    assert main(["explain", "LambdaArm"]) == 2
+    assert "did you mean LambdaArm64" in capsys.readouterr().err
+
+
+def test_annotations_of_github_keep_to_one_line(
+    template: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert scan(template, "--github") == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"::error file={template},line=6,col=7,title=Sustainability-LambdaArm64")

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import sys
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import cfn_sustainability
 from cfn_sustainability.__main__ import main
+from cfn_sustainability.offers import graviton_sibling, offers
+from cfn_sustainability.rules._instances import takes_graviton
 
 FOLDER = Path(__file__).with_name("verdicts")
 Found = set[tuple[str, str]]
@@ -34,6 +41,7 @@ def unjudged(report: dict[str, Any]) -> Found:
     }
 
 
+AT_EDGE = {("LambdaArm64", "F"), ("LambdaLogGroupDeclared", "F")}
 VERDICTS: list[tuple[str, Found, Found, Found]] = [
     # input, errors, warnings, and what must not be found; other rules may say more
     (
@@ -62,6 +70,68 @@ VERDICTS: list[tuple[str, Found, Found, Found]] = [
         set(),
     ),
     ("worlds.json", {("LambdaArm64", "F"), ("LambdaArm64", "G")}, set(), set()),
+    ("b3.yaml", set(), {("BucketLifecycle", "B"), ("BucketVersionsExpire", "B")}, set()),
+    ("cf_nocache.yaml", set(), set(), {("CloudFrontCompresses", "D"), ("CloudFrontCaches", "D")}),
+    ("edge_region.yaml", set(), set(), AT_EDGE),
+    ("edge_sam.yaml", set(), set(), AT_EDGE),
+    (
+        "engines.yaml",
+        set(),
+        {("DatabaseGraviton", "Doc")},
+        {
+            ("CacheGraviton", "Kafka"),
+            ("BrokerGraviton", "Kafka"),
+            ("OpenSearchGraviton", "Es"),
+            ("DatabaseGraviton", "AuroraSmall"),
+            ("DatabaseGraviton", "X2"),
+            ("DatabaseGraviton", "My57"),
+        },
+    ),
+    (
+        "oracle_replica.yaml",
+        set(),
+        {("DatabaseGraviton", "Snap")},
+        {("DatabaseGraviton", name) for name in ("Main", "Replica", "Upper")},
+    ),
+    ("windows.yaml", set(), set(), {("Ec2Graviton", "I"), ("Ec2Graviton", "J")}),
+    ("glue.yaml", set(), set(), {("GlueJobScales", "J")}),
+    (
+        "layer.yaml",
+        {("LambdaArm64", "SnapStart")},
+        {("LambdaArm64", "F"), ("LambdaArm64", "G")},
+        set(),
+    ),
+    (
+        "models.yaml",
+        set(),
+        {
+            ("SmallModelFirst", name)
+            for name in ("Nova", "Sonnet", "R1", "Qwen", "Llama", "Sonnet3")
+        },
+        set(),
+    ),
+    (
+        "sam.yaml",
+        set(),
+        {
+            ("LambdaTimeoutWithinBudget", "G"),
+            ("LambdaProvisionedConcurrencyScales", "GAliaslive"),
+            ("ScheduleDoesNotPoll", "GPoll"),
+            ("EventSourceBatches", "GQ"),
+            ("EventSourceBatches", "GS"),
+            ("QueueGivesUp", "Q"),
+            ("TableScales", "Simple"),
+            ("StateMachineLogsErrors", "Machine"),
+            ("ApiThrottles", "ServerlessRestApiProdStage"),
+        },
+        {("LambdaArm64", "G"), ("LambdaLogGroupDeclared", "G")},
+    ),
+    (
+        "sam_globals_if.yaml",
+        set(),
+        set(),
+        {("LambdaArm64", "G"), ("LambdaLogGroupDeclared", "G")},
+    ),
 ]
 
 
@@ -159,3 +229,68 @@ def test_an_empty_folder_is_not_a_clean_one(
     code, report = scanned(capsys, tmp_path)
     assert code == 1
     assert report["summary"]["not_seen"] == 1
+
+
+def test_without_the_translator_functions_are_judged_and_the_rest_is_not_seen(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "samtranslator.parser.parser", None)
+    code, report = scanned(capsys, "sam.yaml")
+    assert code == 1
+    assert ("LambdaTimeoutWithinBudget", "G") in findings(report)
+    assert not {("LambdaArm64", "G"), ("LambdaLogGroupDeclared", "G")} & findings(report)
+    (unseen,) = report["not_seen"]
+    assert "cfn-sustainability[sam]" in unseen["why"]
+
+
+def test_what_get_template_prints_is_read_from_standard_input(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = {"Resources": {"V": {"Type": "AWS::EC2::Volume", "Properties": {"VolumeType": "gp2"}}}}
+    for answer in (body, json.dumps(body)):
+        text = json.dumps({"StagesAvailable": ["Original"], "TemplateBody": answer}, indent=2)
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+        assert main(["scan", "-", "--json"]) == 0
+        report = json.loads(capsys.readouterr().out)
+        assert ("EbsGp3", "V") in findings(report)
+
+
+def test_no_rule_suggests_a_class_that_nobody_offers() -> None:
+    for offer in offers().values():
+        for name in offer.classes:
+            sibling = graviton_sibling(offer, name, None)
+            assert sibling is None or (sibling.is_graviton and sibling.name in offer.classes)
+
+
+FACTS = Path(cfn_sustainability.__file__).with_name("data")
+AGE_MAX = timedelta(days=120)
+
+
+def test_facts_are_not_older_than_120_days() -> None:
+    dated = {"instance_classes.json": json.loads((FACTS / "instance_classes.json").read_text())}
+    dates = {name: [document["date"]] for name, document in dated.items()}
+    for file in FACTS.glob("*.csv"):
+        rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
+        dates[file.name] = [row["checked"] for row in rows if "checked" in row]
+    for name, checked in dates.items():
+        for day in checked:
+            age = date.today() - date.fromisoformat(day)
+            assert age < AGE_MAX, f"{name} is of {day}: make refresh, or check it by hand"
+
+
+@pytest.mark.parametrize(
+    ("engine", "number", "taken"),
+    [
+        ("mysql", "8.0.36", True),
+        ("mysql", "8.0", None),
+        ("mysql", "5.7.44", False),
+        ("mysql", None, None),
+        ("aurora-mysql", "8.0.mysql_aurora.3.05.2", True),
+        ("aurora-mysql", "5.7.mysql_aurora.2.07.1", False),
+        ("oracle-ee", "19", False),
+        ("kafka", "3.2.0", False),
+        ("kafka", "3.7.x", True),
+    ],
+)
+def test_engines_that_take_graviton(engine: str, number: str | None, taken: bool | None) -> None:
+    assert takes_graviton(engine, number) is taken
