@@ -14,9 +14,12 @@ from cfn_sustainability.errors import CallError
 
 if TYPE_CHECKING:
     from cfn_sustainability.assembly import Sources
+    from cfn_sustainability.finding import Judgement
+    from cfn_sustainability.reader import Document
     from cfn_sustainability.report import Report
     from cfn_sustainability.rule import Rule
     from cfn_sustainability.settings import RuleSettings
+    from cfn_sustainability.template import Template
 
 _SUFFIXES = (".json", ".yaml", ".yml", ".template")
 
@@ -56,7 +59,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--profile", choices=("development", "production"), help="which environment"
     )
-    parser.add_argument("--region", help="where plain templates are to stand, such as eu-north-1")
+    parser.add_argument(
+        "--region",
+        help="where plain templates are to stand, such as eu-north-1; with --account, the Regions"
+        " to read, with commas between them",
+    )
+    parser.add_argument(
+        "--account",
+        action="store_true",
+        help="judge what runs in the account of your credentials; it only reads, and needs boto3",
+    )
     parser.add_argument(
         "--settings", type=Path, metavar="FILE", help="a YAML file with a section rules"
     )
@@ -110,7 +122,7 @@ def _scan(options: argparse.Namespace, given: RuleSettings | None) -> Report:
     from cfn_sustainability.reader import NotATemplateError, TemplateError
     from cfn_sustainability.report import Report
 
-    if not options.templates:
+    if not options.templates and not options.account:
         raise CallError("name a template, a folder or - for standard input")
     if len(options.ignore) != len(options.reason):
         raise CallError("give one --reason for each --ignore")
@@ -147,7 +159,23 @@ def _scan(options: argparse.Namespace, given: RuleSettings | None) -> Report:
             judgement = judge(_linked(sources), settings=settings, rules=rules)
             report.judgements.append(softened(judgement) if options.warn_only else judgement)
             report.documents.update(sources)
+    for document, template, judgement in _running(options, settings, rules):
+        report.judgements.append(softened(judgement) if options.warn_only else judgement)
+        report.documents[template] = document
     return report
+
+
+def _running(
+    options: argparse.Namespace, settings: RuleSettings, rules: list[Rule]
+) -> Iterator[tuple[Document, Template, Judgement]]:
+    """Yield what runs in each Region of the account, judged."""
+    if not options.account:
+        return
+    try:
+        from cfn_sustainability.usage import judge_regions
+    except ModuleNotFoundError as error:
+        raise CallError(f"scan --account needs {error.name}: python -m pip install boto3") from None
+    yield from judge_regions(options.region, settings=settings, rules=rules)
 
 
 def _linked(sources: Sources) -> Sources:
