@@ -235,8 +235,8 @@ def test_models_without_an_endpoint_and_spare_memory_are_told(caller: Caller) ->
 
 
 def test_logs_that_nothing_reads_are_told(caller: Caller) -> None:
-    caller.client("logs").create_log_group(logGroupName="chatter")
     answer(caller, "logs.DescribeQueries", {"DescribeQueries": {"queries": []}})
+    caller.client("logs").create_log_group(logGroupName="chatter")
     create(caller, "AWS::Logs::LogGroup", LogGroupName="chatter", Name="chatter")
     assert "LogsRead" not in idle(caller)  # nothing was written
     put(caller, "AWS/Logs", "IncomingBytes", {"LogGroupName": "chatter"}, 14 * 2**30)
