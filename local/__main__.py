@@ -63,18 +63,22 @@ def main() -> int:
 
 def up(embedded: EmbeddedAws, name: str) -> None:
     """Start everything, deploy, add the sample documents and ask a question."""
+    from sustainability.deployment.schema import Deployment, Store
+    from sustainability.stores.kinds import chosen as chosen_store
+
     file = DEPLOYMENTS / f"{name}.yaml"
+    deployment = Deployment.load(file)
+    without = ("opensearch",) if chosen_store(deployment) is Store.VECTORS else ()
     with _step("servers") as progress:
-        fresh = embedded.start(progress)
+        fresh = embedded.start(progress, without=without)
     with stopping_on_failure(embedded.state, fresh):
         _act_in(embedded)
         with _step("deployment") as progress:
             embedded.deploy(file, progress)
         from sustainability.commands.ask import describe
-        from sustainability.deployment.schema import Deployment
         from sustainability.operate.account import Account, collect
 
-        account, files = Account(Deployment.load(file)), collect([SAMPLES])
+        account, files = Account(deployment), collect([SAMPLES])
         with _step("documents") as progress:
             uploaded = account.add(files)
             account.wait_until_settled(uploaded, seconds=300, progress=progress)

@@ -35,4 +35,4 @@ def install() -> None:
     """Have CloudWatch go by this clock, and keep it with the rest of the emulator's state."""
     cloudwatch.time = SimpleNamespace(time=now)
 
-    internals.keep("local_clock", _state, _state.update)
+    internals.keep("local_clock", lambda: _state, _state.update)

@@ -56,7 +56,7 @@ def register(behaviours: Mapping[str, Behaviour]) -> None:
             continue  # SAM's: its transform turns them into others
         behaviour = behaviours.get(type_name, Behaviour())
         internals.RESOURCE_HANDLERS[type_name] = handlers(type_name, behaviour)
-    internals.keep("local_resources", RECORDS, RECORDS.update)
+    internals.keep("local_resources", lambda: RECORDS, RECORDS.update)
 
 
 def handlers(type_name: str, behaviour: Behaviour = Behaviour()) -> dict[str, Any]:
@@ -66,9 +66,9 @@ def handlers(type_name: str, behaviour: Behaviour = Behaviour()) -> dict[str, An
         schema = _schema(type_name, logical_id)
         check_properties(schema, logical_id, props)
         attributes = _attributes(schema, logical_id, props, stack_name)
+        attributes |= behaviour.attributes(_ref(schema, props, attributes), props)
         physical_id = _ref(schema, props, attributes)
         _refuse_duplicate(schema, physical_id, props)
-        attributes |= behaviour.attributes(physical_id, props)
         behaviour.create(physical_id, props)
         RECORDS[_key(type_name, physical_id)] = {
             "type": type_name,

@@ -6,7 +6,7 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,8 +60,10 @@ class EmbeddedAws:
     ports: Mapping[str, int]
     cold_start_s: float = 10
 
-    def start(self, progress: Progress) -> list[Server]:
+    def start(self, progress: Progress, *, without: Collection[str] = ()) -> list[Server]:
         """Start those servers that do not run yet, wait until they are ready, return them.
+
+        ``without`` names those that nobody needs: OpenSearch is fetched when it first starts.
 
         Raises
         ------
@@ -72,7 +74,7 @@ class EmbeddedAws:
         fresh: list[Server] = []
         with stopping_on_failure(self.state, fresh):
             for name, command in self._commands().items():
-                if processes.find(self.state, name) is None:
+                if name not in without and processes.find(self.state, name) is None:
                     port = self.ports[name]
                     options = ["--port", str(port), "--state", str(self.state / name)]
                     command = [sys.executable, "-m", *command, *options]

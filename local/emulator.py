@@ -125,6 +125,7 @@ def _extend(state: Path, args: argparse.Namespace) -> None:
         sagemaker,
         search_index,
         service_metrics,
+        vectors,
     )
 
     opensearch_url = args.opensearch.rstrip("/")
@@ -133,6 +134,7 @@ def _extend(state: Path, args: argparse.Namespace) -> None:
         {
             **search_index.behaviours(opensearch_url),
             **endpoints.install(cold_start_s=args.cold_start),
+            **vectors.behaviours(),
             "AWS::CloudWatch::CompositeAlarm": alarms.composite_behaviour(),
         }
     )
@@ -142,6 +144,7 @@ def _extend(state: Path, args: argparse.Namespace) -> None:
     service_metrics.publish_lambda_metrics()
     service_metrics.publish_api_metrics()
     sagemaker.install(args.models)
+    vectors.install()
 
 
 def _deploying() -> bool:

@@ -89,12 +89,12 @@ def act_as(account: str, region: str) -> None:
     responses._request_region.set(region)
 
 
-def keep(name: str, state: dict[str, Any], restore: Callable[[dict[str, Any]], None]) -> None:
-    """Save ``state`` with the emulator's own. Would go with a public way to register state."""
+def keep(
+    name: str, state: Callable[[], dict[str, Any]], restore: Callable[[dict[str, Any]], None]
+) -> None:
+    """Save what ``state`` returns with the emulator's own. Would go with a way to register it."""
     app._state_map[name] = name
-    app._loaded_modules[name] = SimpleNamespace(
-        get_state=lambda: state, load_persisted_state=restore
-    )
+    app._loaded_modules[name] = SimpleNamespace(get_state=state, load_persisted_state=restore)
 
 
 def trust_every_connection() -> None:
@@ -107,6 +107,16 @@ def authorize_service(service: str, client: str) -> None:
     """Let IAM know a service and its boto3 client. Would go with SageMaker in MiniStack."""
     iam_actions.SERVICE_TO_IAM_NAMESPACE[service] = service
     iam_actions._BOTOCORE_SERVICE_MAP[service] = [client]
+
+
+def denied(
+    service: str, action: str, headers: Mapping[str, str], query: Any, resource: str
+) -> Response | None:
+    """Return IAM's refusal of a further action of a request. Would go with S3 Vectors there."""
+    refusal: Response | None = app._enforce_data_plane(
+        service, action, headers, query, "", resource
+    )
+    return refusal
 
 
 def stacks() -> list[dict[str, Any]]:

@@ -73,10 +73,17 @@ def measures(deployment: str, sources: Sources) -> dict[str, Measure]:
             asked[f"{name}_{metric.lower()}"] = Measure(
                 "AWS/Lambda", metric, "Sum", {"FunctionName": function}
             )
-    return asked | _of_store(sources) | _of_endpoint(deployment, sources)
+    return asked | _of_store(deployment, sources) | _of_endpoint(deployment, sources)
 
 
-def _of_store(sources: Sources) -> dict[str, Measure]:
+def _of_store(deployment: str, sources: Sources) -> dict[str, Measure]:
+    if sources.vectors:
+        answer = {"Deployment": deployment, "service": "answer"}
+        ingest = {"Deployment": deployment, "service": "ingest"}
+        return {
+            "searches": Measure(_OURS, "RetrievalLatency", "SampleCount", answer),
+            "written_chunks": Measure(_OURS, "ChunksEmbedded", "Sum", ingest),
+        }
     client = {"ClientId": sources.account}
     if sources.domain is None:
         assert sources.group is not None
@@ -139,8 +146,7 @@ def count(values: Mapping[str, float], sources: Sources) -> Counted:
         "output_tokens": of["output_tokens"] * on_bedrock,
         "embedding_tokens": embedded,
     }
-    count_store = _count_units if sources.domain is None else _count_nodes
-    store, endpoint = count_store(of, sources), _count_instances(of, sources)
+    store, endpoint = _count_store(of, sources), _count_instances(of, sources)
     return Counted(
         usage={**usage, **store.usage, **endpoint.usage},
         answers={
@@ -173,6 +179,12 @@ class _Machines(NamedTuple):
     usage: Mapping[str, float] = {}
     share: float | None = None
     missing: Sequence[str] = ()
+
+
+def _count_store(of: _Zeroes, sources: Sources) -> _Machines:
+    if sources.vectors:  # no machine of ours: a quantity for each thing that was done
+        return _Machines({name: of[name] for name in ("searches", "written_chunks")})
+    return _count_units(of, sources) if sources.domain is None else _count_nodes(of, sources)
 
 
 def _count_units(of: _Zeroes, sources: Sources) -> _Machines:

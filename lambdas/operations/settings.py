@@ -23,7 +23,7 @@ class Sources:
     """What CloudWatch knows the deployment's resources by (`SOURCES`).
 
     `group` and `group_id` name the collection group where the store is serverless, `domain` and
-    `nodes` are set where it is a domain.
+    `nodes` are set where it is a domain, `vectors` where it is S3 Vectors.
     `endpoint` names the instances where there are any, `samples_per_hour` is how often each of
     them reports; those of a job have no `variant`.
     """
@@ -35,6 +35,7 @@ class Sources:
     group_id: str | None = None
     domain: str | None = None
     nodes: int | None = None
+    vectors: bool = False
     endpoint: str | None = None
     variant: str | None = None
     samples_per_hour: int | None = None

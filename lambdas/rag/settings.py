@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class KnowledgeSettings:
-    """Where the index is. `service` is the SigV4 service name, `aoss` or `es`."""
+    """Where the index is. `service` is the SigV4 service name: `aoss`, `es` or `s3vectors`."""
 
     endpoint: str
     service: str
@@ -188,8 +188,8 @@ class IngestSettings:
 
 def _knowledge(environ: Mapping[str, str]) -> KnowledgeSettings:
     service = _text(environ, "KNOWLEDGE_SERVICE")
-    if service not in ("aoss", "es"):
-        raise SettingsError(f"KNOWLEDGE_SERVICE: must be aoss or es, is {service!r}")
+    if service not in ("aoss", "es", "s3vectors"):
+        raise SettingsError(f"KNOWLEDGE_SERVICE: must be aoss, es or s3vectors, is {service!r}")
     return KnowledgeSettings(
         endpoint=_text(environ, "KNOWLEDGE_ENDPOINT"),
         service=service,

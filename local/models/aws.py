@@ -1,4 +1,4 @@
-"""What AWS itself says about the two services: botocore's models of their requests and errors."""
+"""What AWS itself says about the services: botocore's models of their requests and errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import botocore.session
 from botocore.model import ServiceModel, Shape
 from botocore.validate import ParamValidator
 
-_SERVICES = ("bedrock-runtime", "sagemaker-runtime")
+_SERVICES = ("bedrock-runtime", "sagemaker-runtime", "s3vectors")
 
 
 class ServiceError(Exception):
@@ -35,7 +35,7 @@ def invalid(message: str) -> ServiceError:
 
 @cache
 def error_statuses() -> dict[str, int]:
-    """HTTP status by error, of all that the two services model."""
+    """HTTP status by error, of all that the services model; 400 where they state none."""
     statuses = {"UnknownOperationException": 404}
     for service in _SERVICES:
         for shape in _service(service).error_shapes:
@@ -52,7 +52,18 @@ def check_converse(request: dict[str, Any]) -> None:
     ServiceError
         ValidationException that names each member at fault.
     """
-    shape = _service("bedrock-runtime").operation_model("Converse").input_shape
+    check_request("bedrock-runtime", "Converse", request)
+
+
+def check_request(service: str, operation: str, request: dict[str, Any]) -> None:
+    """Hold a request against the model of an operation.
+
+    Raises
+    ------
+    ServiceError
+        ValidationException that names each member at fault.
+    """
+    shape = _service(service).operation_model(operation).input_shape
     report = ParamValidator().validate(request, shape)
     if report.has_errors():
         raise invalid(report.generate_report())

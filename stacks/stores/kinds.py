@@ -9,11 +9,14 @@ from constructs import Construct
 from stacks.stores.domain import DomainStore
 from stacks.stores.serverless import ServerlessStore
 from stacks.stores.store import FunctionMaker, KnowledgeStore
+from stacks.stores.vectors import VectorStore
 from sustainability.deployment.schema import Deployment, Store
+from sustainability.stores.kinds import chosen
 
-_KINDS: Mapping[Store, type[ServerlessStore | DomainStore]] = {
+_KINDS: Mapping[Store, type[ServerlessStore | DomainStore | VectorStore]] = {
     Store.SERVERLESS: ServerlessStore,
     Store.DOMAIN: DomainStore,
+    Store.VECTORS: VectorStore,
 }
 
 
@@ -21,4 +24,4 @@ def build_store(
     scope: Construct, id_: str, *, deployment: Deployment, function: FunctionMaker
 ) -> KnowledgeStore:
     """Return the deployment's store; ``function`` makes what functions it needs itself."""
-    return _KINDS[deployment.knowledge.store](scope, id_, deployment=deployment, function=function)
+    return _KINDS[chosen(deployment)](scope, id_, deployment=deployment, function=function)

@@ -72,6 +72,10 @@ class Store(StrEnum):
     """OpenSearch Serverless, next generation: sleeps at zero, wakes in 10 to 30 seconds."""
     DOMAIN = "domain"
     """A managed OpenSearch domain on Graviton: always on, for steady load."""
+    VECTORS = "vectors"
+    """Amazon S3 Vectors: nothing runs between questions, and nothing has to wake."""
+    AUTO = "auto"
+    """Whichever of these takes least for the declared traffic, by ``inference.optimize``."""
 
 
 class Objective(StrEnum):
@@ -310,7 +314,7 @@ class Domain(_Section):
 class Knowledge(_Section):
     """The documents that answers rest on, and how they are stored and searched."""
 
-    store: Store = Store.SERVERLESS
+    store: Store = Store.AUTO
     documents: int = Field(default=100, ge=0)
     """Expected number of documents."""
     document_kb: float = Field(default=20, gt=0)

@@ -25,17 +25,19 @@ class Demand:
     """Hours in which the store must be awake to take in documents."""
 
     @classmethod
-    def of(cls, deployment: Deployment, facts: Facts) -> Demand:
-        """Return the demand that ``deployment`` declares."""
+    def of(cls, deployment: Deployment, facts: Facts, *, times: float = 1) -> Demand:
+        """Return the demand that ``deployment`` declares, with ``times`` as many questions."""
         traffic, knowledge = deployment.traffic, deployment.knowledge
         uncached = 1 - traffic.cache_hit_share
         tail = facts("workload/store_tail", "s").mid / 3600
         week = traffic.week()
-        searching = sum(_awake(rate.mean_per_hour * uncached, tail) for rate in week) / len(week)
+        searching = sum(_awake(rate.mean_per_hour * uncached * times, tail) for rate in week) / len(
+            week
+        )
         changed = knowledge.documents * knowledge.changed_per_month
         return cls(
-            questions=traffic.questions_per_month,
-            generated=traffic.questions_per_month * uncached,
+            questions=traffic.questions_per_month * times,
+            generated=traffic.questions_per_month * uncached * times,
             changed_documents=changed,
             search_hours=searching * HOURS_PER_MONTH,
             indexing_hours=_awake(changed / HOURS_PER_MONTH, tail) * HOURS_PER_MONTH,
@@ -59,3 +61,8 @@ def document_tokens(deployment: Deployment, facts: Facts) -> Estimate:
         )
         * overlap
     )
+
+
+def passages(deployment: Deployment, facts: Facts) -> Estimate:
+    """Return into how many passages one document is cut."""
+    return document_tokens(deployment, facts) * (1 / deployment.knowledge.chunk_tokens)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sustainability.deployment.schema import Deployment
 from sustainability.energy.bedrock import require_facts
 from sustainability.facts.lookup import Facts
 from sustainability.plan.deferrable import plan_deferrable
 from sustainability.plan.interactive import plan_interactive
+from sustainability.plan.knowledge_store import store_reasons
 from sustainability.plan.serving_plan import Mode, ServingPlan
 from sustainability.plan.situation import Situation
 
@@ -25,7 +28,11 @@ def plan_serving(deployment: Deployment, facts: Facts | None = None) -> ServingP
     FactError
         If a number has no row in ``sustainability/facts/data``; names all rows of a new model.
     """
-    facts = facts or Facts()
+    plan = _served(deployment, facts or Facts())
+    return replace(plan, reasons=(*plan.reasons, *store_reasons(deployment)))
+
+
+def _served(deployment: Deployment, facts: Facts) -> ServingPlan:
     require_facts(deployment, facts)
     if not deployment.answers.generated:
         return ServingPlan(

@@ -87,7 +87,7 @@ def test_it_may_read_metrics_and_touch_its_own_bucket_and_no_more(template: Temp
 @pytest.mark.parametrize(
     ("name", "asked"),
     [
-        ("dev", {"group", "group_id"}),
+        ("dev", {"vectors"}),
         ("prod", {"domain", "nodes"}),
         ("examples/bridged", {"group", "group_id", "endpoint", "variant", "samples_per_hour"}),
         ("examples/batch", {"group", "group_id", "endpoint", "samples_per_hour"}),

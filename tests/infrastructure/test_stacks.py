@@ -131,7 +131,7 @@ def test_every_route_wants_a_signature(templates: Templates) -> None:
 
 
 def test_serverless_store_has_no_floor_and_the_stated_ceiling(synthesize: Synthesize) -> None:
-    deployment = Deployment.load("deployments/dev.yaml")
+    deployment = Deployment.load("deployments/local.yaml")
     serverless = deployment.knowledge.serverless.model_copy(update={"max_ocu": 8})
     knowledge = deployment.knowledge.model_copy(update={"serverless": serverless})
     (group,) = resources(
@@ -242,7 +242,7 @@ def test_answers_that_can_wait_need_no_bedrock(
 def test_the_documents_are_read_by_the_answer_function_and_by_named_readers(
     synthesize: Synthesize,
 ) -> None:
-    deployment = Deployment.load("deployments/dev.yaml")
+    deployment = Deployment.load("deployments/local.yaml")
     reader = "arn:aws:iam::123456789012:role/analyst"
     serverless = deployment.knowledge.serverless.model_copy(update={"readers": (reader,)})
     knowledge = deployment.knowledge.model_copy(update={"serverless": serverless})

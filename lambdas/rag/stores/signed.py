@@ -59,7 +59,7 @@ class SignedHttp:
         if response.status in _WAITING:
             raise Unavailable(f"knowledge store: status {response.status}", retry_after_s=_WAKING_S)
         if response.status >= 400:
-            raise StoreError(response.status, _kind(response.data))
+            raise StoreError(response.status, _kind(response))
         return json.loads(response.data or b"{}")
 
     def _sign(self, method: str, url: str, body: str, media: str) -> dict[str, str]:
@@ -90,8 +90,11 @@ def _pool(timeout_s: float) -> Any:
     return urllib3.PoolManager(timeout=timeout, retries=False)
 
 
-def _kind(body: bytes) -> str:
+def _kind(response: Any) -> str:
+    """Tell why a request was refused: AWS's services say it in a header, OpenSearch in the body."""
     try:
-        return str(json.loads(body)["error"]["type"])
+        return str(
+            response.headers.get("x-amzn-errortype") or json.loads(response.data)["error"]["type"]
+        )
     except (KeyError, TypeError, ValueError):
         return "no reason given"

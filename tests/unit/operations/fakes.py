@@ -17,7 +17,9 @@ HOUR = timedelta(hours=1)
 SOURCES = Sources(answer="ask", ingest="read", account="1", group="knowledge", group_id="id")
 MEASURES = measures("test", SOURCES)
 QUANTITIES = (
-    *coefficients(a_deployment(), a_plan(instance_type="ml.inf2.xlarge")),
+    *coefficients(
+        a_deployment(knowledge={"store": "serverless"}), a_plan(instance_type="ml.inf2.xlarge")
+    ),
     "node_hours",
 )
 

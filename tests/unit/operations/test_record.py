@@ -17,7 +17,7 @@ from operations.record import metrics, record, units
 from operations.settings import Settings, Sources
 from stacks.instruments.metrics import known
 from sustainability.deployment.schema import Deployment
-from sustainability.energy.demand import Demand, document_tokens
+from sustainability.energy.demand import Demand, document_tokens, passages
 from sustainability.energy.impact import HOURS_PER_MONTH
 from sustainability.facts.lookup import Facts
 from sustainability.footprint.coefficients import as_json, coefficients
@@ -29,6 +29,8 @@ from tests.unit.sustainability.deployments import a_deployment, a_plan, traffic
 
 HOUR = NOW.replace(minute=0)
 DOMAIN = Sources(answer="ask", ingest="read", account="1", domain="books", nodes=3)
+VECTORS = Sources(answer="ask", ingest="read", account="1", vectors=True)
+SOURCES = {"serverless": fakes.SOURCES, "domain": DOMAIN, "vectors": VECTORS}
 ENDPOINT = replace(
     fakes.SOURCES, endpoint="dev-copies-inf2-xlarge", variant="all", samples_per_hour=60
 )
@@ -62,6 +64,7 @@ INSTANCES = {
         ("serverless", {"mode": Mode.BEDROCK}),
         ("serverless", {"mode": Mode.BRIDGED, **INSTANCES}),
         ("domain", {"mode": Mode.REALTIME, **INSTANCES}),
+        ("vectors", {"mode": Mode.BEDROCK}),
         (
             "serverless",
             {"mode": Mode.BATCH, "batch": Batch(hours=(2,), instances=0, run_s=3600)},
@@ -78,7 +81,7 @@ def test_the_declared_traffic_measured_is_the_footprint(
         monitoring={"tracing": True},
     )
     plan = a_plan(**planned)
-    sources = DOMAIN if store == "domain" else fakes.SOURCES
+    sources = SOURCES[store]
     if plan.instance_type:
         sources = replace(sources, endpoint="e", variant="all", samples_per_hour=60)
     values = mean_hour(deployment, on_bedrock=plan.bedrock_share, end=end)
@@ -118,6 +121,8 @@ def mean_hour(deployment: Deployment, *, on_bedrock: float, end: int) -> dict[st
         "search_units": fact("search_ocus", "OCU") * demand.search_hours / hours * 60,
         "indexing_units": fact("indexing_ocus", "OCU") * demand.indexing_hours / hours * 60,
         "nodes": 1,
+        "searches": generated,
+        "written_chunks": passages(deployment, facts).as_list()[end] * documents,
         "instance_samples": 1.5 * 60,
         "busy_cores": 30,
     }
@@ -130,10 +135,10 @@ def told(deployment: Deployment, plan: object, sources: Sources) -> Settings:
     )
 
 
-@pytest.mark.parametrize("store", ["serverless", "domain"])
+@pytest.mark.parametrize("store", ["serverless", "domain", "vectors"])
 def test_an_hour_in_which_nobody_asks_is_the_idle_floor(store: str) -> None:
     deployment, plan = a_deployment(knowledge={"store": store}), a_plan()
-    sources = replace(DOMAIN, nodes=1) if store == "domain" else fakes.SOURCES
+    sources = replace(DOMAIN, nodes=1) if store == "domain" else SOURCES[store]
     told_hour = record(HOUR, {}, told(deployment, plan, sources))
     idle = footprint(deployment, plan).idle
     for measure, expected in (("kwh", idle.kwh), ("carbon_g", idle.carbon_g), ("usd", idle.usd)):

@@ -38,7 +38,9 @@ class Pool:
         if isinstance(answer, Exception):
             raise answer
         status, body = answer
-        return type("Response", (), {"status": status, "data": json.dumps(body).encode()})
+        return type(
+            "Response", (), {"status": status, "headers": {}, "data": json.dumps(body).encode()}
+        )
 
 
 @pytest.fixture
@@ -243,7 +245,7 @@ def test_a_missing_or_broken_variable_is_named(load: Any, environment: dict[str,
         with pytest.raises(SettingsError, match=f"^{name}: not set"):
             load({**environment, name: " "})
     for name, value, part in [
-        ("KNOWLEDGE_SERVICE", "ec2", "aoss or es"),
+        ("KNOWLEDGE_SERVICE", "ec2", "aoss, es or s3vectors"),
         ("EMBEDDING_DIMENSIONS", "many", "whole number"),
         ("FOOTPRINT", "{}", "generator"),
         ("FOOTPRINT", "[", "not JSON"),

@@ -44,7 +44,7 @@ def load(tmp_path: Path, text: str) -> Deployment:
         (MINIMAL.replace("8s", "8s\n  deadline: 6h"), 3, "exactly one of"),
         (MINIMAL.replace("latency_p95: 8s", "attainment: 0.9"), 3, "exactly one of"),
         (MINIMAL + "knowlege: {}\n", 8, "knowlege: unknown key; known here: answers, footprint"),
-        (MINIMAL + "knowledge:\n  store: solr\n", 9, "'serverless' or 'domain'"),
+        (MINIMAL + "knowledge:\n  store: solr\n", 9, "'domain', 'vectors' or 'auto'"),
         (MINIMAL + "knowledge:\n  embeding: {}\n", 9, "known here: analyzer, changed_per_month"),
         (MINIMAL + "rules:\n  profile: production\n", 1, "state profile once"),
         (MINIMAL + "  timezone: Mars/Olympus\n", 8, "no IANA time zone"),

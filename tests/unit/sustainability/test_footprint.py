@@ -55,7 +55,7 @@ def test_three_nodes_day_and_night_by_hand() -> None:
 
 
 def test_a_serverless_store_is_awake_for_ten_minutes_after_each_question_by_hand() -> None:
-    deployment = a_deployment(traffic=traffic(6), knowledge={"documents": 0})
+    deployment = a_deployment(traffic=traffic(6), knowledge={"store": "serverless", "documents": 0})
     awake = component(footprint(deployment, a_plan()), "Knowledge store").traffic
     # Six questions an hour, at random: one in ten minutes, so asleep for 1/e of the time.
     ocu_hours = 2 * 730 * (1 - 2.718281828459045**-1)

@@ -1,0 +1,108 @@
+"""Amazon S3 Vectors as the knowledge store: nothing runs, and nothing wakes, between questions.
+
+A search asks for the nearest passages with their text and ranks them by words here. The service
+has a text search of its own since autumn 2026; `docs/stores.md` says what is missing to use it.
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_S3_Vectors.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rag.embedding import Vector
+from rag.stores.signed import SignedHttp
+from rag.stores.store import Found, Passage
+from rag.stores.words import bm25
+
+_NEAREST = 100
+"""One page of a query; more changes little."""
+_BATCH = 500
+"""Vectors in a call, by the service's limits."""
+_PAYLOAD_BYTES = 15_000_000
+"""Of the 20 MiB that the service takes in a call."""
+_SHOWN = ("document", "title", "section", "text")
+
+
+@dataclass(frozen=True, slots=True)
+class S3Vectors:
+    """An index of a vector bucket, named by its ARN."""
+
+    http: SignedHttp
+    index: str
+
+    def search(
+        self, question: str, vector: Vector, filters: Mapping[str, Sequence[str]], candidates: int
+    ) -> Found:
+        """Find the best `candidates` by words, and by meaning, of what the filters let through.
+
+        Words are looked for among the nearest hundred alone.
+        """
+        where = [{field: {"$in": list(values)}} for field, values in filters.items()]
+        request: dict[str, Any] = {
+            "queryVector": {"float32": vector},
+            "topK": _NEAREST,
+            "returnDistance": True,
+            "returnMetadata": True,
+        }
+        if where:
+            request["filter"] = where[0] if len(where) == 1 else {"$and": where}
+        hits = self._call("QueryVectors", request)["vectors"]
+        passages = [
+            Passage(id=hit["key"], **{field: hit["metadata"][field] for field in _SHOWN})
+            for hit in hits
+        ]
+        scores = bm25(question, [f"{passage.section}\n{passage.text}" for passage in passages])
+        ranked = sorted(zip(scores, passages, strict=True), key=lambda scored: -scored[0])
+        return Found(
+            lexical=[passage for score, passage in ranked[:candidates] if score],
+            semantic=passages[:candidates],
+            similarity=1 - hits[0]["distance"] if hits else -1.0,
+        )
+
+    def write(self, chunks: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+        """Index chunks by id. Writing the same chunk again changes nothing."""
+        for batch in _batches(map(_as_vector, chunks)):
+            self._send("PutVectors", f'"vectors": [{", ".join(batch)}]')
+
+    def delete(self, ids: Iterable[str]) -> None:
+        """Delete chunks by id; those that are gone already do not matter."""
+        for batch in _batches(map(json.dumps, ids)):
+            self._send("DeleteVectors", f'"keys": [{", ".join(batch)}]')
+
+    def make_visible(self) -> float:
+        """Do nothing: the next search sees what was written before it."""
+        return 0
+
+    def _call(self, operation: str, request: Mapping[str, Any]) -> Any:
+        return self.http.request(
+            "POST", f"/{operation}", json.dumps({"indexArn": self.index, **request})
+        )
+
+    def _send(self, operation: str, members: str) -> None:
+        self.http.request(
+            "POST", f"/{operation}", f'{{"indexArn": {json.dumps(self.index)}, {members}}}'
+        )
+
+
+def _as_vector(chunk: tuple[str, Mapping[str, Any]]) -> str:
+    id_, source = chunk
+    metadata = {field: value for field, value in source.items() if field != "embedding"}
+    data = {"float32": source["embedding"]}
+    return json.dumps({"key": id_, "data": data, "metadata": metadata})
+
+
+def _batches(items: Iterator[str]) -> Iterator[list[str]]:
+    """Cut encoded items into calls that the service takes."""
+    batch: list[str] = []
+    size = 0
+    for item in items:
+        if batch and (len(batch) == _BATCH or size + len(item) > _PAYLOAD_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(item)
+        size += len(item)
+    if batch:
+        yield batch

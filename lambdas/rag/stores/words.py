@@ -1,0 +1,38 @@
+"""Ranking by words inside the function, where a store has no search for them.
+
+BM25 with the statistics of the texts at hand alone: of the passages nearest in meaning, that does
+not lose against the statistics of the whole index (`python -m benchmarks retrieval`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from rag import unicode_text
+
+_SATURATION = 1.2
+_BY_LENGTH = 0.75
+"""BM25's k1 and b, as OpenSearch has them."""
+
+
+def bm25(question: str, texts: Sequence[str]) -> list[float]:
+    """Tell for each text how well its words fit the question's; 0 if none is in it."""
+    counts = [Counter(map(_stem, unicode_text.words(text))) for text in texts]
+    lengths = [count.total() for count in counts]
+    usual = sum(lengths) / len(lengths) if lengths else 0
+    scores = [0.0] * len(texts)
+    for word in set(map(_stem, unicode_text.words(question))):
+        holding = sum(word in count for count in counts)
+        rarity = math.log1p((len(counts) - holding + 0.5) / (holding + 0.5))
+        for place, (count, length) in enumerate(zip(counts, lengths, strict=True)):
+            if found := count[word]:
+                room = _SATURATION * (1 - _BY_LENGTH + _BY_LENGTH * length / usual)
+                scores[place] += rarity * found * (_SATURATION + 1) / (found + room)
+    return scores
+
+
+def _stem(word: str) -> str:
+    """Bring "sleeps" and "sleeping" together, in languages that inflect at the end."""
+    return word[:6] if len(word) > 6 else word.removesuffix("s")
