@@ -24,7 +24,8 @@ _PASSAGE = re.compile(
 _QUESTION = re.compile(r"<question>\s*(.*?)\s*</question>", re.DOTALL)
 # After a full stop, at a blank line, around each row of a table, before each item of a list.
 _SENTENCE_END = re.compile(
-    r"(?<=[.!?])\s+(?=[^a-z\s])|\n\s*\n|(?<=\|)\n|\n(?=\||\s*[-*+] |\s*\d+[.)] )"
+    r"(?<=[.!?])\s+(?=[^a-z\s])|(?<=[\u3002\uff01\uff1f])"
+    r"|\n\s*\n|(?<=\|)\n|\n(?=\||\s*[-*+] |\s*\d+[.)] )"
 )
 _RULE = re.compile(r"[|\s:-]+")  # between the head of a table and its rows
 _SENTENCES = 2

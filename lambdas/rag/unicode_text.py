@@ -63,6 +63,10 @@ _WORD = re.compile(
 )
 
 
+_IDENTIFIER = re.compile(r"[A-Za-z0-9]+(?:[_.-][A-Za-z0-9]+)*")
+_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+
+
 class _Mapping(dict[int, str]):
     """What each character becomes, worked out when it first comes."""
 
@@ -129,6 +133,15 @@ def words(text: str) -> list[str]:
     decimal point and its separators. An apostrophe parts words: "l'énergie" holds "énergie".
     """
     return list(_words(normal(text).casefold()))
+
+
+def parts(text: str) -> str:
+    """Return the parts of the identifiers in a text, each once: of ``NoCapacityInvocations`` three.
+
+    So an identifier is found by somebody who remembers what it says and not how it is written.
+    """
+    found = (_PART.findall(name) for name in _IDENTIFIER.findall(normal(text)))
+    return " ".join(dict.fromkeys(part for each in found if len(each) > 1 for part in each))
 
 
 def stem(word: str) -> str:

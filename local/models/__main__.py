@@ -18,7 +18,7 @@ from pathlib import Path
 
 from local.models.application import Application
 from local.models.contracts import Generator
-from local.models.minilm import MiniLM
+from local.models.e5 import E5
 from local.models.openai import OpenAiServer
 from local.models.quoting import Quoting
 from local.models.server import Server
@@ -74,8 +74,8 @@ def _generator() -> Generator:
     return local
 
 
-def _embedder() -> MiniLM:
-    embedder = MiniLM()
+def _embedder() -> E5:
+    embedder = E5()
     _say(f"embedder: {embedder.name}, a small stand-in for Titan and Cohere")
     return embedder
 

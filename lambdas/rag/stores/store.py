@@ -7,7 +7,7 @@ all of them against this protocol.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from rag.embedding import Vector
@@ -24,13 +24,14 @@ class StoreError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A chunk as found by a search."""
+    """A chunk as found by a search. `score` compares with others of the same result list only."""
 
     id: str
     document: str
     title: str
     section: str
     text: str
+    score: float = field(default=0.0, compare=False)
 
     @property
     def source(self) -> str:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.question import Question, parse
-from rag.unicode_text import key, normal, words
+from rag.unicode_text import key, normal, parts, words
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,10 @@ def test_questions_and_filters_are_taken_in_the_normal_form() -> None:
     question = parse({"body": body}, max_characters=100, max_tokens=50)
     assert question == Question("How été?", {"document": ["é.md"]}, 50)
     assert question.identity() == Question("¿how  été ?", question.filters, 50).identity()
+
+
+def test_an_identifier_has_parts_and_prose_has_none() -> None:
+    text = "NoCapacityInvocationFailures, SM_ON_BATCH_SIZE and ml.inf2.xlarge by HTTPServer."
+    wanted = "No Capacity Invocation Failures SM ON BATCH SIZE ml inf 2 xlarge HTTP Server"
+    assert parts(text) == wanted
+    assert parts("The queue is read in order, Ça va. 12.") == ""
