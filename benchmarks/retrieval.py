@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ from local.opensearch import local_mapping
 from rag import retrieval, unicode_text
 from rag.embedding import Embedder
 from rag.reading import Reader
-from rag.reconcile import Reconciler
 from rag.stores.opensearch import OpenSearch
 from rag.stores.signed import SignedHttp
 from rag.stores.store import Found, Passage
@@ -61,63 +61,64 @@ DEPLOYMENT = Deployment.load("deployments/local.yaml")
 def run() -> list[Measurement]:
     """Index each set in a real OpenSearch and search it."""
     measurements = []
+    with running() as embedded:
+        for language, (documents, file) in SETS.items():
+            services = indexed(embedded, language, documents)
+            asked = [_ask(services, question) for question in questions(file)]
+            measurements += _measure(language, asked)
+    return measurements
+
+
+@contextmanager
+def running() -> Iterator[EmbeddedAws]:
+    """Yield an embedded AWS that this process's boto3 talks to."""
     with tempfile.TemporaryDirectory() as folder:
         embedded = EmbeddedAws(Path(folder), free_ports())
         embedded.start(lambda _: None)
         try:
             os.environ.update(embedded.environment() | {"AWS_DEFAULT_REGION": DEPLOYMENT.region})
-            for language, (documents, file) in SETS.items():
-                questions = [q for q in yaml.safe_load(file.read_text()) if q["split"] == "report"]
-                asked = list(_ask(embedded, language, documents, questions))
-                measurements += _measure(language, asked)
+            yield embedded
         finally:
             embedded.stop()
-    return measurements
 
 
-def _ask(
-    embedded: EmbeddedAws, language: str, documents: Path, questions: Sequence[Question]
-) -> Iterator[Asked]:
+def questions(file: Path) -> list[Question]:
+    """Return the questions of the split that results are published on."""
+    return [q for q in yaml.safe_load(file.read_text()) if q["split"] == "report"]
+
+
+def indexed(embedded: EmbeddedAws, language: str, documents: Path) -> Services:
+    """Return the services of a deployment that holds these documents, cut as it is deployed."""
     urls = {name: server.url for name, server in embedded.running().items()}
     knowledge, index = DEPLOYMENT.knowledge, language.lower()
     body = local_mapping(domain_index(DEPLOYMENT, replicas=0))
     urllib3.request("PUT", f"{urls['opensearch']}/{index}", json=body)
     bedrock = boto3.client("bedrock-runtime", DEPLOYMENT.region, endpoint_url=urls["models"])
-    embedder = Embedder(
+    services = Services()
+    services.bedrock = bedrock
+    services.embedder = Embedder(
         bedrock, knowledge.embedding.model, knowledge.embedding.dimensions, concurrency=2
     )
-    store = OpenSearch(SignedHttp(urls["opensearch"], "es", timeout_s=30), index)
-    services = Services()
-    reconciler = _reconciler(services, store, embedder)
-    for file in sorted(documents.rglob("*.*")):
-        key = file.relative_to(documents).as_posix()
-        services.s3.objects[key] = file.read_bytes()
-        reconciler.reconcile(key, seconds=300)
-    for question in questions:
-        text = unicode_text.normal(question["question"])
-        vector, _ = embedder.query(text)
-        searched = retrieval.search_text(text)
-        yield Asked(question, store.search(searched, vector, {}, DEPLOYMENT.answers.candidates))
-
-
-def _reconciler(services: Services, store: OpenSearch, embedder: Embedder) -> Reconciler:
-    knowledge = DEPLOYMENT.knowledge
-    services.knowledge, services.embedder = store, embedder
-    reconciler = services.reconciler()
+    services.knowledge = OpenSearch(SignedHttp(urls["opensearch"], "es", timeout_s=30), index)
     reader = Reader(
         chunk_tokens=knowledge.chunk_tokens,
         overlap_tokens=knowledge.overlap_tokens,
         max_document_mb=knowledge.max_document_mb,
     )
-    return Reconciler(
-        objects=reconciler.objects,
-        manifest=reconciler.manifest,
-        knowledge=store,
-        embedder=embedder,
-        dead_letters=reconciler.dead_letters,
-        reader=reader,
-        scope=reconciler.scope,
-    )
+    reconciler = replace(services.reconciler(), reader=reader)
+    for file in sorted(documents.rglob("*.*")):
+        key = file.relative_to(documents).as_posix()
+        services.s3.objects[key] = file.read_bytes()
+        reconciler.reconcile(key, seconds=300)
+    return services
+
+
+def _ask(services: Services, question: Question) -> Asked:
+    text = unicode_text.normal(question["question"])
+    vector, _ = services.embedder.query(text)
+    searched = retrieval.search_text(text)
+    found = services.knowledge.search(searched, vector, {}, DEPLOYMENT.answers.candidates)
+    return Asked(question, found)
 
 
 def _measure(language: str, asked: Sequence[Asked]) -> list[Measurement]:

@@ -1,0 +1,78 @@
+"""Answers from question to citation, in three languages, by the local generator.
+
+``GENERATOR=smollm2`` or ``MODEL_URL`` measures another, as ``python -m local.models --help`` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+from benchmarks.measurement import Measurement
+from benchmarks.retrieval import DEPLOYMENT, SETS, Question, indexed, questions, running
+from rag.answering import Trace
+from rag.question import Question as Asked
+from rag.settings import Limits
+from sustainability.decide.model_choice.scoring import is_correct
+
+_SHARES = (0.4, 0.6, 0.8)
+_DEADLINE_S = 300.0  # of a real model here, which may be slow: what it says is measured, not when
+Pair = tuple[Question, dict[str, Any]]
+
+
+def run() -> list[Measurement]:
+    """Ask every question of the report split."""
+    measurements = []
+    limits = {
+        field.name: getattr(DEPLOYMENT.answers, field.name)
+        for field in fields(Limits)
+        if hasattr(DEPLOYMENT.answers, field.name)
+    }
+    with running() as embedded:
+        for language, (documents, file) in SETS.items():
+            answering = indexed(embedded, language, documents).answering(
+                **limits, deadline_s=_DEADLINE_S
+            )
+            pairs = []
+            for question in questions(file):
+                asked = Asked(question["question"], {}, DEPLOYMENT.answers.max_tokens)
+                answer = answering.answer(asked, Trace())
+                assert isinstance(answer, dict)
+                pairs.append((question, answer))
+            measurements += _measure(language, pairs)
+    return measurements
+
+
+def _measure(language: str, pairs: Sequence[Pair]) -> list[Measurement]:
+    answerable = [pair for pair in pairs if pair[0]["answerable"]]
+    right = sum(_is_right(pair) for pair in answerable)
+    unfounded = sum(
+        answer["answered"] and not any(c["cited"] for c in answer["citations"])
+        for _, answer in pairs
+    )
+    refused = [question["answerable"] for question, answer in pairs if not answer["answered"]]
+    due, wrongly = refused.count(False), refused.count(True)
+    missed = sum(answer["answered"] and not q["answerable"] for q, answer in pairs)
+    f1 = 2 * due / (2 * due + wrongly + missed)
+    generated = [answer["grounded"] for _, answer in pairs if answer["grounded"] is not None]
+    return [
+        Measurement(
+            f"{language}: answerable questions answered rightly", right / len(answerable), ""
+        ),
+        Measurement(f"{language}: answers without a valid citation", unfounded, "", "0"),
+        Measurement(f"{language}: refusals, F1", f1, ""),
+        *[
+            Measurement(
+                f"{language}: generated texts grounded at {share:g}",
+                sum(each >= share for each in generated) / max(1, len(generated)),
+                "",
+            )
+            for share in _SHARES
+        ],
+    ]
+
+
+def _is_right(pair: Pair) -> bool:
+    question, answer = pair
+    return answer["answered"] and is_correct(answer["answer"], question["answer_contains"])
