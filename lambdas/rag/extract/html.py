@@ -19,13 +19,13 @@ from rag.extract.encodings import decode
 from rag.extract.outline import Outline
 
 _UNSEEN_NAMES = "script style nav template noscript noframes noembed iframe head datalist rp"
-_UNSEEN = frozenset(_UNSEEN_NAMES.split())
+UNSEEN = frozenset(_UNSEEN_NAMES.split())
 _HIDDEN_STYLE = re.compile(r"display:\s*none|visibility:\s*hidden", re.IGNORECASE)
 _INLINE_NAMES = (
     "a abbr b bdi bdo big cite code data del dfn em font i ins kbd label mark nobr q rb rt ruby s "
     "samp small span strike strong sub sup time tt u var wbr"
 )
-_INLINE = frozenset(_INLINE_NAMES.split())
+INLINE = frozenset(_INLINE_NAMES.split())
 _SECTIONS = ["article", "aside", "main", "section", "blockquote", "td"]
 _HEADINGS = ["h1", "h2", "h3", "h4", "h5", "h6"]
 _SUPERSCRIPTS = str.maketrans("0123456789+-\u2212", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻")
@@ -66,7 +66,7 @@ def _remove_unseen(soup: BeautifulSoup) -> None:
     unseen = [
         tag
         for tag in soup.find_all(True)
-        if tag.name in _UNSEEN
+        if tag.name in UNSEEN
         or tag.has_attr("hidden")
         or (tag.name == "dialog" and not tag.has_attr("open"))
         or (tag.name == "footer" and not tag.find_parent(_SECTIONS))
@@ -129,12 +129,12 @@ def _span(cell: Tag, name: str) -> int:
 
 
 def _is_block(tag: Tag) -> bool:
-    return tag.name not in _INLINE
+    return tag.name not in INLINE
 
 
 def _owner(text: NavigableString) -> Tag:
     """Return the block element that a piece of text stands in."""
-    return next(parent for parent in text.parents if parent.name not in _INLINE)
+    return next(parent for parent in text.parents if parent.name not in INLINE)
 
 
 def _add(outline: Outline, owner: Tag, text: str) -> None:
