@@ -1,4 +1,4 @@
-"""Plans for answers that may come later: a queue before a sleeping endpoint, or daily windows."""
+"""Plans for answers that may come later: an asynchronous endpoint, or daily batch windows."""
 
 from __future__ import annotations
 
@@ -37,12 +37,13 @@ _A_WINTER_DAY = datetime(2026, 1, 15)
 
 
 def plan_deferrable(situation: Situation) -> ServingPlan:
-    """Return the plan that takes least of those that answer within the deadline.
+    """Return the plan with the lowest footprint of all that meet ``service_level.deadline``.
 
     Raises
     ------
     ServiceLevelError
-        If Bedrock may not answer, and the deadline leaves no time to start or takes too many.
+        If Bedrock may not answer, and the deadline is too short to start an instance or needs
+        more than ``inference.max_instances``.
     """
     deadline = situation.deployment.service_level.deadline
     assert deadline is not None
@@ -54,7 +55,11 @@ def plan_deferrable(situation: Situation) -> ServingPlan:
         plans.extend(_batch_plans(situation, capacity, host, seconds))
     if situation.bedrock:
         plans.extend(_bedrock_batch_plans(situation, seconds))
-        plans.append(bedrock_plan(situation, "Of what meets the deadline, Bedrock takes least."))
+        plans.append(
+            bedrock_plan(
+                situation, "Bedrock has the lowest footprint of all options that meet the deadline."
+            )
+        )
     if not plans:
         raise _too_soon(situation, capacity, seconds)
     return min(plans, key=situation.takes)
@@ -63,7 +68,7 @@ def plan_deferrable(situation: Situation) -> ServingPlan:
 def _async_plan(
     situation: Situation, capacity: Capacity, host: Host, deadline: float
 ) -> Iterator[ServingPlan]:
-    """Yield the plan of a queue before an endpoint that sleeps while the queue is empty."""
+    """Yield the plan of an asynchronous endpoint that scales to zero while its queue is empty."""
     before = _seconds_until_answered(situation, capacity)
     needed = _instances(situation, capacity, deadline - before)
     if needed > situation.deployment.inference.max_instances:
@@ -95,14 +100,15 @@ def _async_plan(
         bedrock_share=0.0,
         alarms=AlarmThresholds(backlog_age_s=deadline - capacity.long.total),
         reasons=(
-            f"Answers may take {_words(deadline)}: they wait in a queue, and the endpoint sleeps "
-            "while it is empty.",
+            f"Answers are due within {_words(deadline)}. Questions wait in a queue, and the "
+            "endpoint scales to zero while the queue is empty.",
             copy_sentence(capacity),
-            f"A start and the longest answer take up to {_words(before)}, which leaves "
-            f"{_words(deadline - before)} to wait: {_instances_of(int(needed))} can work off every "
-            f"stretch of the week in time, each up to {working_off:,.0f} questions, the target.",
-            f"It stays awake for {IN_SECONDS // 60} minutes after the last question: "
-            f"{hours:,.0f} instance-hours a month.",
+            f"A start and the longest answer need up to {_words(before)}. This leaves "
+            f"{_words(deadline - before)} in the queue. At any time of the week, "
+            f"{_instances_of(int(needed))} can answer the queue in time; the target is "
+            f"{working_off:,.0f} queued questions per instance.",
+            f"The endpoint runs for {IN_SECONDS // 60} minutes after the last question: "
+            f"{hours:,.0f} instance-hours per month.",
         ),
     )
 
@@ -137,8 +143,9 @@ def _batch_plans(
                 reasons=(
                     _window_sentence(situation, hours, deadline),
                     copy_sentence(capacity),
-                    f"The longest queue between two jobs is {queue:,.0f} questions, for which "
-                    f"{_instances_of(instances)} may need {_words(run)}, start included.",
+                    f"At most {queue:,.0f} questions wait for one job. With "
+                    f"{_instances_of(instances)}, the job needs up to {_words(run)}, including "
+                    "the start.",
                 ),
             )
             break
@@ -160,14 +167,14 @@ def _bedrock_batch_plans(situation: Situation, deadline: float) -> Iterator[Serv
                 alarms=AlarmThresholds(backlog_age_s=deadline),
                 reasons=(
                     _window_sentence(situation, hours, deadline),
-                    f"A batch job of Bedrock may take {_words(run)}; "
-                    "tokens cost less there than at once.",
+                    f"A batch job on Bedrock may need {_words(run)}. Its tokens cost less than "
+                    "on-demand tokens.",
                 ),
             )
 
 
 def _seconds_until_answered(situation: Situation, capacity: Capacity) -> float:
-    """Return the longest that the first question of an endpoint that sleeps can take."""
+    """Return the longest time, in seconds, from the first question at zero copies to its answer."""
     return (
         _BACKLOG_MINUTES * 60
         + situation.facts("serving/cold_start", "s").high
@@ -177,7 +184,10 @@ def _seconds_until_answered(situation: Situation, capacity: Capacity) -> float:
 
 
 def _instances(situation: Situation, capacity: Capacity, wait: float) -> float:
-    """Return how many instances work off every stretch of the week when questions may ``wait``."""
+    """Return how many instances answer any part of the week in time.
+
+    ``wait`` is the number of seconds that a question may wait in the queue.
+    """
     if wait <= 0:
         return math.inf
     full, allowed_h = capacity.full_rate * _HOUR_S, wait / _HOUR_S
@@ -193,10 +203,11 @@ def _instances(situation: Situation, capacity: Capacity, wait: float) -> float:
 
 
 def _share_awake(per_hour: float, cold_start: float) -> float:
-    """Return the share of an hour that an endpoint with idle timeout is on, for Poisson arrivals.
+    """Return the share of an hour that an endpoint with an idle timeout runs, for Poisson arrivals.
 
-    A cycle is the time without a question, then the start, then questions until none has come for
-    the timeout: on average (exp(rate x timeout) - 1) / rate.
+    A cycle has three parts: the time without a question, the cold start, and the questions until
+    none comes for the length of the timeout. The last part is (exp(rate x timeout) - 1) / rate on
+    average.
     """
     rate = per_hour / _HOUR_S
     if not rate:
@@ -211,12 +222,17 @@ def _too_soon(situation: Situation, capacity: Capacity, deadline: float) -> Serv
     model = capacity.model.name
     text = f"service_level.deadline of {_words(deadline)} cannot be met with {model}: "
     if deadline <= before:
-        text += f"a start and the longest answer take up to {_words(before)}"
+        text += f"a start and the longest answer need up to {_words(before)}"
     else:
-        text += f"working off the queue in time takes more than inference.max_instances, {most}"
+        text += (
+            "answering the queue in time needs more instances than inference.max_instances, "
+            f"which is {most}"
+        )
     longest = before + len(situation.week) * _HOUR_S
     if _instances(situation, capacity, longest - before) > most:
-        return ServiceLevelError(f"{text}; no deadline helps: raise inference.max_instances")
+        return ServiceLevelError(
+            f"{text}. A longer deadline does not help: raise inference.max_instances"
+        )
     low, high = max(deadline, before), longest
     while high - low > 1:
         middle = (low + high) / 2
@@ -225,20 +241,21 @@ def _too_soon(situation: Situation, capacity: Capacity, deadline: float) -> Serv
         else:
             high = middle
     nearest = format_duration(timedelta(minutes=math.ceil(high / 60)))
-    return ServiceLevelError(f"{text}. The nearest that can be met is {nearest}")
+    return ServiceLevelError(f"{text}. The shortest deadline that can be met is {nearest}")
 
 
 def _longest_queue(situation: Situation, gap_h: int) -> float:
-    """Return the most questions that come in any ``gap_h`` hours of the week."""
+    """Return the highest number of questions in any ``gap_h`` hours of the week."""
     week = situation.week
     sums = [0.0, *accumulate(rate.mean_per_hour for rate in 2 * week)]
     return max(sums[start + gap_h] - sums[start] for start in range(len(week)))
 
 
 def _cleanest(situation: Situation, gap_h: int, wait: float, run: float) -> tuple[int, ...] | None:
-    """Return the local hours, ``gap_h`` apart, of the cleanest jobs of ``run`` seconds.
+    """Return the local start hours, ``gap_h`` apart, of jobs of ``run`` seconds with least carbon.
 
-    They start within ``wait`` seconds of every question; the earliest of equals, None if none do.
+    A job starts within ``wait`` seconds of every question. Of equal hours, the earliest. None if no
+    hours meet this.
     """
     asked = {hour % _DAY_H for hour, rate in enumerate(situation.week) if rate.mean_per_hour}
     candidates = [tuple(range(first, _DAY_H, gap_h)) for first in range(gap_h)]
@@ -253,7 +270,7 @@ def _cleanest(situation: Situation, gap_h: int, wait: float, run: float) -> tupl
 
 
 def _carbon(situation: Situation, hours: tuple[int, ...], run: float) -> float:
-    """Return the intensity of the grid while jobs that start at these local hours run."""
+    """Return the relative carbon intensity while jobs run that start at these local hours."""
     course = profiles().get(situation.deployment.region)
     if course is None:
         return 1.0
@@ -270,11 +287,12 @@ def _carbon(situation: Situation, hours: tuple[int, ...], run: float) -> float:
 
 def _window_sentence(situation: Situation, hours: tuple[int, ...], deadline: float) -> str:
     known = situation.deployment.region in profiles()
-    course = "the cleanest for the grid" if known else "the earliest"
+    chosen = "with the lowest carbon intensity" if known else "the earliest"
     at = ", ".join(f"{hour}:00" for hour in hours)
     return (
-        f"Answers may take {_words(deadline)}: jobs start at {at} "
-        f"({situation.deployment.traffic.timezone}), {course} of the hours that meet it."
+        f"Answers are due within {_words(deadline)}. Jobs start at {at} "
+        f"({situation.deployment.traffic.timezone}): of the hours that meet the deadline, those "
+        f"{chosen}."
     )
 
 

@@ -1,4 +1,4 @@
-"""What real-time endpoints have in common: targets, thresholds, sentences, and limits not met."""
+"""What all real-time endpoints share: targets, thresholds, reasons, and errors for unmet limits."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ from sustainability.plan.situation import Host, Situation
 SCALE_OUT_COOLDOWN_S = 60
 SCALE_IN_COOLDOWN_S = 300
 HYSTERESIS = 0.2
-"""An endpoint wakes so far above the break-even rate, and sleeps so far below it."""
+"""Share above break-even at which an endpoint starts, and below break-even at which it stops."""
 _DEMAND_PERIOD_S = 300
 _WAKE_DATAPOINTS = 2
 _SLEEP_DATAPOINTS = 3
 _BEYOND_CHANCE = 2
-"""Factor between the longest queue that keeps the service level and one that chance never makes."""
+"""The concurrency target is this many times the longest queue that meets the service level.
+
+Random arrivals never make so long a queue.
+"""
 _WASTE = 0.5
 """Share of the expected utilization below which copies above the minimum count as waste."""
 _ANY_SCALE = 2000
-"""Copies, more than anybody would run."""
+"""More copies than anyone runs; the search for a number of copies stops here."""
 _LONGEST = 20
-"""Times the asked latency, up to which a latency that can be met is looked for."""
+"""The search for a latency that can be met stops at this many times the stated one."""
 
 
 class Shared(TypedDict):
-    """The fields of a plan that every real-time endpoint fills the same way."""
+    """The fields of a plan that are set in the same way for every real-time endpoint."""
 
     target_invocations_per_minute: float
     target_concurrency: float
@@ -38,7 +41,7 @@ class Shared(TypedDict):
 
 
 def shared_fields(situation: Situation, capacity: Capacity, *, target: float) -> Shared:
-    """Return the fields that follow from ``target``, the answers a copy shall give in a second."""
+    """Return the fields that follow from ``target``, in answers per second and copy."""
     queue = max(0.0, capacity.slack) * capacity.full_rate
     return Shared(
         target_invocations_per_minute=target * 60,
@@ -50,7 +53,7 @@ def shared_fields(situation: Situation, capacity: Capacity, *, target: float) ->
 
 
 def wake_and_sleep(worth: float) -> tuple[DemandThreshold, DemandThreshold]:
-    """Return the thresholds about the break-even rate ``worth``, in questions per hour."""
+    """Return the start and stop thresholds for break-even at ``worth`` questions per hour."""
     per_period = worth * _DEMAND_PERIOD_S / 3600
     return (
         DemandThreshold(
@@ -73,7 +76,7 @@ def alarm_thresholds(
     utilization: float,
     demand_floor: DemandThreshold | None = None,
 ) -> AlarmThresholds:
-    """Return what the monitors of a real-time endpoint watch."""
+    """Return the alarm thresholds of a real-time endpoint."""
     latency = situation.deployment.service_level.latency_p95
     assert latency is not None
     return AlarmThresholds(
@@ -85,36 +88,39 @@ def alarm_thresholds(
 
 
 def copy_sentence(capacity: Capacity) -> str:
-    """Return how fast a copy is, with the sum to check it by."""
+    """Return a sentence on the speed of a copy, with the calculation."""
     model, mean = capacity.model, capacity.mean
     return (
         f"A copy of {model.name} writes {model.slots} answers at a time and reads one prompt at a "
-        f"time: at {mean.reading:.2f} s a prompt, {mean.writing:.2f} s an answer, it completes at "
-        f"best {model.slots} / ({mean.writing:.2f} + {model.slots} x {mean.reading:.2f}) = "
-        f"{capacity.full_rate:.2f} a second, {capacity.full_rate * 3600:,.0f}/h."
+        f"time. Reading a prompt needs {mean.reading:.2f} s, writing an answer {mean.writing:.2f} "
+        f"s. So a copy completes at most {model.slots} / ({mean.writing:.2f} + {model.slots} x "
+        f"{mean.reading:.2f}) = {capacity.full_rate:.2f} answers per second, or "
+        f"{capacity.full_rate * 3600:,.0f} per hour."
     )
 
 
 def latency_sentence(situation: Situation, capacity: Capacity) -> str:
-    """Return what the latency leaves for waiting, with the sum to check it by."""
+    """Return a sentence on how the latency is divided, with the calculation."""
     before, long = situation.seconds("before_generation"), capacity.long
     bound = ""
     if capacity.limit < situation.promised_s:
         bound = f"The answer function can wait {capacity.limit:.3g} s for the endpoint. "
     return (
-        f"{bound}Of {capacity.limit + before:.4g} s, {before:g} s go to the search and "
-        f"{long.reading:.2f} s + {long.writing:.2f} s to a 95th-percentile prompt and answer; "
-        f"{capacity.slack:.2f} s are left to wait for a slot and for the prompts of others."
+        f"{bound}Of the {capacity.limit + before:.4g} s, the search needs {before:g} s. A prompt "
+        f"and an answer of the 95th percentile need {long.reading:.2f} s + {long.writing:.2f} s. "
+        f"The other {capacity.slack:.2f} s are for waiting: for a slot, and for other prompts."
     )
 
 
 def require_carrying(situation: Situation, capacity: Capacity, host: Host, worth: float) -> None:
-    """Refuse a latency within which an instance carries too little to be worth it.
+    """Refuse a latency within which an instance answers fewer questions than break-even.
+
+    ``worth`` is the break-even rate in questions per hour.
 
     Raises
     ------
     ServiceLevelError
-        Names what it carries, what it would have to, and the nearest latency.
+        Names both rates and the lowest latency that can be met.
     """
     attainment = situation.deployment.service_level.attainment
     least = worth / 3600
@@ -128,10 +134,10 @@ def require_carrying(situation: Situation, capacity: Capacity, host: Host, worth
     raise _unmet(
         situation,
         capacity,
-        f"within it {host.instance_type} answers {carried:,.0f} questions/h, and it is worth being "
-        f"awake from {least * 3600:,.0f}/h on",
+        f"within this latency {host.instance_type} answers only {carried:,.0f} questions/h, and "
+        f"break-even with Bedrock is at {least * 3600:,.0f} questions/h",
         suffices,
-        otherwise="leave inference.instance_types empty to be answered by Bedrock alone",
+        otherwise="leave inference.instance_types empty to use only Bedrock",
     )
 
 
@@ -144,12 +150,13 @@ def require_copies(
     with_spare: Callable[[int], int],
     max_instances: float,
 ) -> int:
-    """Return the copies, spare not included, that keep the service level at ``rate`` per second.
+    """Return the copies, without spares, that meet the service level at ``rate`` per second.
 
     Raises
     ------
     ServiceLevelError
-        If no number does, or if it takes more than ``max_instances``; names the nearest latency.
+        If no number of copies does, or if it needs more than ``max_instances``. Names the lowest
+        latency that can be met.
     """
     attainment = situation.deployment.service_level.attainment
 
@@ -165,14 +172,14 @@ def require_copies(
         return found
     if found is None:
         limit = (
-            f"prompt and answer of the 95th percentile take {capacity.long.total:.1f} s on an idle "
-            f"copy, after {situation.seconds('before_generation'):g} s for the search"
+            f"a prompt and an answer of the 95th percentile need {capacity.long.total:.1f} s on an "
+            f"idle copy, after {situation.seconds('before_generation'):g} s for the search"
         )
         otherwise = "choose a faster inference.model"
     else:
         limit = (
-            f"the peak of {rate * 3600:,.0f} questions/h takes {needed:g} {host.instance_type}, "
-            f"spare included, and inference.max_instances is {max_instances:g}"
+            f"the peak of {rate * 3600:,.0f} questions/h needs {needed:g} {host.instance_type}, "
+            f"including spares, and inference.max_instances is {max_instances:g}"
         )
         otherwise = f"raise inference.max_instances to {needed:g}"
     raise _unmet(
@@ -202,7 +209,7 @@ def _unmet(
     model = capacity.model.name
     text = f"service_level.latency_p95 of {asked:g}s cannot be met with {model}: {limit}"
     if not suffices(situation.capacity(high)):
-        return ServiceLevelError(f"{text}; no latency helps: {otherwise}")
+        return ServiceLevelError(f"{text}. A longer latency does not help: {otherwise}")
     while high - low > 0.05:
         middle = (low + high) / 2
         if suffices(situation.capacity(middle)):
@@ -210,4 +217,6 @@ def _unmet(
         else:
             low = middle
     nearest = math.ceil(high * 10) / 10
-    return ServiceLevelError(f"{text}. The nearest that can be met is {nearest:g}s; or {otherwise}")
+    return ServiceLevelError(
+        f"{text}. The lowest latency that can be met is {nearest:g}s; or {otherwise}"
+    )

@@ -1,11 +1,11 @@
-"""Plans for answers that somebody waits for: Bedrock, and endpoints that sleep or never do."""
+"""Plans for answers that a user waits for: Bedrock, and endpoints with or without scale to zero."""
 
 from __future__ import annotations
 
 import math
 import sys
 
-from sustainability.deployment.schema import Rate
+from sustainability.deployment.schema import Objective, Rate
 from sustainability.plan.capacity import Capacity
 from sustainability.plan.endpoint_targets import (
     HYSTERESIS,
@@ -22,17 +22,24 @@ from sustainability.plan.serving_plan import AlarmThresholds, Mode, ServiceLevel
 from sustainability.plan.situation import Host, Situation
 from sustainability.plan.week import PER_HOUR, instance_hours
 
+_LESS = {
+    Objective.ENERGY: "uses less energy",
+    Objective.CARBON: "causes less carbon",
+    Objective.COST: "costs less",
+}
+"""Words for a comparison, by what the deployment optimizes."""
+
 
 def plan_interactive(situation: Situation) -> ServingPlan:
-    """Return the plan for a latency that 95 of 100 answers must keep.
+    """Return the plan for ``service_level.latency_p95``, which 95 of 100 answers must meet.
 
-    The mode follows from demand and from what Bedrock takes, never from the latency: a stricter
-    service level can only add copies.
+    The mode depends on demand and on the footprint of Bedrock, never on the latency. So a stricter
+    latency can only add copies.
 
     Raises
     ------
     ServiceLevelError
-        If the model cannot keep the latency.
+        If the model cannot meet the latency. Names the lowest latency that it can meet.
     """
     latency = situation.deployment.service_level.latency_p95
     assert latency is not None
@@ -41,40 +48,49 @@ def plan_interactive(situation: Situation) -> ServingPlan:
     if not situation.bedrock:
         return _on_own_instances(situation, capacity, hosts)
     if not hosts:
-        return bedrock_plan(situation, "The Region hosts none of inference.instance_types.")
+        return bedrock_plan(
+            situation, "SageMaker offers none of inference.instance_types in this Region."
+        )
     points = {host: situation.break_even(host) for host in hosts}
     host = min(hosts, key=lambda host: points[host].mid)
     point, generator = points[host], situation.deployment.answers.generator
     objective = situation.deployment.inference.optimize
     if not point.worth_it:
         reason = (
-            f"An answer of {generator} takes less {objective} than of a full {host.instance_type}, "
-            f"which completes {host.copies * capacity.full_rate * 3600:,.0f}/h"
+            f"Per answer, {generator} on Bedrock {_LESS[objective]} than {host.instance_type}, "
+            f"even at its full load of {host.copies * capacity.full_rate * 3600:,.0f} answers/h."
         )
         if math.isfinite(point.low):
-            reason += f"; at the other end of the estimates {point.low:,.0f}/h would be break-even"
-        return bedrock_plan(situation, f"{reason}.")
+            reason += (
+                " With the estimates that favor the instance most, break-even would be at "
+                f"{point.low:,.0f} questions/h."
+            )
+        return bedrock_plan(situation, reason)
     means = [rate.mean_per_hour for rate in situation.week]
     even = (
-        f"From {point.mid:,.0f} questions/h on, {host.instance_type} takes less {objective} than "
-        f"{generator}"
+        f"Break-even is at {point.mid:,.0f} questions/h: above it, {host.instance_type} "
+        f"{_LESS[objective]} than {generator} on Bedrock."
     )
     if max(means) < point.mid * (1 + HYSTERESIS):
         return bedrock_plan(
-            situation, f"{even}; the busiest hour of the week brings {max(means):,.0f} on average."
+            situation,
+            f"{even} The busiest hour of the week has {max(means):,.0f} questions on average.",
         )
     usual = sum(means) / len(means)
     if not situation.inference_components and usual < point.mid:
         return bedrock_plan(
             situation,
-            f"{even}; the mean hour brings {usual:,.0f}, and without inference components in the "
-            "Region no endpoint can sleep.",
+            f"{even} The mean hour has {usual:,.0f} questions. The Region has no inference "
+            "components, so no endpoint can scale to zero.",
         )
     require_carrying(situation, capacity, host, point.mid)
     if min(means) >= point.mid * (1 - HYSTERESIS):
-        why = f"{even}, and the calmest hour brings {min(means):,.0f}."
+        why = f"{even} Even the calmest hour has {min(means):,.0f} questions."
     elif not situation.inference_components:
-        why = f"{even}, the mean hour brings {usual:,.0f}, and no endpoint of the Region can sleep."
+        why = (
+            f"{even} The mean hour has {usual:,.0f} questions. No endpoint of the Region can scale "
+            "to zero."
+        )
     else:
         return _bridged_plan(situation, capacity, host, point.mid, even)
     most = situation.deployment.inference.max_instances
@@ -102,17 +118,24 @@ def _bedrock_latency(situation: Situation) -> str:
     before, first = situation.seconds("before_generation"), situation.seconds("bedrock/first_token")
     each = situation.bedrock_token_s
     return (
-        f"Bedrock publishes no latency. With {before:g} s of search, an assumed {first:g} s to the "
-        f"first token and {each * 1000:g} ms for each, an answer of {tokens:,.0f} tokens takes "
-        f"{before + first + each * tokens:.1f} s; an alarm watches the real one."
+        f"AWS publishes no latency for Bedrock. An answer of {tokens:,.0f} tokens needs about "
+        f"{before + first + each * tokens:.1f} s: {before:g} s for the search, an assumed "
+        f"{first:g} s to the first token and {each * 1000:g} ms per token. An alarm watches the "
+        "real latency."
     )
 
 
 def _on_own_instances(
     situation: Situation, capacity: Capacity, hosts: tuple[Host, ...]
 ) -> ServingPlan:
-    """Return the plan on the host that takes least, were there no ceiling on instances."""
-    why = "Questions may not leave for Bedrock, and nobody can wait for a start: it never sleeps."
+    """Return the plan on the host with the lowest footprint, chosen as if instances had no limit.
+
+    The plan itself keeps ``inference.max_instances``.
+    """
+    why = (
+        "inference.bedrock is never, and users cannot wait for a start: the endpoint never scales "
+        "to zero."
+    )
 
     week = in_advance(situation, capacity)
 
@@ -131,7 +154,7 @@ def _on_own_instances(
 def _bridged_plan(
     situation: Situation, capacity: Capacity, host: Host, worth: float, even: str
 ) -> ServingPlan:
-    """Return the plan of an endpoint that is awake while it takes less than Bedrock."""
+    """Return the plan of an endpoint that runs while its footprint is lower than Bedrock's."""
     attainment = situation.deployment.service_level.attainment
     wake, sleep = wake_and_sleep(worth)
     most = situation.deployment.inference.max_instances
@@ -181,19 +204,20 @@ def _bridged_plan(
         bedrock_share=1 - sum(answered) / demand,
         alarms=alarm_thresholds(situation, capacity, utilization=utilization, demand_floor=sleep),
         reasons=(
-            f"{even}: below that the endpoint sleeps, and Bedrock answers.",
+            f"{even} Below it, the endpoint scales to zero and Bedrock answers.",
             copy_sentence(capacity),
             latency_sentence(situation, capacity),
-            f"It wakes at {wake.questions_per_hour:,.0f} questions/h over "
-            f"{wake.period_s * wake.datapoints // 60} minutes and sleeps below "
-            f"{sleep.questions_per_hour:,.0f}/h over {sleep.period_s * sleep.datapoints // 60}: "
-            "a fifth above and below the break-even, so that it does not do so all the time.",
-            f"At most {copies_of(max_copies)}, "
+            f"The first copy starts at {wake.questions_per_hour:,.0f} questions/h for "
+            f"{wake.period_s * wake.datapoints // 60} minutes. The last copy stops below "
+            f"{sleep.questions_per_hour:,.0f} questions/h for "
+            f"{sleep.period_s * sleep.datapoints // 60} minutes. These are 20 % above and below "
+            "break-even, so that copies do not start and stop all the time.",
+            f"At most {copies_of(max_copies)}: "
             + (
-                f"with which {attainment:.3g} of the answers of the busiest hour, "
+                f"{attainment * 100:.4g} % of the answers in the busiest hour, with "
                 f"{busiest:,.0f} questions on average, are in time."
                 if max(instances) < most
-                else "all that inference.max_instances allows."
+                else "inference.max_instances allows no more."
             ),
             "No spare copies: Bedrock answers what the endpoint cannot.",
         ),

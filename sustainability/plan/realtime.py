@@ -1,4 +1,4 @@
-"""A real-time endpoint that never sleeps: copies ahead for what is sure, tracking for the rest."""
+"""The plan of an always-on real-time endpoint: scheduled copies, and target tracking for more."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sustainability.plan.week import instance_hours, scheduled_actions
 
 
 def in_advance(situation: Situation, capacity: Capacity) -> InAdvance:
-    """Return the declared week, for as many plans as are made of it."""
+    """Return the declared week with its scheduled copies, shared by all plans that are compared."""
     overhead = situation.seconds("cold_start") + IN_SECONDS + situation.seconds("release")
     return InAdvance(
         capacity, situation.week, cold_start=situation.seconds("cold_start"), overhead=overhead
@@ -38,12 +38,12 @@ def realtime_plan(
     why: str,
     max_instances: int,
 ) -> ServingPlan:
-    """Return the plan of an endpoint on ``host`` that never sleeps, because of ``why``.
+    """Return the plan of an always-on endpoint on ``host``; ``why`` is its first reason.
 
     Raises
     ------
     ServiceLevelError
-        If the service level cannot be kept at the week's peak, or not with ``max_instances``.
+        If the service level cannot be met at the peak of the week with ``max_instances``.
     """
     level = situation.deployment.service_level
     peak = max(rate.peak_per_hour for rate in situation.week)
@@ -83,27 +83,28 @@ def realtime_plan(
             why,
             copy_sentence(capacity),
             latency_sentence(situation, capacity),
-            f"At the week's peak of {peak:,.0f} questions/h, {copies_of(needed)} can keep this for "
-            f"{1 - capacity.late_share(needed, peak / 3600):.2%} of the answers; "
-            f"{level.attainment:.3g} is asked.",
+            f"At the peak of the week, {peak:,.0f} questions/h, {copies_of(needed)} can answer "
+            f"{1 - capacity.late_share(needed, peak / 3600):.2%} in time. The service level asks "
+            f"for {level.attainment * 100:.4g} %.",
             spare.sentence(needed),
-            f"In advance there are {_span(min(floor), max(floor))}, started "
-            f"{situation.seconds('cold_start') / 60:.0f} minutes ahead: as few as keep "
-            f"{level.attainment:.3g} of the week's answers in time, each where it saves most, when "
-            "each hour has a quarter of an hour at its peak.",
-            f"Tracking adds copies when each is asked more than {target * 60:.1f} questions a "
-            f"minute: {copies_of(needed)} keep {level.attainment:.3g} in time up to "
-            f"{target * total * 3600:,.0f}/h, which {copies_of(total)} share.",
-            f"At most {copies_of(max_copies)}: those of the peak, if tokens take the "
-            f"{capacity.model.decode.high * 1000:.0f} ms at the slow end of estimates instead of "
-            f"{capacity.model.decode.mid * 1000:.0f} ms, and no more than inference.max_instances.",
+            f"A schedule keeps {_span(min(floor), max(floor))} running and starts each "
+            f"{situation.seconds('cold_start') / 60:.0f} minutes early. This is the lowest number "
+            f"with {level.attainment * 100:.4g} % of the week's answers in time, if the peak of "
+            "each hour lasts 15 minutes.",
+            f"Target tracking adds copies when a copy gets more than {target * 60:.1f} questions "
+            f"per minute. At this target, {copies_of(total)} share "
+            f"{target * total * 3600:,.0f} questions/h; {copies_of(needed)} alone could answer "
+            f"{level.attainment * 100:.4g} % of them in time.",
+            f"At most {copies_of(max_copies)}, and never more than inference.max_instances: enough "
+            f"for the peak if a token needs {capacity.model.decode.high * 1000:.0f} ms, the slow "
+            f"end of the estimate, instead of {capacity.model.decode.mid * 1000:.0f} ms.",
         ),
         **shared_fields(situation, capacity, target=target),
     )
 
 
 class _Spare:
-    """The copies that the availability asks for beyond those that the service level needs."""
+    """The copies that ``service_level.availability`` adds to those that the latency needs."""
 
     def __init__(self, situation: Situation, host: Host) -> None:
         self._availability = situation.deployment.service_level.availability
@@ -112,7 +113,7 @@ class _Spare:
         self._host = host
 
     def added_to(self, copies: int) -> int:
-        """Return ``copies`` with their spare."""
+        """Return ``copies`` plus the spare copies."""
         if self._availability is Availability.BEST_EFFORT or self._bedrock:
             return copies
         instances = math.ceil(copies / self._host.copies)
@@ -121,21 +122,22 @@ class _Spare:
         return instances * self._host.copies
 
     def sentence(self, needed: int) -> str:
-        """Return why there are so many."""
+        """Return the reason for the number of spare copies."""
         total = self.added_to(needed)
         if self._bedrock:
             return "No spare copies: Bedrock answers what the endpoint cannot."
         if self._availability is Availability.BEST_EFFORT:
-            return "No spare copies: after a failure the service waits for a replacement."
+            return "No spare copies: after a failure, users wait for a replacement."
         if self._availability is Availability.STANDARD:
             return (
-                f"{total - needed} spare: as many as fill the last {self._host.instance_type}, "
-                "where they idle at no cost."
+                f"{total - needed} spare: they fill the last {self._host.instance_type} at no "
+                "extra cost."
             )
         lost = math.ceil(total / self._host.copies / self._zones) * self._host.copies
         return (
-            f"{total - needed} spare: with instances over {self._zones} zones, one zone takes "
-            f"{lost} of {copies_of(total)} along, and {total - lost} stay for the {needed} needed."
+            f"{total - needed} spare: instances are spread over {self._zones} Availability Zones. "
+            f"If one zone fails, {lost} of {copies_of(total)} are lost and {total - lost} remain; "
+            f"{needed} are needed."
         )
 
 

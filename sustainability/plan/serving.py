@@ -1,4 +1,4 @@
-"""The serving plan: from a service level and traffic to how answers are served, with reasons."""
+"""The serving plan: from service level and traffic to mode, copies and schedule, with reasons."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from sustainability.plan.situation import Situation
 
 
 def plan_serving(deployment: Deployment, facts: Facts | None = None) -> ServingPlan:
-    """Return how ``deployment`` is served with the least of what it says to optimize.
+    """Return the plan that meets the service level with the lowest footprint.
 
-    Deterministic: it rests on the deployment and on ``sustainability/facts/data`` alone.
+    ``inference.optimize`` says which footprint counts: energy, carbon or cost. The same deployment
+    and the same ``sustainability/facts/data`` always give the same plan.
 
     Raises
     ------
     ServiceLevelError
-        If the model cannot keep the service level at any scale that the deployment allows.
+        If the model cannot meet the service level with the instances that the deployment allows.
     DeploymentError
         If the model is not in the catalogue, or the Region cannot serve it.
     FactError
@@ -42,7 +43,7 @@ def _served(deployment: Deployment, facts: Facts) -> ServingPlan:
             expected_utilization=0.0,
             expected_attainment=None,
             bedrock_share=0.0,
-            reasons=("The answers quote the documents: no model writes them.",),
+            reasons=("Answers are quotations from the documents: no model writes them.",),
         )
     situation = Situation.of(deployment, facts)
     if deployment.service_level.latency_p95 is not None:

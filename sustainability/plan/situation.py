@@ -1,4 +1,4 @@
-"""What a plan starts from: the deployment's demand, what its Region offers, what each way takes."""
+"""Input of a plan: demand, what the Region offers, and the footprint of each way to answer."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Host:
 
 @dataclass(frozen=True)
 class Situation:
-    """A deployment among the facts. Rates are questions per hour that reach a model."""
+    """A deployment with the facts about it. Rates are questions per hour that reach a model."""
 
     deployment: Deployment
     facts: Facts
@@ -58,18 +58,18 @@ class Situation:
         longest = deployment.traffic.input_tokens.p95 + deployment.answers.max_tokens
         if longest > model.sequence_length:
             raise DeploymentError(
-                f"traffic.input_tokens.p95 and answers.max_tokens make {longest:,.0f} tokens; "
-                f"{model.name} is compiled for {model.sequence_length:,}"
+                f"traffic.input_tokens.p95 plus answers.max_tokens is {longest:,.0f} tokens, but "
+                f"{model.name} is compiled for {model.sequence_length:,}; lower one of them"
             )
         return cls(deployment, facts, model, deployment.inference.bedrock is BedrockUse.ALLOWED)
 
     def seconds(self, name: str) -> float:
-        """Return a time of ``data/serving.csv``."""
+        """Return a time in seconds from ``data/serving.csv``, middle estimate."""
         return self.facts(f"serving/{name}", "s").mid
 
     @cached_property
     def week(self) -> tuple[Rate, ...]:
-        """The rate of each hour of the week, without what the answer cache gives."""
+        """The rate of each hour of the week, without the answers from the cache."""
         uncached = 1 - self.deployment.traffic.cache_hit_share
         return tuple(
             Rate(
@@ -81,49 +81,49 @@ class Situation:
 
     @property
     def answers_per_month(self) -> float:
-        """Answers that a model writes in a month of 730 hours."""
+        """Answers that a model writes in a month (730 hours)."""
         return sum(rate.mean_per_hour for rate in self.week) / len(self.week) * HOURS_PER_MONTH
 
     @property
     def bedrock_answer_s(self) -> float:
-        """Seconds that an answer of 95th-percentile length takes on Bedrock, at a slow start."""
+        """Seconds that Bedrock needs for an answer of the 95th percentile, with a slow start."""
         first, token = self.facts("serving/bedrock/first_token", "s"), self.bedrock_token_s
         return first.high + token * self.deployment.answer_tokens.p95
 
     @property
     def bedrock_token_s(self) -> float:
-        """Seconds that Bedrock takes for a token."""
+        """Seconds per token on Bedrock, middle estimate."""
         return self.facts("serving/bedrock/token", "s/token").mid
 
     @property
     def patience_s(self) -> float:
-        """Seconds for which the answer function can wait for the whole answer of an endpoint.
+        """Seconds that the answer function can wait for the complete answer of an endpoint.
 
-        A call says nothing until the answer is written, so nobody can tell one that waits from one
-        that is being written. What is asked is worked on to its end, whoever still waits for it:
-        to hang up early saves nothing. So the function waits as long as it can, which leaves time
-        for Bedrock to answer instead, if it may.
+        A call returns nothing until the answer is complete. The endpoint completes every answer,
+        even if no one waits for it, so an early time-out saves nothing. Therefore the function
+        waits as long as it can. It leaves time for an answer of Bedrock, if Bedrock is allowed.
         """
         left = LONGEST_GENERATION_S - ENDPOINT_LOOK_S
         return left - self.bedrock_answer_s if self.bedrock else left
 
     @property
     def promised_s(self) -> float:
-        """Seconds that generating may take within the service level."""
+        """Seconds that the service level leaves for generation."""
         level = self.deployment.service_level
         promised = level.latency_p95 or level.deadline
         assert promised is not None
         return self.within(promised)
 
     def within(self, promised: timedelta | float) -> float:
-        """Return how long generating may take in seconds when an answer may take ``promised``."""
+        """Return the seconds that remain for generation if an answer may need ``promised``."""
         seconds = promised.total_seconds() if isinstance(promised, timedelta) else promised
         return seconds - self.seconds("before_generation")
 
     def capacity(self, limit: timedelta | float) -> Capacity:
-        """Return what copies carry when an answer may take ``limit`` from question to end.
+        """Return the capacity of copies if an answer must end ``limit`` after the question.
 
-        Where somebody waits for it, no longer than the answer function waits for the endpoint.
+        A number is in seconds. For interactive answers, ``limit`` is at most as long as the answer
+        function waits for the endpoint.
         """
         traffic = self.deployment.traffic
         generating = self.within(limit)
@@ -141,16 +141,16 @@ class Situation:
 
     @cached_property
     def inference_components(self) -> bool:
-        """Whether endpoints of the Region can scale copies, and so sleep at zero."""
+        """Whether endpoints of the Region can scale copies, and therefore scale to zero."""
         return has_resource(self.deployment.region, INFERENCE_COMPONENT) is True
 
     def hosts(self, *, inference_components: bool) -> tuple[Host, ...]:
-        """Return what can run the model in the Region, in the deployment's order.
+        """Return the instance types that can run the model in the Region, in the declared order.
 
         Raises
         ------
         DeploymentError
-            If there is nothing, and Bedrock may not answer instead.
+            If there is none, and Bedrock may not answer instead.
         """
         inference, offered = self.deployment.inference, hosting_types(self.deployment.region)
         found = tuple(
@@ -168,13 +168,13 @@ class Situation:
         wanted = set(inference.instance_types)
         others = [region for region in places() if wanted & hosting_types(region)]
         raise DeploymentError(
-            f"region {self.deployment.region}: SageMaker hosts no instance type there that is in "
-            f"inference.instance_types and holds {self.model.name}; inference.bedrock is never; "
-            f"Regions with such types: {', '.join(others) or 'none'}"
+            f"region {self.deployment.region}: SageMaker offers none of inference.instance_types "
+            f"there that can hold {self.model.name}, and inference.bedrock is never; Regions that "
+            f"offer one: {', '.join(others) or 'none'}"
         )
 
     def break_even(self, host: Host) -> BreakEven:
-        """Return from how many questions an hour on an instance takes less than Bedrock."""
+        """Return the questions per hour above which an instance has less footprint than Bedrock."""
         full_rate = self.capacity(0.0).full_rate
         return break_even(
             objective=self.deployment.inference.optimize,
@@ -198,7 +198,7 @@ class Situation:
         bedrock_tokens_in: float,
         bedrock_tokens_out: float,
     ) -> Impact:
-        """Return what instance-hours and tokens on Bedrock take."""
+        """Return the footprint of instance-hours plus tokens on Bedrock."""
         accounting, region = self.deployment.footprint.accounting, self.deployment.region
         generator = self.deployment.answers.generator
         found = Impact()
@@ -215,14 +215,14 @@ class Situation:
         return found
 
     def quantity(self, impact: Impact) -> float:
-        """Return the middle estimate of what the deployment optimizes."""
+        """Return the middle estimate in kWh, gCO2e or USD, by ``inference.optimize``."""
         objective = self.deployment.inference.optimize
         if objective is Objective.ENERGY:
             return impact.kwh.mid
         return impact.carbon_g.mid if objective is Objective.CARBON else impact.usd.mid
 
     def takes(self, plan: ServingPlan) -> float:
-        """Return what a month of generating by ``plan`` takes of it."""
+        """Return the same :meth:`quantity` for a month of generation with ``plan``."""
         elsewhere, traffic = self.answers_per_month * plan.bedrock_share, self.deployment.traffic
         return self.quantity(
             self.impact(

@@ -1,4 +1,4 @@
-"""A comparison of two footprints as Markdown for a pull request."""
+"""The change between two footprints as Markdown for a pull request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def as_markdown(
     changes: Sequence[Change],
     broken: Sequence[tuple[Limit, Change]],
 ) -> str:
-    """Return what changes, which components change it, and which limits are broken."""
+    """Return the changes, the components that cause them, and the limits that are exceeded."""
     rows = [
         (
             f"{_SCOPES[change.scope]}, {change.quantity}",
@@ -30,16 +30,16 @@ def as_markdown(
         for change in changes
     ]
     parts = [
-        f"### Footprint of `{after.deployment}`: {names[1]} against {names[0]}",
-        markdown(("estimate (mid)", "before", "after", "change"), rows),
+        f"### Footprint of `{after.deployment}`: {names[1]} compared with {names[0]}",
+        markdown(("middle estimate", "before", "after", "change"), rows),
     ]
     components = _components(before, after)
     if components:
-        header = ("component, month of traffic", "before", "after", "now counted")
+        header = ("component, month of traffic", "before", "after", "what is counted now")
         parts.append(markdown(header, components))
     parts += [
-        f"**Too much:** {limit.scope}.{limit.quantity} grows by {percent(change.share)}, "
-        f"more than {percent(limit.share)}."
+        f"**Limit exceeded:** {limit.scope}.{limit.quantity} changes by {percent(change.share)}; "
+        f"the limit is {percent(limit.share)}."
         for limit, change in broken
     ]
     return "\n\n".join(parts)
@@ -53,6 +53,6 @@ def _components(before: Footprint, after: Footprint) -> list[tuple[str, str, str
         first = was[name].traffic.carbon_g.mid if name in was else 0.0
         last = now[name].traffic.carbon_g.mid if name in now else 0.0
         if abs(last - first) > _NOTABLE * max(first, last):
-            basis = now[name].basis if name in now else "gone"
+            basis = now[name].basis if name in now else "removed"
             rows.append((name, f"{amount(first)} gCO2e", f"{amount(last)} gCO2e", basis))
     return rows

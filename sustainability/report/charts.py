@@ -19,7 +19,7 @@ WIDTH = 360
 """Units across a drawing."""
 _ROW = 40
 _LABEL = 30
-"""Longest label, in characters, that leaves room for the value on a phone."""
+"""Longest label, in characters, that leaves space for the value on a phone."""
 _numbers = count(1)
 
 
@@ -40,7 +40,7 @@ class Line:
 
 
 def bars(title: str, rows: Sequence[Bar], unit: str) -> str:
-    """Draw horizontal bars at their mids, the range as a whisker across the bar's end."""
+    """Draw horizontal bars up to the middle estimate, with the range as a whisker."""
     longest = max((row.value.high for row in rows), default=0) or 1
     parts = []
     for index, row in enumerate(rows):
@@ -65,7 +65,7 @@ def bars(title: str, rows: Sequence[Bar], unit: str) -> str:
 
 
 def tornado(title: str, rows: Sequence[Bar], unit: str) -> str:
-    """Draw how far each row moves a result, from its low to its high, about the common mid."""
+    """Draw how each row changes a result, from its low to its high, around the common middle."""
     if not rows:
         return ""
     first = min(row.value.low for row in rows)
@@ -90,7 +90,7 @@ def tornado(title: str, rows: Sequence[Bar], unit: str) -> str:
 
 
 def lines(title: str, series: Sequence[Line], x_label: str, y_label: str) -> str:
-    """Draw series on two logarithmic axes, each told apart by colour and by dashes."""
+    """Draw series on two logarithmic axes; colour and dashes distinguish them."""
     left, right, bottom, height = 56, WIDTH - 26, 210, 250
     xs = [x for line in series for x, _ in line.points]
     ys = [y for line in series for _, y in line.points if y > 0]
@@ -114,12 +114,12 @@ def lines(title: str, series: Sequence[Line], x_label: str, y_label: str) -> str
         f'<text x="{(left + right) / 2:.0f}" y="{height - 4}" class="tick">{escape(x_label)}</text>'
         f'<text x="0" y="2" class="small">{escape(y_label)}</text>'
     )
-    described = f"{y_label} against {x_label}: " + ", ".join(line.label for line in series)
+    described = f"{y_label} by {x_label}: " + ", ".join(line.label for line in series)
     return svg(title, described, height, "".join(parts)) + legend([line.label for line in series])
 
 
 def legend(labels: Sequence[str]) -> str:
-    """Return what tells lines apart, in the order in which they were drawn."""
+    """Return the legend of the lines, in the order in which they were drawn."""
     items = "".join(
         f'<li><svg viewBox="0 0 30 8" aria-hidden="true"><path d="M0 4H30" class="line s{index}"/>'
         f"</svg>{escape(label)}</li>"
@@ -152,7 +152,7 @@ def round_up(value: float, factors: Sequence[int] = (1, 2, 5, 10)) -> float:
 
 
 def svg(title: str, described: str, height: float, body: str) -> str:
-    """Return a drawing of a phone's width that screen readers announce and describe."""
+    """Return a drawing as wide as a phone, with a title and a description for screen readers."""
     number = next(_numbers)
     return (
         f'<svg viewBox="0 -10 {WIDTH} {height + 10}" role="img" '

@@ -1,4 +1,4 @@
-"""Bedrock against instances of one's own, as text, JSON and a page with two charts."""
+"""Bedrock compared with your own instances, as text, JSON and a page with two charts."""
 
 from __future__ import annotations
 
@@ -14,13 +14,18 @@ from sustainability.report.page import page, section, table
 from sustainability.report.text import amount
 from sustainability.report.text import table as text_table
 
-_HEADER = ("instance", "full at", *(f"{objective.value} from" for objective in Objective))
+_HEADER = (
+    "instance",
+    "full load",
+    *(f"{objective.value} break-even" for objective in Objective),
+)
 _NEVER = "never"
 Points = tuple[tuple[float, float], ...]
 EXPLANATION = (
-    "Requests per hour: at which one instance is full, and from which one that is awake takes less "
-    "than Bedrock's standard tier, mid and range. Never: even a full instance takes more for each "
-    "request, because on Bedrock many customers share a batch."
+    "All values are requests per hour. Full load: the most that one instance can answer. "
+    "Break-even: above this rate, a running instance has a lower footprint than the standard tier "
+    "of Bedrock (middle estimate and range). Never: even at full load, a request on the instance "
+    "has a higher footprint, because on Bedrock many customers share each batch."
 )
 
 
@@ -48,9 +53,10 @@ def _rows(meetings: Sequence[Meeting]) -> list[tuple[str, ...]]:
 def _lead(deployment: Deployment) -> str:
     traffic = deployment.traffic
     return (
-        f"{deployment.answers.generator} on Bedrock against instances in {deployment.region}; "
-        f"{amount(traffic.input_tokens.mean)} tokens in, {amount(traffic.output_tokens.mean)} out; "
-        f"the busiest hour has {amount(traffic.peak_per_hour)} questions."
+        f"{deployment.answers.generator} on Bedrock compared with instances in "
+        f"{deployment.region}. {amount(traffic.input_tokens.mean)} input tokens and "
+        f"{amount(traffic.output_tokens.mean)} output tokens per request. The busiest hour has "
+        f"{amount(traffic.peak_per_hour)} questions."
     )
 
 
@@ -85,17 +91,17 @@ def as_html(deployment: Deployment, curves: Sequence[Curve], meetings: Sequence[
     cost = _distinct([(curve.name, curve.usd) for curve in curves])
     sections = [
         section(
-            "Energy", "Watt-hours at the wall in an hour, at the mids. An instance takes its idle "
-            "power from the first request on.",
-            charts.lines("Energy an hour", energy, "requests per hour", "Wh per hour"),
+            "Energy", "Wh at the wall per hour, middle estimate. An instance uses its idle power "
+            "even with a single request.",
+            charts.lines("Energy per hour", energy, "requests per hour", "Wh per hour"),
         ),
         section(
-            "Cost", "Dollars in an hour. Flex and batch cost less and promise less.",
-            charts.lines("Cost an hour", cost, "requests per hour", "USD per hour"),
+            "Cost", "USD per hour. The flex tier and batch jobs cost less, but answer later.",
+            charts.lines("Cost per hour", cost, "requests per hour", "USD per hour"),
         ),
         section("Break-even", EXPLANATION, table(_HEADER, _rows(meetings), words=True), wide=True),
         section(
-            "The curves as a table", "Each tenfold of the rate.", _values(curves), wide=True,
+            "The curves as a table", "For each power of ten.", _values(curves), wide=True,
         ),
     ]  # fmt: skip
     return page(f"Bedrock or an instance for {deployment.name}", _lead(deployment), sections)

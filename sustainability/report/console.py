@@ -1,4 +1,4 @@
-"""Progress for people: one line that changes on a terminal, one line per change elsewhere."""
+"""Progress messages: on a terminal one line that changes, elsewhere one line per change."""
 
 from __future__ import annotations
 

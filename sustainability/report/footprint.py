@@ -13,31 +13,32 @@ from sustainability.report.page import folded, page, section, table, tiles
 from sustainability.report.text import amount, spread
 from sustainability.report.text import table as text_table
 
-_STRONGEST = 3
+_MOST_INFLUENTIAL = 3
 _VISIBLE = 0.001
-"""Share of the total below which a bar would not be seen; the table beside it has the number."""
+"""Share of the total below which a bar is not visible; the table beside it has the number."""
 Level = tuple[str, Footprint | str]
-"""A service level's name with its footprint, or with the reason why it cannot be met."""
+"""The name of a service level, and its footprint or the reason why it cannot be met."""
 
 
 def synth_line(result: Footprint) -> str:
-    """Return one line for ``cdk synth``: the idle floor, and 1,000 answers."""
+    """Return one line for ``cdk synth``: the idle floor, and the footprint of 1,000 answers."""
     idle, answered = result.idle, result.per_1000_answers
     line = (
         f"{result.deployment}: idle {amount(idle.kwh.mid)} kWh, "
-        f"{amount(idle.carbon_g.mid)} gCO2e, ${amount(idle.usd.mid)} a month"
+        f"{amount(idle.carbon_g.mid)} gCO2e, ${amount(idle.usd.mid)} per month"
     )
     if answered is None:
         return line
     return (
         f"{line}; 1,000 answers {amount(answered.kwh.mid * 1000)} Wh, "
         f"{amount(answered.carbon_g.mid)} gCO2e, ${amount(answered.usd.mid)} "
-        f"(estimates, {result.accounting}-based; python -m sustainability footprint has the ranges)"
+        f"(middle estimates, {result.accounting}-based; for ranges: "
+        "python -m sustainability footprint)"
     )
 
 
 def as_json(result: Footprint, influences: Sequence[Influence]) -> dict[str, Any]:
-    """Return everything that the report knows. Every range is ``[low, mid, high]``."""
+    """Return the whole report as plain data. Every range is ``[low, mid, high]``."""
     answered = result.per_1000_answers
     return {
         "deployment": result.deployment,
@@ -94,29 +95,30 @@ def as_text(result: Footprint, influences: Sequence[Influence]) -> str:
     ]
     cells.append(("total", _cells(result.idle), _cells(result.traffic)))
     lines = [
-        f"{result.deployment} in {result.region}, {result.accounting}-based, "
-        f"{result.answers_per_month:,.0f} answers a month. Estimates: mids, ranges below.",
+        f"{result.deployment} in {result.region}, {result.accounting}-based carbon, "
+        f"{result.answers_per_month:,.0f} answers per month. The table shows middle estimates; "
+        "ranges are below it.",
         "",
         text_table(
-            ("a month of", "idle kWh", "gCO2e", "USD", "traffic kWh", "gCO2e", "USD"),
+            ("per month", "idle kWh", "gCO2e", "USD", "with traffic kWh", "gCO2e", "USD"),
             [(name, *idle, *traffic) for name, idle, traffic in cells],
         ),
         "",
-        *(_summary("idle a month", result.idle)),
-        *(_summary("traffic a month", result.traffic)),
+        *(_summary("idle month", result.idle)),
+        *(_summary("traffic month", result.traffic)),
     ]
     answered = result.per_1000_answers
     if answered is not None:
         lines += _summary("1,000 answers", answered)
-    lines += ["", "counted"]
+    lines += ["", "What is counted"]
     lines += [f"  {component.name}: {component.basis}" for component in result.components]
-    lines += ["", "what moves the carbon most, within its own range"]
+    lines += ["", "Most influential assumptions: the monthly carbon over the range of each number"]
     lines += [
         f"  {found.fact.path}: {amount(found.carbon_g.low)} to {amount(found.carbon_g.high)} gCO2e "
-        f"a month\n    {_stated(found.fact)}"
-        for found in influences[:_STRONGEST]
+        f"per month\n    {_stated(found.fact)}"
+        for found in influences[:_MOST_INFLUENTIAL]
     ]
-    lines += ["", "assumed, because no source states it (reasons: --json, --html)"]
+    lines += ["", "Assumptions without a source (--json and --html give the reasons)"]
     lines += [f"  {fact.path}: {spread(fact.value)} {fact.unit}" for fact in result.assumptions]
     lines += [f"\nwarning: {warning}" for warning in result.warnings]
     return "\n".join(lines)
@@ -129,7 +131,8 @@ def _cells(impact: Impact) -> tuple[str, str, str]:
 def _summary(name: str, impact: Impact) -> list[str]:
     return [
         f"{name:<16}{spread(impact.kwh * 1000)} Wh, {spread(impact.carbon_g)} gCO2e "
-        f"(of it making the hardware {amount(impact.embodied_g.mid)}), {spread(impact.usd)} USD"
+        f"({amount(impact.embodied_g.mid)} of it from making the hardware), "
+        f"{spread(impact.usd)} USD"
     ]
 
 
@@ -140,13 +143,13 @@ def _stated(fact: Fact) -> str:
 def as_html(
     result: Footprint, influences: Sequence[Influence], levels: Sequence[Level] = ()
 ) -> str:
-    """Return the page. ``levels`` are the same deployment at other service levels."""
+    """Return the HTML page. ``levels`` are the same deployment at other service levels."""
     lead = (
         f"Region {result.region}, {result.accounting}-based carbon, "
-        f"{result.answers_per_month:,.0f} answers a month. Every figure is an estimate."
+        f"{result.answers_per_month:,.0f} answers per month. Every value is an estimate."
     )
     sections = [_key_figures(result)]
-    sections += [section("Mind", warning, "", wide=True) for warning in result.warnings]
+    sections += [section("Warning", warning, "", wide=True) for warning in result.warnings]
     sections += [_idle(result), _answers(result)]
     if levels:
         sections.append(_levels(levels))
@@ -166,8 +169,8 @@ def _key_figures(result: Footprint) -> str:
     if result.per_1000_answers is not None:
         figures += entries("1,000 answers", result.per_1000_answers)
     return section(
-        "At a glance", "What it takes when nobody asks, and what answers take.", tiles(figures),
-        wide=True,
+        "Summary", "An idle month without questions, and 1,000 answers. Middle estimate and range.",
+        tiles(figures), wide=True,
     )  # fmt: skip
 
 
@@ -185,8 +188,12 @@ def _idle(result: Footprint) -> str:
         for component in rows
         if component.idle.kwh.high > _VISIBLE * result.idle.kwh.mid
     ]
-    explanation = "Energy of a month in which nobody asks anything, in watt-hours at the wall."
-    body = charts.bars("Idle floor by component", bars, "Wh") if bars else "<p>Nothing idles.</p>"
+    explanation = "Energy of a month without questions, in Wh at the wall."
+    body = (
+        charts.bars("Idle floor by component", bars, "Wh")
+        if bars
+        else "<p>No component uses energy while idle.</p>"
+    )
     cells = [
         (component.name, spread(component.idle.kwh * 1000), spread(component.idle.carbon_g),
          spread(component.idle.usd))
@@ -217,7 +224,7 @@ def _answers(result: Footprint) -> str:
     ]
     return section(
         "1,000 answers",
-        "The month's energy over its answers, the idle floor included, in watt-hours.",
+        "Energy in Wh: a month of traffic, including the idle floor, per 1,000 answers.",
         charts.bars("Energy of 1,000 answers by component", bars, "Wh")
         + folded("As a table", table(("component", "Wh", "gCO2e", "USD"), cells)),
     )
@@ -243,10 +250,16 @@ def _levels(levels: Sequence[Level]) -> str:
         )
         for name, found in levels
     ]
-    header = ("service level", "idle Wh a month", "idle USD", "Wh per 1,000", "USD per 1,000")
+    header = (
+        "service level",
+        "idle, Wh per month",
+        "idle, USD per month",
+        "Wh per 1,000 answers",
+        "USD per 1,000 answers",
+    )
     return section(
-        "Service levels side by side",
-        "The same traffic at other promises. Promise no more than is needed.",
+        "Service levels compared",
+        "The same traffic at other service levels. A service level above your needs costs energy.",
         "<h3>Idle month</h3>"
         + charts.bars("Idle energy by service level", idle, "Wh")
         + "<h3>1,000 answers</h3>"
@@ -268,11 +281,14 @@ def _sensitivity(influences: Sequence[Influence]) -> str:
         for found in strongest
     ]
     return section(
-        "What the result hangs on",
-        "How far each number, within its own range, moves the month's carbon (gCO2e). "
-        "To change one, change its row in sustainability/facts/data.",
-        charts.tornado("Influence on the month's carbon", rows, "gCO2e")
-        + folded("As a table", table(("fact", "value", "gCO2e", "source"), cells, words=True)),
+        "Most influential assumptions",
+        "How the monthly carbon (gCO2e) changes when one number goes from its low to its high "
+        "value. To change a number, edit its row in sustainability/facts/data.",
+        charts.tornado("Influence on the monthly carbon", rows, "gCO2e")
+        + folded(
+            "As a table",
+            table(("number", "value", "gCO2e per month", "source"), cells, words=True),
+        ),
     )
 
 
@@ -284,8 +300,9 @@ def _month(result: Footprint) -> str:
     rows.append(("Total", "", *_cells(result.traffic)))
     return section(
         "A month of traffic",
-        "What was counted. Energy at the wall; carbon with the making of the hardware.",
-        table(("component", "counted", "kWh", "gCO2e", "USD"), rows, words=True),
+        "What is counted for each component. Energy is at the wall. Carbon includes making the "
+        "hardware.",
+        table(("component", "what is counted", "kWh", "gCO2e", "USD"), rows, words=True),
         wide=True,
     )
 
@@ -300,11 +317,12 @@ def _assumptions(result: Footprint) -> str:
     ]
     return section(
         "Assumptions",
-        "Numbers that no source states, chosen with a reason. Mend them where you know better.",
-        table(("fact", "value", "reason"), rows, words=True)
+        "No source states these numbers; each was chosen for the reason given. If you know a "
+        "better value, change its row.",
+        table(("number", "value", "reason"), rows, words=True)
         + folded(
             f"All {len(sources)} numbers and their sources",
-            table(("fact", "value", "year", "source"), sources, words=True),
+            table(("number", "value", "year", "source"), sources, words=True),
         ),
         wide=True,
     )

@@ -1,4 +1,4 @@
-"""The comparison as text and as JSON."""
+"""The comparison of candidate models as text and as JSON."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from sustainability.decide.model_choice.choice import Bar, Choice, Result
 from sustainability.report.text import amount, spread, table
 
 _HEADER = (
-    *("candidate", "correct", "grounded", "abstained", "precision", "recall"),
-    *("tokens in", "out", "Wh", "USD", "bar"),
+    *("candidate", "correctness", "groundedness", "abstention", "precision", "recall"),
+    *("input tokens", "output tokens", "Wh", "USD", "quality bar"),
 )
 _EMBEDDED = """\
-Embedded AWS: one small local model answers for every Bedrock candidate. The scores are its own and
-say nothing about the models named; Wh and USD are those models' for its tokens."""
+Embedded AWS: one small local model answers for every Bedrock candidate. The scores are those of the
+local model and say nothing about the named models. Wh and USD are those of the named models for the
+tokens of the local model."""
 
 
 def as_text(choice: Choice, bar: Bar, *, embedded: bool) -> str:
-    """Return the table, what its columns mean, and the choice with its reason."""
+    """Return the table, the meaning of its columns, and the choice with its reason."""
     asked = choice.results[0].scores.outcomes
     answerable = sum(outcome.question.answerable for outcome in asked)
     wanted = ", ".join(f"{name} {least:g}" for name, least in asdict(bar).items())
@@ -29,8 +30,8 @@ def as_text(choice: Choice, bar: Bar, *, embedded: bool) -> str:
         "",
         f"{len(asked)} questions: {answerable} with an answer in the documents, "
         f"{len(asked) - answerable} without.",
-        f"Bar: {wanted}. Abstained is the F1 of precision and recall.",
-        "Wh and USD: generation alone, per 1,000 answers that reach the generator; estimates.",
+        f"Quality bar: at least {wanted}. Abstention is the F1 score of precision and recall.",
+        "Wh and USD are estimates for 1,000 answers that reach the generator, generation only.",
     ]
     if embedded:
         lines.append(_EMBEDDED)
@@ -38,28 +39,32 @@ def as_text(choice: Choice, bar: Bar, *, embedded: bool) -> str:
 
 
 def reason(choice: Choice) -> str:
-    """Return the choice, why it is the choice, and how sure that is."""
+    """Return the choice, its reason, and its 95 % confidence interval."""
     names = _names(choice)
     if choice.chosen is None:
         return "\n".join(
             [
-                "No candidate meets the bar.",
-                *(f"{names[r.candidate]} misses {', '.join(r.missed)}." for r in choice.results),
+                "No candidate meets the quality bar.",
+                *(
+                    f"{names[r.candidate]} is too low in {', '.join(r.missed)}."
+                    for r in choice.results
+                ),
             ]
         )
     smaller = choice.results[: choice.results.index(choice.chosen)]
-    text = f"Choice: {names[choice.chosen.candidate]}. It meets the bar, and "
+    text = f"Choice: {names[choice.chosen.candidate]}. It meets the quality bar. "
     if smaller:
-        text += f"nothing smaller does: {', '.join(names[r.candidate] for r in smaller)}."
+        text += f"Smaller candidates do not: {', '.join(names[r.candidate] for r in smaller)}."
     else:
-        text += "no candidate is smaller."
+        text += "No candidate is smaller."
     if choice.unasked:
-        text += f"\nNot asked, because larger: {', '.join(map(names.__getitem__, choice.unasked))}."
+        larger = ", ".join(map(names.__getitem__, choice.unasked))
+        text += f"\nNot asked, because they use more energy: {larger}."
     return text + _certainty(choice.chosen)
 
 
 def as_json(choice: Choice, bar: Bar, *, embedded: bool) -> dict[str, Any]:
-    """Return everything for a machine, the judgement of each question included."""
+    """Return all results as plain data, including the score of each question."""
     return {
         "bar": asdict(bar),
         "embedded": embedded,
@@ -71,7 +76,7 @@ def as_json(choice: Choice, bar: Bar, *, embedded: bool) -> dict[str, Any]:
 
 
 def _names(choice: Choice) -> dict[Candidate, str]:
-    """Return names that say no more than tells the candidates apart."""
+    """Return the shortest names that distinguish the candidates."""
     everyone = [*(result.candidate for result in choice.results), *choice.unasked]
     sampling = [candidate for candidate in everyone if candidate.temperature is not None]
     prompts = {candidate.prompt for candidate in sampling}
@@ -96,8 +101,9 @@ def _certainty(result: Result) -> str:
     if interval is None:
         return ""
     return (
-        f"\nWith so few questions, a correctness of {_score(result.scores.correctness)} may stand "
-        f"for {interval[0]:.2f} to {interval[1]:.2f} (95 %)."
+        f"\nThe measured correctness is {_score(result.scores.correctness)}. With this number of "
+        f"questions, the true value is between {interval[0]:.2f} and {interval[1]:.2f} (95 % "
+        "confidence)."
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from sustainability.errors import UserError
 
 _SHORT = 16
-"""Cells of so many characters are not broken across lines."""
+"""Cells of up to this many characters stay on one line."""
 _STYLE = """
 :root{color-scheme:light dark;--page:#fbfbf8;--card:#fff;--text:#1c2622;--muted:#56635d;
 --edge:#d9dfdb;--s0:#2c6e5d;--s1:#a4551e;--s2:#44549c;--s3:#8a2f5f;--s4:#5c6a1f;--s5:#6a6a6a}
@@ -53,7 +53,7 @@ summary{cursor:pointer;padding:.4rem 0}
 
 
 def page(title: str, lead: str, sections: Sequence[str]) -> str:
-    """Return the whole document. ``lead`` is plain text, ``sections`` are HTML."""
+    """Return the whole HTML document. ``lead`` is plain text, ``sections`` are HTML."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -72,7 +72,7 @@ def section(heading: str, explanation: str, body: str, *, wide: bool = False) ->
 
 
 def tiles(entries: Sequence[tuple[str, str, str]]) -> str:
-    """Return key figures: a name, a value, a range or a remark."""
+    """Return key figures as HTML. An entry is a name, a value, and a range or remark."""
     return (
         "<dl>"
         + "".join(
@@ -99,12 +99,12 @@ def _cell(text: str) -> str:
 
 
 def folded(summary: str, body: str) -> str:
-    """Return HTML that opens on demand: the table behind a chart."""
+    """Return HTML that opens with a click, for the table of a chart."""
     return f"<details><summary>{escape(summary)}</summary>{body}</details>"
 
 
 def write(path: Path, document: str) -> None:
-    """Write a page and say so on standard error.
+    """Write a page, and report its path on standard error.
 
     Raises
     ------
@@ -114,5 +114,5 @@ def write(path: Path, document: str) -> None:
     try:
         path.write_text(document, encoding="utf-8")
     except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}") from error
+        raise UserError(f"cannot write {path}: {error.strerror}") from error
     print(f"wrote {path}", file=sys.stderr)

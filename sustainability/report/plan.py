@@ -13,9 +13,9 @@ from sustainability.report.text import amount, table
 
 
 def as_text(deployment: Deployment, plan: ServingPlan, alternatives: Sequence[Alternative]) -> str:
-    """Return the plan, its reasons, and a table of what each alternative takes in a month."""
+    """Return the plan, its reasons, and a table of the monthly footprint of each alternative."""
     blocks = [
-        f"{deployment.name}: {plan.mode}",
+        f"{deployment.name}: mode {plan.mode}",
         table(("", "plan"), _rows(deployment, plan)),
         "Why\n"
         + "\n".join(f"  {number}. {reason}" for number, reason in enumerate(plan.reasons, 1)),
@@ -24,7 +24,7 @@ def as_text(deployment: Deployment, plan: ServingPlan, alternatives: Sequence[Al
         blocks.append(
             "Schedule\n"
             + table(
-                ("", "copies at least"),
+                ("", "minimum copies"),
                 [(action.schedule, str(action.min_copies)) for action in plan.schedule],
             )
         )
@@ -54,41 +54,41 @@ def as_json(
 
 
 def _rows(deployment: Deployment, plan: ServingPlan) -> list[tuple[str, str]]:
-    rows = [("share answered by Bedrock", f"{plan.bedrock_share:.0%}")]
+    rows = [("answers from Bedrock", f"{plan.bedrock_share:.0%}")]
     if plan.instance_type is not None:
         assert plan.model is not None
         rows += [
             ("model", plan.model.name),
             ("instance type", plan.instance_type),
             ("copies per instance", str(plan.copies_per_instance)),
-            ("instance-hours a month", amount(plan.expected_instance_hours)),
-            ("utilization", f"{plan.expected_utilization:.0%}"),
+            ("instance-hours per month", amount(plan.expected_instance_hours)),
+            ("utilization of running instances", f"{plan.expected_utilization:.0%}"),
         ]
     if plan.max_copies:
         rows.append(("copies", f"{plan.min_copies} to {plan.max_copies}"))
     if plan.expected_attainment is not None:
         rows.append(("answers in time", f"{plan.expected_attainment:.2%}"))
     targets = (
-        ("questions a minute per copy", plan.target_invocations_per_minute),
-        ("concurrency per copy", plan.target_concurrency),
-        ("queued questions per copy", plan.target_backlog),
-        ("seconds to wait for an answer", plan.patience_s),
+        ("target: questions per minute and copy", plan.target_invocations_per_minute),
+        ("target: concurrent requests per copy", plan.target_concurrency),
+        ("target: queued questions per copy", plan.target_backlog),
+        ("longest wait for the endpoint, s", plan.patience_s),
     )
     rows += [(name, amount(value)) for name, value in targets if value is not None]
     rows += [
         (name, _threshold(threshold))
-        for name, threshold in (("wakes from", plan.wake), ("sleeps below", plan.sleep))
+        for name, threshold in (("starts from", plan.wake), ("stops below", plan.sleep))
         if threshold
     ]
     if plan.batch:
         hours = ", ".join(f"{hour}:00" for hour in plan.batch.hours)
-        rows.append((f"jobs ({deployment.traffic.timezone})", hours))
+        rows.append((f"jobs start at ({deployment.traffic.timezone})", hours))
     return rows
 
 
 def _threshold(threshold: DemandThreshold) -> str:
     minutes = threshold.period_s * threshold.datapoints // 60
-    return f"{amount(threshold.questions_per_hour)} questions/h over {minutes} min"
+    return f"{amount(threshold.questions_per_hour)} questions/h for {minutes} min"
 
 
 def _comparison(alternatives: Sequence[Alternative]) -> str:
@@ -113,8 +113,10 @@ def _comparison(alternatives: Sequence[Alternative]) -> str:
                 else f"{other.plan.expected_attainment:.2%}",
             )
         )
-    header = ("a month", "mode", "instances", "hours", "kWh", "gCO2e", "USD", "in time")
-    notes = ["Estimates at their middle, for the whole deployment.", *obstacles]
+    header = (
+        "per month", "mode", "instances", "instance-hours", "kWh", "gCO2e", "USD", "in time"
+    )  # fmt: skip
+    notes = ["Middle estimates for the whole deployment.", *obstacles]
     return "\n".join(["What if", table(header, rows, left=2), "", *notes])
 
 

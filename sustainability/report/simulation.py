@@ -1,4 +1,4 @@
-"""Replays beside each other, as text and as JSON."""
+"""Simulation results of several policies, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _PERCENTILES = (0.5, 0.95, 0.99)
 
 
 def as_text(situation: Situation, results: Sequence[Result]) -> str:
-    """Return one table; latencies from the question to the last token."""
+    """Return one table. Latencies are from the question to the last token."""
     before = situation.seconds("before_generation")
     header = (
         "policy",
         "in time",
         *(f"p{share * 100:g} s" for share in _PERCENTILES),
         "instance-hours",
-        "by Bedrock",
-        "M tokens there",
+        "from Bedrock",
+        "million tokens on Bedrock",
         "kWh",
         "gCO2e",
     )
@@ -44,7 +44,8 @@ def as_text(situation: Situation, results: Sequence[Result]) -> str:
     outcome = results[0].outcome
     return "\n".join(
         [
-            f"{outcome.questions:,} questions; kWh and gCO2e of generating them, as ranges",
+            f"{outcome.questions:,} questions. kWh and gCO2e: middle estimate and range for "
+            "generating the answers.",
             "",
             table(header, rows),
         ]
@@ -52,7 +53,7 @@ def as_text(situation: Situation, results: Sequence[Result]) -> str:
 
 
 def as_json(situation: Situation, results: Sequence[Result]) -> list[dict[str, Any]]:
-    """Return the same as plain data."""
+    """Return the results as plain data. Latencies are in seconds."""
     before = situation.seconds("before_generation")
     return [
         {

@@ -9,7 +9,7 @@ from sustainability.report.text import amount, spread, table
 
 
 def as_json(floor: Floor) -> dict[str, Any]:
-    """Return everything that the report knows. Every range is ``[low, mid, high]``."""
+    """Return the whole report as plain data. Every range is ``[low, mid, high]``."""
     return {
         "region": floor.region,
         "kwh_per_month": floor.total.kwh.as_list(),
@@ -45,18 +45,19 @@ def as_text(floor: Floor) -> str:
     ]
     total = floor.total
     lines = [
-        f"idle floor a month in {floor.region}, location-based. Estimates: mids, ranges below.",
+        f"Idle floor per month in {floor.region}, location-based carbon. The table shows middle "
+        "estimates; ranges are below it.",
         "",
     ]
     if rows:
-        lines += [table(("resource", "what", "kWh", "gCO2e", "USD"), rows, left=2), ""]
+        lines += [table(("resource", "what is counted", "kWh", "gCO2e", "USD"), rows, left=2), ""]
     lines += [
         f"total {spread(total.kwh)} kWh, {spread(total.carbon_g)} gCO2e, {spread(total.usd)} USD",
-        f"{floor.asleep} resources take nothing while they are not used",
+        f"{floor.asleep} resources use nothing while idle",
     ]
     for heading, entries in (
-        ("counted, but their price is not known here", floor.unpriced),
-        ("not counted", floor.not_known),
+        ("Counted, but without a price in sustainability/facts/data", floor.unpriced),
+        ("Not counted", floor.not_known),
     ):
         if entries:
             lines += ["", heading, *(f"  {entry}" for entry in entries)]

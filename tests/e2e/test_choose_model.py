@@ -112,5 +112,5 @@ def test_a_model_that_refuses_ends_the_run_with_the_cure_and_the_next_run_goes_o
     assert "Your own permissions count here" in error
     before = models.counts()["texts_embedded"]
     assert choose(folder, *arguments, "--bar", "correctness=1") == 1
-    assert "No candidate meets the bar." in capsys.readouterr().out
+    assert "No candidate meets the quality bar." in capsys.readouterr().out
     assert models.counts()["texts_embedded"] == before + len(GOLDEN)

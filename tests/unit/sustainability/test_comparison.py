@@ -71,9 +71,9 @@ def test_a_comparison_shows_what_changed_and_what_is_too_much() -> None:
     assert broken is not None
     text = as_markdown(("main", "branch"), before, after, changes, [(limit, broken)])
 
-    assert "branch against main" in text
+    assert "branch compared with main" in text
     assert "| Generation on Bedrock |" in text
-    assert "**Too much:** traffic.carbon" in text
+    assert "**Limit exceeded:** traffic.carbon" in text
 
 
 def test_the_same_deployment_changes_nothing() -> None:

@@ -231,9 +231,10 @@ def test_it_stops_at_the_first_that_is_good_enough() -> None:
     assert choice.chosen.tokens == (500, 100)
     assert [candidate.model for candidate in choice.unasked] == [LARGE]
     text = report.as_text(choice, Bar(), embedded=False)
-    assert f"Choice: {SMALL}. It meets the bar, and nothing smaller does: {EXTRACTIVE}." in text
-    assert f"Not asked, because larger: {LARGE}." in text
-    assert "0.21 to 1.00 (95 %)" in text
+    assert f"Choice: {SMALL}. It meets the quality bar." in text
+    assert f"Smaller candidates do not: {EXTRACTIVE}." in text
+    assert f"Not asked, because they use more energy: {LARGE}." in text
+    assert "between 0.21 and 1.00 (95 % confidence)" in text
     assert "Embedded" not in text
 
 
@@ -248,7 +249,7 @@ def test_asking_all_changes_what_is_known_and_not_the_choice() -> None:
 def test_none_is_chosen_when_none_is_good_enough() -> None:
     choice, _ = chosen_from({SMALL: BAD})
     assert choice.chosen is None
-    assert f"{SMALL} misses correctness, groundedness." in report.reason(choice)
+    assert f"{SMALL} is too low in correctness, groundedness." in report.reason(choice)
     machine = json.loads(json.dumps(report.as_json(choice, Bar(), embedded=True)))
     assert machine["choice"] is None
     assert machine["embedded"] is True

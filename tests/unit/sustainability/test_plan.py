@@ -53,7 +53,7 @@ def test_changes_of_the_same_are_not_put_together(plan: Any) -> None:
 def test_what_cannot_be_promised_says_what_can(plan: Any) -> None:
     (impossible,) = plan("latency=3s")["what_if"]
     assert impossible["plan"] is None
-    assert "The nearest that can be met is" in impossible["obstacle"]
+    assert "The lowest latency that can be met is" in impossible["obstacle"]
 
 
 @pytest.mark.parametrize("change", ["speed=3", "latency", "latency=soon", "availability=always"])

@@ -93,7 +93,7 @@ def test_a_profile_is_told_from_its_model(name: str, model: str, scope: str | No
     assert ModelName.parse(name) == ModelName(model, scope)
 
 
-def test_moving_says_what_it_saves_and_what_stands_against_it() -> None:
+def test_the_ranking_says_what_a_move_saves_and_its_obstacles() -> None:
     deployment = a_deployment(region="eu-west-1", footprint={"within": "EU"})
     found = fits(deployment)
 
@@ -102,7 +102,7 @@ def test_moving_says_what_it_saves_and_what_stands_against_it() -> None:
     assert found["eu-west-3"].obstacles == (f"no {MINISTRAL}",)
     assert "outside EU" in found["us-west-2"].obstacles
     assert found["eu-west-1"].carbon_change == pytest.approx(0)
-    assert "Moving test to eu-north-1" in advice(deployment, list(found.values()))
+    assert "A move of test to eu-north-1" in advice(deployment, list(found.values()))
 
 
 def test_a_plan_with_inferentia2_stays_where_it_is_hosted() -> None:

@@ -179,7 +179,9 @@ def test_an_asynchronous_endpoint_stays_awake_as_long_in_the_plan_as_in_the_repl
 
 
 def test_a_level_that_cannot_be_met_names_the_limit_and_the_nearest_that_can() -> None:
-    with pytest.raises(ServiceLevelError, match=r"cannot be met.*nearest that can be met is"):
+    with pytest.raises(
+        ServiceLevelError, match=r"cannot be met.*lowest latency that can be met is"
+    ):
         plan_serving(deployment(latency=2))
 
 
