@@ -1,4 +1,4 @@
-"""The command line: ``python -m sustainability <command>``."""
+"""Plan, estimate, deploy and operate a deployment: ``python -m sustainability <command>``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from sustainability.errors import UserError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 done, 1 refused or found wanting, 2 misused."""
+    """Run one command and return its exit code.
+
+    0: success. 1: refused, or a check failed. 2: wrong arguments.
+    """
     parser = argparse.ArgumentParser(prog="python -m sustainability", description=__doc__)
     subparsers = parser.add_subparsers(required=True, metavar="<command>")
     for module in pkgutil.iter_modules(commands.__path__):

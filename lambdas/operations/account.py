@@ -16,7 +16,7 @@ from operations.settings import Settings
 
 _MONTHS = 3
 """AWS publishes a month some weeks after it; one that is published is not asked for again."""
-_SCOPE = "all of the account's use of this Region, not this deployment alone"
+_SCOPE = "the whole AWS account in this Region, not only this deployment"
 _TYPES = {
     "location_g": "TOTAL_LBM_CARBON_EMISSIONS",
     "market_g": "TOTAL_MBM_CARBON_EMISSIONS",

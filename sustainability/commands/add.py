@@ -1,4 +1,4 @@
-"""``add``: put documents into a deployed stack and wait until they can be asked about."""
+"""``add``: upload documents to a deployed stack and wait until they are indexed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,19 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Declare the command."""
     parser = subparsers.add_parser("add", help="add documents to a deployed stack")
     parser.add_argument("deployment", type=Path, help="deployment file")
-    parser.add_argument("paths", type=Path, nargs="+", help="files, or folders of them")
-    parser.add_argument("--wait", type=float, default=300, metavar="SECONDS", help="default: 300")
+    parser.add_argument("paths", type=Path, nargs="+", help="files, or folders with files")
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=300,
+        metavar="SECONDS",
+        help="how long to wait for ingest (default: 300)",
+    )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Upload what has changed, wait for ingest, say what it made of each document."""
+    """Upload new and changed files, wait for ingest, and print the result of each document."""
     from sustainability.deployment.schema import Deployment
     from sustainability.operate.account import Account, collect
 

@@ -1,4 +1,4 @@
-"""``ask``: one question to a deployed API, answered with citations and what it cost."""
+"""``ask``: ask a deployed API one question; print the answer, its citations and its footprint."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ from sustainability.report.console import status_line
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    parser = subparsers.add_parser("ask", help="ask a question of a deployed stack")
+    parser = subparsers.add_parser("ask", help="ask a deployed stack a question")
     parser.add_argument("deployment", type=Path, help="deployment file")
     asked = parser.add_mutually_exclusive_group(required=True)
     asked.add_argument("question", nargs="?")
-    asked.add_argument("--id", help="fetch the answer to a question that was asked before")
-    parser.add_argument("--document", help="only this document")
-    parser.add_argument("--collection", help="only documents of this folder")
-    parser.add_argument("--max-tokens", type=int, help="shorter answers cost less")
-    parser.add_argument("--json", action="store_true", help="print the API's answer as it came")
+    asked.add_argument("--id", help="fetch the answer to an earlier question")
+    parser.add_argument("--document", help="search only this document")
+    parser.add_argument("--collection", help="search only documents in this folder")
+    parser.add_argument(
+        "--max-tokens", type=int, help="limit of the answer in tokens; shorter answers cost less"
+    )
+    parser.add_argument("--json", action="store_true", help="print the API response as JSON")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Ask, wait while the store wakes or until an answer has come that comes later, print."""
+    """Ask and print. Wait while the store starts, or until a later answer is ready."""
     from sustainability.deployment.schema import Deployment
     from sustainability.operate.account import Account
 
@@ -52,30 +54,30 @@ def run(options: argparse.Namespace) -> int:
         if id_ is None:
             raise
         command = f"python -m sustainability ask {options.deployment} --id {id_}"
-        print(f"The question was taken. For its answer, later: {command}", file=sys.stderr)
+        print(f"The question is queued. To get its answer later: {command}", file=sys.stderr)
         return 130
     print(json.dumps(answer, indent=2) if options.json else describe(answer))
     return 0
 
 
 def describe(answer: dict[str, Any]) -> str:
-    """Return an answer as text: what it says, what it rests on, what it cost."""
+    """Return an answer as text, with its citations and its footprint."""
     lines = [answer["answer"], ""]
     marked = any(citation["cited"] for citation in answer["citations"])
     for citation in answer["citations"]:
         place = " > ".join(part for part in (citation["document"], citation["section"]) if part)
-        note = "  (read, not cited)" if marked and not citation["cited"] else ""
+        note = "  (used in the prompt, not cited)" if marked and not citation["cited"] else ""
         lines.append(f"  [{citation['number']}] {place}{note}")
     if answer["citations"]:
         lines.append("")
     usage = answer["usage"]
-    tokens = f"{usage['input_tokens']} tokens in, {usage['output_tokens']} out"
+    tokens = f"{usage['input_tokens']} input tokens, {usage['output_tokens']} output tokens"
     if answer["cached"]:
         source = "from the cache"
     elif not answer["model"]:
         source = "without a generator: nothing relevant was found"
     else:
-        own = ", on instances of one's own" if answer["served_by"] == "endpoint" else ""
+        own = " on the endpoint" if answer["served_by"] == "endpoint" else ""
         source = f"by {answer['model']}{own}"
     energy, carbon = answer["energy_wh"], answer["carbon_gco2e"]
     lines += [
@@ -85,7 +87,8 @@ def describe(answer: dict[str, Any]) -> str:
     ]
     if answer["model"] and os.environ.get("AWS_ENDPOINT_URL"):
         lines.append(
-            "Here a small stand-in plays the cloud's model, and by default it quotes: judge what "
-            "it found, not how it talks. The estimate is for the cloud's model."
+            "In the embedded AWS, a small stand-in replaces this model; by default it quotes the "
+            "passages. Look at what was found, not at the style of the answer. The estimate is "
+            "for the model on AWS."
         )
     return "\n".join(lines)

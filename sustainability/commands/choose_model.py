@@ -1,4 +1,4 @@
-"""``choose-model``: the smallest model that answers a golden set well enough."""
+"""``choose-model``: find the smallest model that answers a set of questions well enough."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "choose-model",
         help="find the smallest model that is good enough",
-        description="Asks a golden set of questions through the answer path of a deployed stack, "
-        "with one candidate after the other, the smallest first, until one meets the bar. Several "
-        "prompts, temperatures or token limits make several candidates of each model. Answers are "
-        "kept as files: after an interruption, the same command goes on where it was. Exits with 1 "
-        "if no candidate meets the bar.",
+        description="Asks each candidate model a set of questions with known answers, with the "
+        "search and the prompt of a deployed stack. Begins with the candidate that uses the least "
+        "energy and stops at the first one that meets the quality bar. With several prompts, "
+        "temperatures or token limits, each combination is a candidate. Answers are stored as "
+        "files: after an interruption, run the same command again to continue. Exits with 1 if no "
+        "candidate meets the quality bar.",
     )
     parser.add_argument("deployment", type=Path, help="deployment file")
     parser.add_argument(
@@ -25,66 +26,72 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         type=Path,
         required=True,
         metavar="FILE",
-        help="golden set in the format of samples/questions.yaml",
+        help="questions with known answers, in the format of samples/questions.yaml",
     )
     parser.add_argument(
         "--models",
         nargs="+",
         metavar="ID",
-        help="Bedrock models or inference profiles, or extractive, which quotes and generates "
-        "nothing (default: extractive and the deployed generator)",
+        help="Bedrock models or inference profiles; or extractive, which quotes the documents "
+        "without a model (default: extractive and the deployed generator)",
     )
     parser.add_argument(
         "--bar",
         action="append",
         default=[],
         metavar="SCORE=LEAST",
-        help="least correctness, abstention (F1) or groundedness, 0 to 1; may be given several "
-        "times (default: 0.7, 0.8 and 0.8)",
+        help="lowest acceptable correctness, abstention or groundedness, 0 to 1; can be given "
+        "several times (default: correctness=0.7, abstention=0.8, groundedness=0.8)",
     )
     parser.add_argument(
-        "--split", choices=("tune", "report", "all"), default="all", help="questions to ask"
+        "--split",
+        choices=("tune", "report", "all"),
+        default="all",
+        help="which questions to ask (default: all)",
     )
     parser.add_argument(
-        "--limit", type=_positive, metavar="N", help="ask only so many, of both sorts"
+        "--limit",
+        type=_positive,
+        metavar="N",
+        help="ask only N questions, both answerable and unanswerable ones",
     )
     parser.add_argument(
         "--prompt",
         type=Path,
         action="append",
         metavar="FILE",
-        help="prompt file; may be given several times (default: prompts/answer.yaml)",
+        help="prompt file; can be given several times (default: prompts/answer.yaml)",
     )
     parser.add_argument(
         "--temperature",
         type=float,
         action="append",
         metavar="T",
-        help="may be given several times (default: as deployed)",
+        help="sampling temperature; can be given several times (default: as deployed)",
     )
     parser.add_argument(
         "--max-tokens",
         type=_positive,
         action="append",
         metavar="N",
-        help="may be given several times (default: as deployed)",
+        help="limit of an answer in tokens; can be given several times (default: as deployed)",
     )
     parser.add_argument(
-        "--all", action="store_true", help="ask every candidate, to compare those beyond the choice"
+        "--all", action="store_true", help="ask every candidate, also those after the choice"
     )
     parser.add_argument(
         "--history",
         type=Path,
         default=Path(".model-choice"),
         metavar="DIR",
-        help="folder of the answers (default: .model-choice)",
+        help="folder for the stored answers (default: .model-choice)",
     )
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Ask, judge, print."""
+    """Ask the candidates, score the answers and print the choice; return 1 if there is none."""
     import json
     import os
 
@@ -142,5 +149,5 @@ def run(options: argparse.Namespace) -> int:
 def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
-        raise argparse.ArgumentTypeError("at least 1")
+        raise argparse.ArgumentTypeError("must be at least 1")
     return value

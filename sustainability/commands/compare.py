@@ -1,4 +1,4 @@
-"""``compare``: Bedrock or an instance of one's own, by the rate of requests."""
+"""``compare``: Bedrock compared with your own instance, by requests per hour."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Declare the command."""
     parser = subparsers.add_parser(
         "compare",
-        help="Bedrock or an instance: energy, carbon and cost by requests per hour",
-        description="Shows from how many requests an hour an instance takes less energy, carbon or "
-        "money than Bedrock, for the deployment's own tokens.",
+        help="compare Bedrock with an instance: energy, carbon and cost by requests per hour",
+        description="Shows the break-even: above how many requests per hour an instance has lower "
+        "energy, carbon or cost than Bedrock. Uses the token counts of the deployment.",
     )
     parser.add_argument("deployment", type=Path, help="deployment file in deployments/")
     parser.add_argument(
@@ -20,8 +20,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="append",
         default=[],
         metavar="TYPE=REQUESTS",
-        help="an instance type, and the requests an hour that one carries when it is full, such as "
-        "ml.inf2.xlarge=4000; may be given several times",
+        help="an instance type and the highest number of requests per hour that one instance can "
+        "answer, such as ml.inf2.xlarge=4000; can be given several times",
     )
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts")

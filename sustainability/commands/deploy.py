@@ -1,4 +1,4 @@
-"""``deploy`` and ``destroy``: a deployment into the account of your credentials, and out again."""
+"""``deploy`` and ``destroy``: create and delete a deployment in the account of your credentials."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     ):
         parser = subparsers.add_parser(function.__name__, help=says)
         parser.add_argument("deployment", type=Path, help="deployment file in deployments/")
-        parser.add_argument("--yes", action="store_true", help="do not ask")
+        parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
         parser.set_defaults(run=function)
     parser.add_argument(
         "--everything", action="store_true", help="delete the kept buckets too, after asking"
@@ -37,7 +37,7 @@ def deploy(options: argparse.Namespace) -> int:
     cdk = Cdk(options.deployment)
     place = f"account {cdk.account}, {cdk.deployment.region}"
     if not cdk.is_bootstrapped():
-        _confirm(f"{place} has never been used with the CDK. Bootstrap it?", options.yes)
+        _confirm(f"{place} is not bootstrapped for the CDK. Bootstrap it?", options.yes)
         cdk.bootstrap()
     if cdk.account != EMBEDDED_ACCOUNT:  # whose models, quotas and instances are stand-ins
         _prepare(cdk, options.yes)

@@ -1,4 +1,4 @@
-"""``documents``: what a deployed stack knows, and what it refused."""
+"""``documents``: list the documents of a deployed stack, with their state."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Declare the command."""
     parser = subparsers.add_parser("documents", help="list the documents of a deployed stack")
     parser.add_argument("deployment", type=Path, help="deployment file")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="print the list as JSON")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """List documents by key, with their state."""
+    """Print the documents in the order of their keys, with state and reason."""
     from sustainability.deployment.schema import Deployment
     from sustainability.operate.account import Account
 

@@ -1,4 +1,4 @@
-"""``footprint``: what a deployment takes, idle and under its traffic; what a change to it adds."""
+"""``footprint``: estimate energy, carbon and cost of a deployment, or compare two versions."""
 
 from __future__ import annotations
 
@@ -11,28 +11,34 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "footprint",
         help="estimate energy, carbon and cost before you deploy",
-        description="Estimates energy, carbon and cost of a deployment: idle, under its declared "
-        "traffic and per 1,000 answers, with ranges, assumptions and what matters most. With "
-        "--template, the idle floor of any CloudFormation templates instead.",
+        description="Estimates energy, carbon and cost of a deployment: for an idle month, for a "
+        "month of the declared traffic, and per 1,000 answers. Shows ranges, assumptions, and the "
+        "most influential numbers. With --template: the idle floor of any CloudFormation template.",
     )
     parser.add_argument("deployment", type=Path, nargs="?", help="deployment file in deployments/")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts")
     other = parser.add_mutually_exclusive_group()
-    other.add_argument("--compare", type=Path, metavar="OTHER", help="compare with another file")
-    other.add_argument("--against", metavar="GIT_REF", help="compare with the file at a revision")
+    other.add_argument(
+        "--compare", type=Path, metavar="OTHER", help="compare with another deployment file"
+    )
+    other.add_argument(
+        "--against", metavar="GIT_REF", help="compare with the same file at a Git revision"
+    )
     parser.add_argument(
         "--fail-if",
         action="append",
         default=[],
         metavar="LIMIT",
-        help="with --compare or --against: exit 1 beyond a limit such as 'carbon>+10%%' or "
-        "'idle.cost>+5%%'; may be given several times",
+        help="with --compare or --against: exit with 1 if a limit is exceeded, such as "
+        "'carbon>+10%%' or 'idle.cost>+5%%'; can be given several times",
     )
     parser.add_argument(
         "--template", type=Path, nargs="+", metavar="FILE", help="CloudFormation templates"
     )
-    parser.add_argument("--region", default="us-east-1", help="Region of the templates")
+    parser.add_argument(
+        "--region", default="us-east-1", help="Region of the templates (default: us-east-1)"
+    )
     parser.set_defaults(run=run)
 
 
@@ -44,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         raise UserError("give either a deployment file or --template FILE ...")
     if options.template:
         if options.compare or options.against or options.fail_if or options.html:
-            raise UserError("--template goes with --region and --json only")
+            raise UserError("with --template, only --region and --json are allowed")
         return _templates(options)
     if options.compare or options.against:
         return _compare(options)

@@ -1,4 +1,4 @@
-"""``plan``: how a deployment is served, why, and what other promises would cost."""
+"""``plan``: show how a deployment is served, the reasons, and the cost of other service levels."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Declare the command."""
     parser = subparsers.add_parser(
         "plan",
-        help="explain how a deployment is served, and what other service levels would cost",
-        description="Derives from the service level and the traffic how answers are served, how "
-        "far that scales and when it sleeps, with the reason for each.",
+        help="show how a deployment is served, and what other service levels would cost",
+        description="Derives the serving plan from service level and traffic: the mode, the number "
+        "of copies, the schedule and the thresholds, with a reason for each.",
     )
     parser.add_argument("deployment", type=Path, help="deployment file")
     parser.add_argument("--json", action="store_true", help="print the plan as JSON")
@@ -21,8 +21,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="also plan with another latency, deadline, availability, attainment, bedrock, model, "
-        "such as latency=5s; may be given several times",
+        help="also plan with another value of latency, deadline, availability, attainment, bedrock "
+        "or model, such as latency=5s; can be given several times",
     )
     parser.set_defaults(run=run)
 

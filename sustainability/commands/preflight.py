@@ -1,4 +1,4 @@
-"""``preflight``: what the account lacks before a deployment, without changing anything."""
+"""``preflight``: check what is missing in the AWS account before a deployment."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Declare the command."""
     parser = subparsers.add_parser(
         "preflight",
-        help="look whether the account has what a deployment needs",
-        description="Looks up quotas, access to Bedrock models, the serving image and the compiled "
-        "model, in the account of your credentials. Changes nothing.",
+        help="check whether the AWS account has what a deployment needs",
+        description="Checks quotas, access to Bedrock models, the serving image and the compiled "
+        "model in the account of your credentials. Changes nothing.",
     )
     parser.add_argument("deployment", type=Path, help="deployment file in deployments/")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print every need; return 1 if something is missing."""
+    """Print the result of every check; return 1 if something is missing."""
     import boto3
 
     from sustainability.decide.region_requirements import check_offers

@@ -1,4 +1,4 @@
-"""``regions``: every Region by carbon, with what is on offer there and what moving would save."""
+"""``regions``: rank all Regions by carbon, with their services and the effect of a move."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Declare the command."""
     parser = subparsers.add_parser(
         "regions",
-        help="rank Regions by carbon, with what is on offer there",
-        description="Ranks every Region by the carbon of a kilowatt-hour of computing, with what "
-        "is on offer there. With a deployment: what moving it would save, how far its users are, "
-        "and what stands against it.",
+        help="rank Regions by carbon, with the services that each one offers",
+        description="Ranks every Region by the carbon of one kWh of computing, with the services "
+        "that it offers. With a deployment: how its carbon would change, how far its users are, "
+        "and the obstacles to a move.",
     )
     parser.add_argument("deployment", type=Path, nargs="?", help="deployment file in deployments/")
-    parser.add_argument("--possible", action="store_true", help="only Regions it could move to")
+    parser.add_argument(
+        "--possible", action="store_true", help="only Regions where the deployment could run"
+    )
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with a chart")
     parser.set_defaults(run=run)

@@ -1,4 +1,4 @@
-"""``report``: what a deployment took since, and whether it took less and less."""
+"""``report``: show the measured energy, carbon and cost of a deployment, and the trend."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Declare the command."""
     parser = subparsers.add_parser(
         "report",
-        help="what a deployment took: energy, carbon, cost, and the trend",
-        description="Reads what the deployed hourly function recorded, and tells energy, carbon "
-        "and cost of all that was provisioned and used, by the hour or by day, for 1,000 answers, "
-        "what changed and what it saved against the first week. Estimates, with ranges.",
+        help="show what a deployment used: energy, carbon, cost, and the trend",
+        description="Reads the hourly footprint record of a deployment. Shows energy, carbon and "
+        "cost of all provisioned and used resources, per hour or per day and per 1,000 answers, "
+        "what changed, and the saving compared with the first week. All values are estimates with "
+        "ranges.",
     )
     parser.add_argument("deployment", type=Path, help="deployment file in deployments/")
-    parser.add_argument("--since", default="30d", metavar="TIME", help="such as 12h or 30d")
+    parser.add_argument(
+        "--since", default="30d", metavar="TIME", help="how far back, such as 12h (default: 30d)"
+    )
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts")
     parser.set_defaults(run=run)
@@ -46,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     history = History.of(
         account.history(since),
         ZoneInfo(deployment.traffic.timezone),
-        until=now - timedelta(hours=1),  # an hour is recorded in the course of the next one
+        until=now - timedelta(hours=1),  # the record of an hour is written during the next hour
     )
     months = account.months()
     if options.html:

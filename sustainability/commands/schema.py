@@ -1,4 +1,4 @@
-"""``schema``: the deployment file's JSON Schema, for editors."""
+"""``schema``: print the JSON Schema of deployment files, for editors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``simulate``: replay traffic against a deployment's plan, beside other policies."""
+"""``simulate``: simulate traffic with the plan of a deployment and with other policies."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     from sustainability.simulation.traffic import Traffic
 
 _BURSTY = 4.0
-"""Variation of bursty weeks."""
+"""Coefficient of variation of the time between questions in a bursty week."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
     parser = subparsers.add_parser(
         "simulate",
-        help="replay traffic against a deployment's plan",
-        description="Replays traffic against the plan, with the metric periods, alarms, cold "
-        "starts and queues of the real thing, beside other policies and an oracle that knows the "
-        "traffic. Without a trace it replays the declared week.",
+        help="test the plan of a deployment by simulating traffic",
+        description="Tests the plan by simulating traffic, with the metric periods, alarms, cold "
+        "starts and queues of AWS. Compares it with other policies and with an oracle, which knows "
+        "the traffic in advance. Default traffic: the declared week.",
     )
     parser.add_argument("deployment", type=Path, help="deployment file")
     source = parser.add_mutually_exclusive_group()
@@ -29,41 +29,46 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--trace",
         type=Path,
         metavar="FILE",
-        help="CSV, also gzipped: TIMESTAMP,ContextTokens,GeneratedTokens; or "
-        "t_s,in_tokens,out_tokens; or a rate curve t_s,requests_per_min. Weeks begin on Monday",
+        help="traffic as CSV, plain or gzipped, with the columns "
+        "TIMESTAMP,ContextTokens,GeneratedTokens; or t_s,in_tokens,out_tokens; or a rate curve "
+        "t_s,requests_per_min. A week begins on Monday",
     )
     source.add_argument(
         "--synthetic",
         metavar="KIND",
         choices=("diurnal", "bursty", "flash", "quiet"),
-        help="a made-up week: diurnal, bursty, flash or quiet",
+        help="a generated week: diurnal, bursty, flash or quiet",
     )
     parser.add_argument(
         "--peak",
         type=float,
         metavar="PER_HOUR",
-        help="scale a rate curve or a synthetic week to this peak of questions that reach a "
-        "model; default: the declared one",
+        help="scale a rate curve or a synthetic week to this peak, in questions per hour that "
+        "reach a model (default: the declared peak)",
     )
-    parser.add_argument("--seed", type=int, default=1, help="of all that is random; default: 1")
+    parser.add_argument(
+        "--seed", type=int, default=1, help="seed of all random numbers (default: 1)"
+    )
     parser.add_argument(
         "--variation",
         type=float,
-        help="coefficient of variation of the time between questions that are made up; default: 4 "
-        "for bursty weeks, otherwise traffic.arrival_variation or 1",
+        help="coefficient of variation of the time between generated questions (default: 4 for "
+        "bursty weeks, otherwise traffic.arrival_variation or 1)",
     )
     parser.add_argument(
         "--plan-from-trace",
         action="store_true",
-        help="plan for the rates of the trace instead of the declared ones",
+        help="plan for the rates of the simulated traffic instead of the declared ones",
     )
-    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw the plan's replay")
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE.svg", help="draw the simulation of the plan"
+    )
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print what became of the traffic."""
+    """Print the result of each policy."""
     import json
 
     from sustainability.deployment.schema import Deployment
@@ -100,7 +105,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _traffic(options: argparse.Namespace, deployment: Deployment) -> Traffic:
-    """Return the questions that reach a model: those that the answer cache does not answer."""
+    """Return the questions that reach a model, without those that the answer cache answers."""
     from sustainability.plan.situation import Situation
     from sustainability.simulation.traces import is_rate_curve, read_rates, recorded
     from sustainability.simulation.traffic import (

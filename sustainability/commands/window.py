@@ -1,4 +1,4 @@
-"""``window``: when to run work that can wait."""
+"""``window``: find the hours with the lowest carbon for work that can wait."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Declare the command."""
     parser = subparsers.add_parser(
         "window",
-        help="find the cleanest hours for work that can wait",
-        description="Finds the stretch of hours with the least carbon per kilowatt-hour that still "
-        "ends in time. Uses Electricity Maps (ELECTRICITY_MAPS_TOKEN) or WattTime "
-        "(WATTTIME_USERNAME, WATTTIME_PASSWORD) when the environment has a key, else the grid's "
-        "usual day; and says which.",
+        help="find the hours with the lowest carbon for work that can wait",
+        description="Finds the hours with the lowest carbon per kWh that end before the deadline. "
+        "Uses Electricity Maps (ELECTRICITY_MAPS_TOKEN) or WattTime (WATTTIME_USERNAME, "
+        "WATTTIME_PASSWORD) if the environment has a key, otherwise the usual day of the grid. The "
+        "output names the source.",
     )
     parser.add_argument("deployment", type=Path, help="deployment file in deployments/")
     parser.add_argument(
-        "--length", default="2h", metavar="DURATION", help="how long the work takes (default 2h)"
+        "--length", default="2h", metavar="DURATION", help="length of the work (default: 2h)"
     )
     parser.add_argument(
         "--within",
         metavar="DURATION",
-        help="when it must be done, from now (default: the deployment's deadline, else 24h)",
+        help="when the work must be done, from now (default: the deadline of the deployment, "
+        "otherwise 24h)",
     )
     parser.set_defaults(run=run)
 
@@ -58,6 +59,6 @@ def run(options: argparse.Namespace) -> int:
     print(
         f"{window.start.astimezone(zone):%a %H:%M} to {window.end.astimezone(zone):%a %H:%M} "
         f"({deployment.traffic.timezone}): {window.gco2e_per_kwh:.0f} gCO2e/kWh, "
-        f"{window.saving:.0%} less than at once.\n{window.source}"
+        f"{window.saving:.0%} less than if it starts now.\nSource: {window.source}"
     )
     return 0

@@ -1,4 +1,4 @@
-"""What a deployment is asked to do in a month of 730 hours."""
+"""The declared work of a deployment in a month (730 hours)."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from sustainability.facts.ranges import Estimate
 
 @dataclass(frozen=True)
 class Demand:
-    """Questions, answers and documents of a month, and how long they keep the store awake."""
+    """Questions, answers and documents of a month, and how long they keep the store running."""
 
     questions: float
     generated: float
-    """Answers that a model writes; the others are stored ones given again."""
+    """Answers that a model writes. The others come from the cache."""
     changed_documents: float
     search_hours: float
-    """Hours in which the store must be awake to be searched."""
+    """Hours in which the store must run for searches."""
     indexing_hours: float
-    """Hours in which the store must be awake to take in documents."""
+    """Hours in which the store must run to index documents."""
 
     @classmethod
     def of(cls, deployment: Deployment, facts: Facts, *, times: float = 1) -> Demand:
@@ -45,12 +45,12 @@ class Demand:
 
 
 def _awake(per_hour: float, tail_hours: float) -> float:
-    """Return the share of time within ``tail_hours`` after a request, for requests at random."""
+    """Return the share of time within ``tail_hours`` after a request, for random arrivals."""
     return 1 - math.exp(-per_hour * tail_hours)
 
 
 def document_tokens(deployment: Deployment, facts: Facts) -> Estimate:
-    """Return the tokens of one document, overlaps of its chunks included."""
+    """Return the tokens of one document, including the overlaps of its chunks."""
     knowledge = deployment.knowledge
     per_token = facts("workload/characters_per_token", "characters")
     characters = knowledge.document_kb * 1024

@@ -1,4 +1,4 @@
-"""Counting what a deployment takes, which itself takes something: the hourly function."""
+"""The footprint of the hourly function, which writes the hourly footprint record."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from sustainability.energy.site import Site
 
 
 def operations(site: Site) -> Component:
-    """Return what the hourly function takes, whether anybody asks or not."""
+    """Return the footprint of the hourly function, idle and with traffic."""
     idle = operations_hour(site) * HOURS_PER_MONTH
     return Component(
-        "Hourly account",
-        f"{HOURS_PER_MONTH} runs",
+        "Hourly footprint record",
+        f"{HOURS_PER_MONTH} runs of its function",
         idle,
         idle + answer_metrics_hour(site) * HOURS_PER_MONTH,
     )
 
 
 def operations_hour(site: Site) -> Impact:
-    """Return what one run takes."""
+    """Return the footprint of one run."""
     facts = site.facts
     queries = facts("prices/cloudwatch/query", "USD/thousand") * (
         facts("operations/queries", "metrics").mid / 1000
@@ -37,7 +37,7 @@ def operations_hour(site: Site) -> Impact:
 
 
 def answer_metrics_hour(site: Site) -> Impact:
-    """Return what an hour's further metrics cost, which only an hour with answers has."""
+    """Return the cost of the metrics that only an hour with answers writes."""
     return _metrics_hour("operations/metrics_of_answers", site)
 
 

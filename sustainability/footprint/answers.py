@@ -1,4 +1,4 @@
-"""Writing the answers: functions, tokens on Bedrock, instances of one's own."""
+"""The footprint of answers: Lambda functions, tokens on Bedrock, and your own instances."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sustainability.plan.serving_plan import Mode, ServingPlan
 
 
 def functions(demand: Demand, site: Site) -> Component:
-    """Return what the answer and ingest functions take; nothing while nobody asks."""
+    """Return the footprint of the answer and ingest functions; zero without questions."""
     facts = site.facts
     cached = demand.questions - demand.generated
     answering = facts("workload/answer_seconds", "s") * demand.generated + (
@@ -33,19 +33,22 @@ def functions(demand: Demand, site: Site) -> Component:
     gib_seconds = answering.mid * ANSWER_MEMORY_MIB / MIB_PER_GIB + ingesting.mid * (
         INGEST_MEMORY_MIB / MIB_PER_GIB
     )
-    return Component("Functions", f"Lambda arm64, {gib_seconds:,.0f} GB-s", Impact(), total)
+    return Component("Lambda functions", f"arm64, {gib_seconds:,.0f} GB-seconds", Impact(), total)
 
 
 def bedrock_generation(
     deployment: Deployment, plan: ServingPlan, demand: Demand, site: Site
 ) -> Component:
-    """Return what the answers that Bedrock writes take."""
+    """Return the footprint of the answers that Bedrock writes."""
     answers, traffic = demand.generated * plan.bedrock_share, deployment.traffic
     reading = answers * traffic.input_tokens.mean
     writing = answers * deployment.answer_tokens.mean
     model = deployment.answers.generator
     batch = in_batches(plan, demand)
-    basis = f"{model}, {reading / 1e6:,.2f} M tokens in, {writing / 1e6:,.2f} M out"
+    basis = (
+        f"{model}, {reading / 1e6:,.2f} million input tokens, "
+        f"{writing / 1e6:,.2f} million output tokens"
+    )
     return Component(
         "Generation on Bedrock",
         f"{basis}, in batch jobs" if batch else basis,
@@ -55,9 +58,9 @@ def bedrock_generation(
 
 
 def in_batches(plan: ServingPlan, demand: Demand) -> bool:
-    """Return whether Bedrock answers in batch jobs, which cost less.
+    """Return whether Bedrock answers in batch jobs, which cost less than on-demand calls.
 
-    A window of fewer questions than a job must have is answered on demand.
+    A window with fewer questions than the minimum of a batch job is answered on demand.
     """
     if plan.batch is None:
         return False
@@ -66,26 +69,26 @@ def in_batches(plan: ServingPlan, demand: Demand) -> bool:
 
 
 def embeddings(deployment: Deployment, demand: Demand, site: Site) -> Component:
-    """Return what turning questions and changed documents into vectors takes."""
+    """Return the footprint of the embeddings of questions and changed documents."""
     facts, model = site.facts, deployment.knowledge.embedding.model
     tokens = facts("workload/question_tokens", "tokens") * demand.generated + (
         document_tokens(deployment, facts) * demand.changed_documents
     )
     return Component(
         "Embeddings",
-        f"{model}, {tokens.mid / 1e6:,.2f} M tokens",
+        f"{model}, {tokens.mid / 1e6:,.2f} million tokens",
         Impact(),
         embedded_token(model, site) * tokens,
     )
 
 
 def instance_tokens(plan: ServingPlan, facts: Facts) -> tuple[Estimate, Estimate]:
-    """Return the IT energy in Wh of reading and of writing 1,000 tokens on one's own instances.
+    """Return the IT energy in Wh of reading and of writing 1,000 tokens on your own instances.
 
-    An idle instance's watts are shared out over the work that the plan expects of it, and the
-    accelerators' are added, by the time that a token keeps a copy busy: while it reads, all of it,
-    while it writes, one of its slots. An instance that the plan expects no work of is all there for
-    the answer that it gives.
+    The energy has two parts: the idle power of the instance divided by the planned utilization, and
+    the power that the accelerators add for work. Both are multiplied by the time that a token keeps
+    a copy busy. Reading uses a whole copy; writing uses one of its slots. If the plan expects no
+    work of the instance, each answer carries the whole idle power.
     """
     assert plan.instance_type is not None
     assert plan.model is not None
@@ -101,9 +104,9 @@ def instance_tokens(plan: ServingPlan, facts: Facts) -> tuple[Estimate, Estimate
 
 
 def instances(plan: ServingPlan, site: Site) -> list[Component]:
-    """Return what Inferentia2 instances take: being on, and the work on top of it.
+    """Return the footprint of Inferentia2 instances: while they run, and what work adds.
 
-    A real-time endpoint keeps at least one instance when nobody asks; every other mode sleeps.
+    Without questions, a real-time endpoint keeps at least one instance; all other modes have none.
     """
     if plan.instance_type is None:
         return []
@@ -111,9 +114,11 @@ def instances(plan: ServingPlan, site: Site) -> list[Component]:
     on = instance_hour(name, site)
     kept = min(hours, HOURS_PER_MONTH) if plan.mode is Mode.REALTIME else 0.0
     return [
-        Component("Instances awake", f"{name}, {hours:,.0f} h", on * kept, on * hours),
         Component(
-            "Instances at work",
+            "Instances, idle power", f"{name}, {hours:,.0f} instance-hours", on * kept, on * hours
+        ),
+        Component(
+            "Instances, work",
             f"{name}, {plan.expected_utilization:.0%} of decode slots busy",
             Impact(),
             busy_hour(name, site) * (hours * plan.expected_utilization),

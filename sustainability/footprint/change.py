@@ -1,4 +1,4 @@
-"""What a change to a deployment adds or saves, and whether that is too much."""
+"""The change in footprint between two versions of a deployment, and limits for it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LIMIT = re.compile(
 
 
 class ComparisonError(UserError):
-    """A limit or a revision that cannot be read."""
+    """A limit, or a Git revision, that cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Change:
 
     @property
     def share(self) -> float:
-        """Growth over ``before``: 0.1 is ten percent more; infinite from nothing."""
+        """Relative change: 0.1 is 10 % more. Infinite if ``before`` is zero."""
         if self.before == self.after:
             return 0.0
         return self.after / self.before - 1 if self.before else math.inf
@@ -55,12 +55,12 @@ class Limit:
 
     @classmethod
     def parse(cls, text: str) -> Limit:
-        """Read a limit. Without a scope it is the month of traffic.
+        """Read a limit. The default scope is the month of traffic.
 
         Raises
         ------
         ComparisonError
-            If ``text`` is no limit; says what one looks like.
+            If ``text`` is not a limit. The message shows the format.
         """
         match = _LIMIT.fullmatch(text.strip())
         if match is None:
@@ -76,11 +76,13 @@ class Limit:
         for change in changes:
             if (change.scope, change.quantity) == (self.scope, self.quantity):
                 return change if change.share > self.share + 1e-9 else None
-        raise ComparisonError(f"{self.scope}.{self.quantity}: both deployments need traffic")
+        raise ComparisonError(
+            f"{self.scope}.{self.quantity}: to compare answers, both deployments need traffic"
+        )
 
 
 def compare(before: Footprint, after: Footprint) -> list[Change]:
-    """Return what changes at the mids: idle month, month of traffic, 1,000 answers."""
+    """Return the changes in the middle estimates: idle month, month of traffic, 1,000 answers."""
     changes = [
         *_changes("idle", before.idle, after.idle),
         *_changes("traffic", before.traffic, after.traffic),
@@ -97,14 +99,14 @@ def _changes(scope: str, before: Impact, after: Impact) -> Iterator[Change]:
 
 
 def load_revision(path: Path, revision: str) -> Deployment:
-    """Return the deployment file as it stood at a Git revision.
+    """Return the deployment file at a Git revision.
 
     Raises
     ------
     ComparisonError
-        If Git does not know the revision, or the file was not there.
+        If Git does not know the revision, or the file did not exist there.
     DeploymentError
-        If it was not valid.
+        If the file was not valid.
     """
     try:
         shown = subprocess.run(

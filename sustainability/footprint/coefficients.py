@@ -1,8 +1,8 @@
-"""What one unit of everything that can be measured takes: the other half of a footprint.
+"""The footprint of one unit of each quantity that can be measured.
 
-A footprint multiplies these by what a deployment declares; the hourly function
-in ``lambdas/operations`` by what CloudWatch counted. Both come from the same functions of
-:mod:`sustainability.energy`, so that an estimate can be held against what became of it.
+The estimate before deployment multiplies these coefficients by what a deployment declares. The
+hourly function in ``lambdas/operations`` multiplies them by what CloudWatch measured. Both use the
+functions of :mod:`sustainability.energy`, so that estimate and measurement can be compared.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sustainability.plan.serving_plan import ServingPlan
 from sustainability.stores.kinds import profile
 
 Coefficients = dict[str, Impact]
-"""By quantity. ``hours`` is what is there whether anybody asks or not, and is not measured."""
+"""By quantity. ``hours`` covers what exists without questions and is not measured."""
 
 _NOBODY = Demand(0, 0, 0, 0, 0)
 
@@ -74,7 +74,7 @@ def coefficients(
 
 
 def _standing(deployment: Deployment, plan: ServingPlan, site: Site) -> Impact:
-    """Return an hour of what stands or runs by the clock: stored bytes, polls, alarms, ourselves.
+    """Return the footprint per hour of stored bytes, queue polls, alarms and the hourly function.
 
     What can be on or off, such as nodes and instances, is measured instead.
     """
@@ -88,7 +88,7 @@ def _standing(deployment: Deployment, plan: ServingPlan, site: Site) -> Impact:
 
 
 def as_json(coefficients: Coefficients) -> dict[str, dict[str, list[float]]]:
-    """Return the form that crosses into a function's environment: ranges, what is zero left out."""
+    """Return the coefficients for the environment of a function: ranges, without zeros."""
     return {
         quantity: {
             measure: [float(f"{value:.6g}") for value in estimate.as_list()]

@@ -1,8 +1,9 @@
-"""What a deployment takes: energy, carbon and money, idle and under its declared traffic.
+"""The footprint of a deployment: energy, carbon and cost, idle and with its declared traffic.
 
-The form is the Software Carbon Intensity's (ISO/IEC 21031): (E x I + M) per R, where E is energy at
-the wall, I the carbon intensity of the electricity, M the hardware's share of its making, and R one
-answered question. Every number comes from ``sustainability/facts/data`` and carries its range.
+The calculation follows the Software Carbon Intensity specification (ISO/IEC 21031): (E x I + M) per
+R. E is the energy at the wall, I the carbon intensity of the electricity, M the embodied carbon of
+the hardware, and R one answered question. Every number comes from ``sustainability/facts/data``
+with its range.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from sustainability.stores.kinds import profile
 
 @dataclass(frozen=True)
 class Footprint:
-    """A deployment's month of 730 hours, by component."""
+    """The footprint of a deployment in a month (730 hours), by component."""
 
     deployment: str
     region: str
@@ -37,21 +38,21 @@ class Footprint:
     components: tuple[Component, ...]
     warnings: tuple[str, ...]
     facts: tuple[Fact, ...]
-    """Every number that the result rests on."""
+    """Every number that the result uses."""
 
     @property
     def idle(self) -> Impact:
-        """The floor: a month in which nobody asks anything."""
+        """The idle floor: a month without questions."""
         return Impact.total(component.idle for component in self.components)
 
     @property
     def traffic(self) -> Impact:
-        """A month of the declared traffic, the idle floor included."""
+        """A month of the declared traffic, including the idle floor."""
         return Impact.total(component.traffic for component in self.components)
 
     @property
     def per_1000_answers(self) -> Impact | None:
-        """The month of traffic over its answers, times 1,000; ``None`` without traffic."""
+        """The month of traffic divided by its answers, times 1,000; ``None`` without traffic."""
         if not self.answers_per_month:
             return None
         return self.traffic * (1000 / self.answers_per_month)
@@ -63,7 +64,7 @@ class Footprint:
 
 
 def footprint(deployment: Deployment, plan: ServingPlan, facts: Facts | None = None) -> Footprint:
-    """Return what ``deployment``, served by ``plan``, takes in a month.
+    """Return the monthly footprint of ``deployment``, served by ``plan``.
 
     Raises
     ------
@@ -107,34 +108,34 @@ def _models(deployment: Deployment) -> tuple[str, str]:
 
 def _warnings(deployment: Deployment) -> tuple[str, ...]:
     found = [
-        f"{model} is a cross-Region profile: a request may run on another grid than the Region's; "
-        "the carbon of its tokens spans all it may reach"
+        f"{model} is a cross-Region inference profile: a request can run in another Region. The "
+        "carbon range of its tokens covers all Regions of the profile."
         for model in _models(deployment)
         if ModelName.parse(model).scope
     ]
     if deployment.footprint.accounting is Accounting.MARKET:
         found.append(
-            "market-based: the provider's renewable purchases are taken off; "
-            "not comparable with location-based figures, and not a Software Carbon Intensity"
+            "Market-based carbon: the renewable energy that AWS bought is subtracted. Do not "
+            "compare it with location-based values. It is not a Software Carbon Intensity score."
         )
     return tuple(found)
 
 
 @dataclass(frozen=True)
 class Influence:
-    """How far one fact, within its own range, moves the month's carbon; all others at their mid."""
+    """How one number changes the monthly carbon over its own range; all others at their middle."""
 
     fact: Fact
     carbon_g: Estimate
 
     @property
     def swing(self) -> float:
-        """Grams between the ends."""
+        """Grams of CO2e between the low and the high end."""
         return self.carbon_g.high - self.carbon_g.low
 
 
 def influences(deployment: Deployment, plan: ServingPlan) -> list[Influence]:
-    """Return how much each uncertain fact matters to carbon under traffic, the strongest first."""
+    """Return the influence of each uncertain number on carbon with traffic, the largest first."""
     ranged = [
         fact for fact in footprint(deployment, plan).facts if fact.value.low < fact.value.high
     ]
@@ -146,12 +147,12 @@ def influences(deployment: Deployment, plan: ServingPlan) -> list[Influence]:
 
 
 def answer_coefficients(deployment: Deployment, plan: ServingPlan) -> dict[str, Any]:
-    """Return the coefficients by which the answer function states what an answer took.
+    """Return the coefficients with which the answer function calculates the footprint of an answer.
 
-    Every range is ``[low, mid, high]``. Energies are at the wall: IT energy times the PUE of the
-    Region. ``gco2e_per_kwh`` is the electricity alone, without PUE, because the energies carry it:
-    grams are ``wh / 1000 * gco2e_per_kwh``. Both belong to where the generator runs. ``endpoint``
-    is there if the plan has instances, which take something else than Bedrock does.
+    Every range is ``[low, mid, high]``. Energies are in Wh at the wall: IT energy times the PUE of
+    the Region. ``gco2e_per_kwh`` does not include PUE, because the energies include it: grams are
+    ``wh / 1000 * gco2e_per_kwh``. Both are for the Region of the generator. ``endpoint`` exists if
+    the plan has instances, whose coefficients differ from those of Bedrock.
 
     Raises
     ------

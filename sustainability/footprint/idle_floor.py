@@ -1,4 +1,4 @@
-"""The idle floor of any CloudFormation template: what runs, and costs, while nobody asks."""
+"""The idle floor of any CloudFormation template: what runs and costs without any use."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from sustainability.offers.region_map import place
 
 @dataclass(frozen=True)
 class Floor:
-    """What a set of templates takes in a month of 730 hours without any use."""
+    """The footprint of a set of templates in a month (730 hours) without any use."""
 
     region: str
     components: tuple[Component, ...]
     unpriced: tuple[str, ...]
-    """Counted in energy and carbon; no price of it is known here."""
+    """Counted in energy and carbon, but without a price in the data."""
     not_known: tuple[str, ...]
-    """Always on, or of a type not known here: not counted, each with the reason."""
+    """Not counted, each with the reason: always on, or of an unknown type."""
     asleep: int
-    """Resources that take nothing while they are not used."""
+    """Number of resources that use nothing while idle."""
 
     @property
     def total(self) -> Impact:
@@ -41,9 +41,9 @@ def idle_floor(paths: Sequence[Path], region: str) -> Floor:
     Raises
     ------
     TemplateError
-        If a file is no template.
+        If a file is not a template.
     PlaceError
-        If there is no such Region.
+        If the Region does not exist.
     """
     site = Site.of_region(place(region).region, Accounting.LOCATION, Facts())
     components, unpriced, not_known = [], [], []
@@ -54,7 +54,7 @@ def idle_floor(paths: Sequence[Path], region: str) -> Floor:
         if rule is None:
             reason = always_on(resource.type)
             if reason is not None or not sleeps(resource.type):
-                not_known.append(f"{label}: {reason or 'a type not known here'}")
+                not_known.append(f"{label}: {reason or 'unknown resource type'}")
             else:
                 asleep += 1
             continue

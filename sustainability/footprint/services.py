@@ -1,4 +1,4 @@
-"""Everything around the answers: API, queue, tables, storage, transfer, logs, monitoring."""
+"""The footprint of API, queue, tables, storage, transfer, logs and monitoring."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _PRICES = {
 }
 
 PER_QUESTION = {"http_api/request": 1, "dynamodb/read": 2}
-"""The call, and reads of the answer cache and of the state that says whether documents changed."""
+"""The call; a read of the answer cache; a read of the state that shows if documents changed."""
 PER_GENERATED = {"dynamodb/write": 1}
 PER_DOCUMENT = {"dynamodb/read": 1, "dynamodb/write": 1, "sqs/request": 3}
-"""A message in, out and deleted; a read and a write of what is known about the document."""
+"""A message sent, received and deleted; a read and a write of the state of the document."""
 
 
 def called(counts: Mapping[str, float], site: Site) -> Impact:
-    """Return what so many requests to managed services take, each by the name of its price."""
+    """Return the footprint of requests to managed services; keys are the names of the prices."""
     facts = site.facts
     cost = Estimate.total(
         [facts(f"prices/{name}", "USD/million") * (count / 1e6) for name, count in counts.items()]
@@ -38,7 +38,7 @@ def called(counts: Mapping[str, float], site: Site) -> Impact:
 
 
 def requests(demand: Demand, site: Site) -> Component:
-    """Return what the API, the ingest queue and the tables take."""
+    """Return the footprint of the API, the ingest queue and the tables."""
     polls = site.facts("workload/queue_polls", "requests/min").mid * _POLLED_MINUTES
     idle = called({"sqs/request": polls}, site)
     traffic = (
@@ -49,14 +49,14 @@ def requests(demand: Demand, site: Site) -> Component:
     )
     return Component(
         "API, queue and tables",
-        f"{demand.questions:,.0f} questions; an idle queue is polled {polls:,.0f} times",
+        f"{demand.questions:,.0f} questions, {polls:,.0f} polls of the empty queue",
         idle,
         traffic,
     )
 
 
 def storage(deployment: Deployment, site: Site) -> Component:
-    """Return what the documents in the bucket take, noncurrent versions of a month included."""
+    """Return the footprint of the documents in S3, including a month of noncurrent versions."""
     facts, knowledge = site.facts, deployment.knowledge
     versions = 1 + knowledge.changed_per_month
     gigabytes = knowledge.documents * knowledge.document_kb * 1024 * versions / 1e9
@@ -77,7 +77,7 @@ def stored(gigabytes: float, site: Site) -> Impact:
 
 
 def carried(site: Site) -> Impact:
-    """Return what carrying one answer to whoever asked takes."""
+    """Return the footprint of the data transfer of one answer to the user."""
     gigabytes = site.facts("workload/answer_kb", "kB") / 1e6
     return site.impact(
         site.facts("power/network", "kWh/GB") * gigabytes,
@@ -86,7 +86,7 @@ def carried(site: Site) -> Impact:
 
 
 def transfer(demand: Demand, site: Site) -> Component:
-    """Return what carrying the answers to whoever asked takes."""
+    """Return the footprint of the data transfer of the answers to the users."""
     gigabytes = site.facts("workload/answer_kb", "kB") * (demand.questions / 1e6)
     return Component(
         "Data transfer",
@@ -97,7 +97,7 @@ def transfer(demand: Demand, site: Site) -> Component:
 
 
 def logged(deployment: Deployment, site: Site) -> Impact:
-    """Return what the log lines of one question, and its trace, take until they are deleted."""
+    """Return the footprint of the log lines and the trace of one question over their retention."""
     facts, monitoring = site.facts, deployment.monitoring
     gigabytes = facts("workload/log_kb_per_answer", "kB") / 1e6
     kept = gigabytes * (monitoring.log_retention_days / _DAYS_PER_MONTH)
@@ -114,7 +114,7 @@ def logged(deployment: Deployment, site: Site) -> Impact:
 
 
 def logs(deployment: Deployment, demand: Demand, site: Site) -> Component:
-    """Return what log lines, and traces if they are on, take until their retention ends."""
+    """Return the footprint of log lines and traces over their retention."""
     monitoring = deployment.monitoring
     gigabytes = site.facts("workload/log_kb_per_answer", "kB") * (demand.questions / 1e6)
     return Component(
@@ -127,11 +127,11 @@ def logs(deployment: Deployment, demand: Demand, site: Site) -> Component:
 
 
 def monitoring(plan: ServingPlan, site: Site) -> Component:
-    """Return what alarms, dashboards, metrics and keys cost; no source states their energy.
+    """Return the cost of alarms, dashboards, metrics and keys; no source states their energy.
 
-    A custom metric is paid for in the hours that write it: those of the functions in none when
-    nobody asks, and counted as in every hour under traffic; those of the accelerator while it is
-    awake.
+    AWS charges for a custom metric in the hours that write it. The functions write theirs only with
+    questions: they count as zero when idle, and as every hour with traffic. The accelerator writes
+    its metrics while it runs.
     """
     awake = accelerator_metrics_hour(site) * min(plan.expected_instance_hours, HOURS_PER_MONTH)
     always = awake if plan.mode is Mode.REALTIME else Impact()
@@ -140,14 +140,14 @@ def monitoring(plan: ServingPlan, site: Site) -> Component:
     idle = watching(plan, site)
     return Component(
         "Monitoring and keys",
-        f"{basis}; money only",
+        f"{basis}; cost only",
         idle + always,
         idle + awake + metrics(site),
     )
 
 
 def watching(plan: ServingPlan, site: Site) -> Impact:
-    """Return what alarms, dashboards and keys cost in a month, used or not."""
+    """Return the monthly cost of alarms, dashboards and keys, which does not depend on use."""
     facts = site.facts
     return Impact.total(
         site.impact(
@@ -159,19 +159,19 @@ def watching(plan: ServingPlan, site: Site) -> Impact:
 
 
 def _units(plan: ServingPlan) -> dict[str, str]:
-    """Return what is counted, by where the facts have it."""
+    """Return the units that are counted, by their key in ``data/workload.csv``."""
     of_mode = {f"{unit}/{plan.mode}": unit for unit in ("alarm_metrics", "composite_alarms")}
     return of_mode | {unit: unit for unit in ("dashboards", "keys", "metrics")}
 
 
 def metrics(site: Site) -> Impact:
-    """Return what the metrics of the functions cost in a month of which every hour writes them."""
+    """Return the monthly cost of the metrics of the functions if every hour writes them."""
     monthly = site.facts("prices/cloudwatch/metric", "USD/month")
     return site.impact(usd=monthly * site.facts("workload/metrics", "metrics"))
 
 
 def accelerator_metrics_hour(site: Site) -> Impact:
-    """Return what an hour of the accelerator monitor's metrics costs, however many instances."""
+    """Return the cost per hour of the accelerator metrics; it does not depend on instances."""
     monthly = site.facts("prices/cloudwatch/metric", "USD/month")
     count = site.facts("workload/accelerator_metrics", "metrics")
     return site.impact(usd=monthly * count / HOURS_PER_MONTH)

@@ -1,4 +1,4 @@
-"""CloudFormation templates as resources, with references followed as far as a file can tell."""
+"""CloudFormation templates as resources, with references resolved as far as a file allows."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from sustainability.errors import UserError
 
 
 class TemplateError(UserError):
-    """A file that is no CloudFormation template."""
+    """A file that is not a CloudFormation template."""
 
 
 class NotKnown(Exception):
-    """Something always on whose amount cannot be told; the message says why."""
+    """Something always on whose amount cannot be calculated; the message says why."""
 
 
 @dataclass(frozen=True)
 class Resource:
-    """A resource of a template, with references to parameters and neighbours followed."""
+    """A resource of a template, with references to parameters and other resources resolved."""
 
     name: str
     type: str
@@ -36,7 +36,7 @@ class Resource:
         Raises
         ------
         NotKnown
-            If it is set to something that only CloudFormation can work out.
+            If only CloudFormation can resolve its value.
         """
         value: Any = self.properties
         for key in path:
@@ -51,7 +51,7 @@ class Resource:
             parameters = self.template.get("Parameters") or {}
             default = parameters.get(argument, {}).get("Default") if function == "Ref" else None
             if default is None:
-                raise NotKnown(f"{key} is decided at deployment")
+                raise NotKnown(f"the value of {key} is known only at deployment")
             return default
         return value
 
@@ -70,7 +70,7 @@ class Resource:
             body = (self.template.get("Resources") or {}).get(name)
             if isinstance(body, dict):
                 return Resource(name, body["Type"], body.get("Properties") or {}, self.template)
-        raise NotKnown("what it refers to is not in the template")
+        raise NotKnown("it refers to a resource outside the template")
 
 
 def read_resources(paths: Sequence[Path]) -> Iterator[Resource]:
@@ -79,7 +79,7 @@ def read_resources(paths: Sequence[Path]) -> Iterator[Resource]:
     Raises
     ------
     TemplateError
-        If a file is no template.
+        If a file is not a template.
     """
     for path in paths:
         template = _read(path)
@@ -96,7 +96,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError) as error:
         raise TemplateError(f"{path}: {' '.join(str(error).split())}") from error
     if not isinstance(template, dict) or not isinstance(template.get("Resources"), dict):
-        raise TemplateError(f"{path}: no CloudFormation template, it has no Resources")
+        raise TemplateError(f"{path}: not a CloudFormation template, because it has no Resources")
     return template
 
 

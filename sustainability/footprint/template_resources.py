@@ -1,4 +1,4 @@
-"""What each CloudFormation resource type takes while nobody uses it."""
+"""The footprint of each CloudFormation resource type without any use."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _ACCELERATED = ("ml.inf2.", "ml.g5.", "ml.g6.", "inf2.", "g5.", "g6.")
 
 @dataclass(frozen=True)
 class Load:
-    """What a resource takes in a month of 730 hours."""
+    """The footprint of a resource in a month (730 hours)."""
 
     basis: str
     impact: Impact
     priced: bool = True
     shared_as: str | None = None
-    """Loads of the same name are one and the same, such as capacity that collections share."""
+    """Loads with the same name count once, such as capacity that collections share."""
 
 
 Rule = Callable[[Resource, Site], Load | None]
-"""Returns ``None`` for a resource that sleeps."""
+"""Returns ``None`` for a resource that uses nothing while idle."""
 
 
 def _machines(kind: str, count: float, site: Site, *, price: str | None = None) -> Load | None:
@@ -173,7 +173,7 @@ def _database(resource: Resource, site: Site) -> Load | None:
     copies = 2 if resource.get("MultiAZ", default=False) in (True, "true") else 1
     kind = resource.get("DBInstanceClass")
     if kind in (None, "db.serverless"):
-        raise NotKnown("its capacity is the cluster's minimum")
+        raise NotKnown("its minimum capacity is a property of the cluster")
     return _machines(kind, copies, site)
 
 
@@ -195,7 +195,7 @@ def _container_service(resource: Resource, site: Site) -> Load | None:
     task = resource.neighbour(resource.properties.get("TaskDefinition"))
     vcpus, gib = task.number("Cpu") / 1024, task.number("Memory") / 1024
     if not vcpus:
-        raise NotKnown("its task states no size; it runs on instances counted elsewhere")
+        raise NotKnown("its task has no size; it runs on instances that are counted separately")
     arm = task.get("RuntimePlatform", "CpuArchitecture", default="X86_64") == "ARM64"
     machine = power.share(vcpus, gib, site.facts, processor="graviton" if arm else "x86")
     return _always(f"{count:g} x {vcpus:g} vCPU, {gib:g} GiB", machine, count, site, price=None)
@@ -213,7 +213,7 @@ def _provisioned_concurrency(resource: Resource, site: Site) -> Load | None:
 
 def _money(price: str) -> Rule:
     def rule(resource: Resource, site: Site) -> Load:
-        return Load("money only", site.impact(usd=site.facts(price, "USD/month")))
+        return Load("cost only", site.impact(usd=site.facts(price, "USD/month")))
 
     return rule
 
@@ -221,13 +221,15 @@ def _money(price: str) -> Rule:
 def _table(resource: Resource, site: Site) -> Load | None:
     if resource.get("BillingMode", default="PROVISIONED") == "PAY_PER_REQUEST":
         return None
-    raise NotKnown("provisioned throughput, whose energy nobody publishes")
+    raise NotKnown("provisioned throughput; AWS publishes no energy value for it")
 
 
 def _endpoint(resource: Resource, site: Site) -> Load | None:
     if resource.get("VpcEndpointType", default="Gateway") == "Gateway":
         return None
-    raise NotKnown("an interface endpoint is on in each zone; nobody publishes its energy")
+    raise NotKnown(
+        "an interface endpoint is always on in each zone; AWS publishes no energy value for it"
+    )
 
 
 RULES: dict[str, Rule] = {
@@ -253,31 +255,33 @@ RULES: dict[str, Rule] = {
     "AWS::SageMaker::EndpointConfig": _endpoint_config,
 }
 
+_NO_ENERGY = "AWS publishes no energy value for it"
+_NO_RULE = "this project has no rule for it"
 _ALWAYS_ON = {
-    "AWS::Bedrock::ProvisionedModelThroughput": "reserved units of unpublished size",
-    "AWS::DocDB::DBInstance": "always on, no rule here yet",
-    "AWS::EC2::TransitGateway": "always on, nobody publishes its energy",
-    "AWS::EC2::VPNConnection": "always on, nobody publishes its energy",
-    "AWS::EKS::Cluster": "its control plane is always on, nobody publishes its energy",
-    "AWS::ElasticLoadBalancingV2::LoadBalancer": "always on, nobody publishes its energy",
-    "AWS::Kinesis::Stream": "shards may be provisioned, nobody publishes their energy",
-    "AWS::MSK::Cluster": "always on, no rule here yet",
-    "AWS::MemoryDB::Cluster": "always on, no rule here yet",
-    "AWS::Neptune::DBInstance": "always on, no rule here yet",
-    "AWS::RDS::DBCluster": "its own minimum capacity is always on",
-    "AWS::Redshift::Cluster": "always on, no rule here yet",
-    "AWS::SageMaker::NotebookInstance": "on until somebody stops it",
+    "AWS::Bedrock::ProvisionedModelThroughput": "reserved units whose size AWS does not publish",
+    "AWS::DocDB::DBInstance": f"always on, {_NO_RULE}",
+    "AWS::EC2::TransitGateway": f"always on, {_NO_ENERGY}",
+    "AWS::EC2::VPNConnection": f"always on, {_NO_ENERGY}",
+    "AWS::EKS::Cluster": f"its control plane is always on, {_NO_ENERGY}",
+    "AWS::ElasticLoadBalancingV2::LoadBalancer": f"always on, {_NO_ENERGY}",
+    "AWS::Kinesis::Stream": f"shards can be provisioned, {_NO_ENERGY}",
+    "AWS::MSK::Cluster": f"always on, {_NO_RULE}",
+    "AWS::MemoryDB::Cluster": f"always on, {_NO_RULE}",
+    "AWS::Neptune::DBInstance": f"always on, {_NO_RULE}",
+    "AWS::RDS::DBCluster": "its minimum capacity is always on",
+    "AWS::Redshift::Cluster": f"always on, {_NO_RULE}",
+    "AWS::SageMaker::NotebookInstance": "on until a user stops it",
 }
 
 _SLEEPING = tuple((DATA / "sleeping_types.txt").read_text(encoding="utf-8").split())
-"""Beginnings of the types that run only when used, or are no machine at all."""
+"""Prefixes of the types that run only when used, or are not a machine at all."""
 
 
 def always_on(resource_type: str) -> str | None:
-    """Return why a type takes something that is not counted; ``None`` if none is known."""
+    """Return why a type is always on but not counted; ``None`` if it is not known as always on."""
     return _ALWAYS_ON.get(resource_type)
 
 
 def sleeps(resource_type: str) -> bool:
-    """Say whether a type takes nothing while it is not used."""
+    """Return whether a type uses nothing while idle."""
     return resource_type.startswith(_SLEEPING)

@@ -1,4 +1,4 @@
-"""A deployment's history as text, as JSON, and as a page with charts."""
+"""The measured footprint of a deployment over time as text, JSON, and a page with charts."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from sustainability.report.text import amount, percent, spread
 from sustainability.report.text import table as text_table
 
 _SAMPLES = 10
-"""Rows of the table for a terminal, at most."""
+"""Highest number of rows of the table for a terminal."""
 _QUANTITIES = {
-    "hours": "what stands there by the clock",
-    "active_hours": "metrics of hours with use",
+    "hours": "storage, polls and alarms (every hour)",
+    "active_hours": "custom metrics of hours with use",
     "questions": "API calls and logs",
-    "generated": "storing new answers",
-    "documents": "taking in documents",
-    "answer_seconds": "the answer function",
-    "ingest_seconds": "the ingest function",
-    "invocations": "invocations",
-    "input_tokens": "reading prompts on Bedrock",
-    "output_tokens": "writing answers on Bedrock",
+    "generated": "storing new answers in the cache",
+    "documents": "document events",
+    "answer_seconds": "running the answer function",
+    "ingest_seconds": "running the ingest function",
+    "invocations": "Lambda invocations",
+    "input_tokens": "input tokens on Bedrock",
+    "output_tokens": "output tokens on Bedrock",
     "embedding_tokens": "embeddings",
-    "search_unit_hours": "search units awake",
-    "node_hours": "search nodes",
-    "instance_hours": "instances awake",
-    "busy_hours": "instances at work",
-    "awake_hours": "metrics of the accelerator",
+    "search_unit_hours": "running OCUs",
+    "node_hours": "running search nodes",
+    "instance_hours": "running instances (idle power)",
+    "busy_hours": "work of instances",
+    "awake_hours": "custom metrics of the accelerator",
 }
 _MISSING = {
-    "busy_cores": "how busy the NeuronCores were, taken as idle",
-    "nodes": "the nodes of the domain, taken as deployed",
-    "store_cpu": "the CPU of the domain, left out of what was used",
+    "busy_cores": "utilization of the NeuronCores; counted as idle",
+    "nodes": "number of nodes of the domain; counted as deployed",
+    "store_cpu": "CPU of the domain; not included in the utilization",
 }
 _WHO = {"cached": "answer cache", "bedrock": "Bedrock", "endpoint": "endpoint"}
 _COMPONENTS = {"store": "knowledge store", "endpoint": "endpoint"}
@@ -45,7 +45,7 @@ _MEASURES = {"kwh": ("energy", "kWh"), "carbon_g": ("carbon", "gCO2e"), "usd": (
 
 
 def as_json(history: History, months: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return everything that the report knows. Every range is ``[low, mid, high]``."""
+    """Return the whole report as plain data. Every range is ``[low, mid, high]``."""
     return {
         "hours": history.whole.hours if history.periods else 0,
         "hours_recorded": len(history.whole.records) if history.periods else 0,
@@ -88,7 +88,7 @@ def _told(period: Period) -> dict[str, Any]:
 def as_text(name: str, history: History, months: Sequence[Mapping[str, Any]]) -> str:
     """Return the report for a terminal."""
     if not history.periods:
-        return f"{name}: nothing is recorded yet; the hourly function writes the first hour"
+        return f"{name}: no records yet. The hourly function writes the first one within an hour."
     longest = history.length * -(-len(history.periods) // _SAMPLES)
     length = next(
         (step for step in (HOUR, 6 * HOUR, DAY, 7 * DAY, 28 * DAY) if step >= longest), longest
@@ -100,24 +100,27 @@ def as_text(name: str, history: History, months: Sequence[Mapping[str, Any]]) ->
     whole = history.whole
     rows.append(("all", f"{len(whole.records)}/{whole.hours}", *_cells(whole)))
     lines = [
-        f"{name}, {_place(history)}. Estimates: mids; --json and --html have the ranges.",
+        f"{name}, {_place(history)} carbon. Middle estimates; --json and --html give the ranges.",
         "",
         text_table(
-            ("from", "hours", "answers", "kWh", "gCO2e", "USD", "Wh/1000", "g/1000", "USD/1000"),
+            (
+                *("from", "hours recorded", "answers", "kWh", "gCO2e", "USD"),
+                *("Wh per 1,000 answers", "gCO2e per 1,000", "USD per 1,000"),
+            ),
             rows,
         ),
     ]
     saved = _saved(history)
-    lines += ["", f"against the first week: {saved}"] if saved else []
+    lines += ["", f"Compared with the first week: {saved}"] if saved else []
     lines += [_change(change, history.length) for change in history.changes()[-3:]]
     lines += [_month(month) for month in months]
-    lines += [f"mind: {remark}" for remark in _remarks(whole)]
+    lines += [f"Note: {remark}" for remark in _remarks(whole)]
     return "\n".join(lines)
 
 
 def _remarks(whole: Period) -> list[str]:
     missing = [
-        f"in {hours} of {len(whole.records)} hours nobody told {_MISSING.get(name, name)}"
+        f"no data in {hours} of {len(whole.records)} hours: {_MISSING.get(name, name)}"
         for name, hours in whole.missing.items()
     ]
     return missing + [f"not counted: {what}" for what in sorted(whole.not_counted)]
@@ -161,37 +164,37 @@ def _saved(history: History) -> str:
 
 def _change(change: Change, length: timedelta) -> str:
     reason = _QUANTITIES.get(change.quantity, change.quantity)
-    numbers = "; the numbers behind it changed too" if change.numbers_changed else ""
+    numbers = "; the coefficients also changed" if change.numbers_changed else ""
     return (
-        f"{_time(change.after, length)}: an answer took {percent(change.share)} energy, most of "
-        f"it by {reason}{numbers}"
+        f"{_time(change.after, length)}: energy per answer {percent(change.share)}, mainly because "
+        f"of {reason}{numbers}"
     )
 
 
 def _month(month: Mapping[str, Any]) -> str:
     ours = f"{month['month']}: estimated {amount(month['estimate_g'][1])} gCO2e"
     if month["account"] is None:
-        return f"{ours}; AWS's own figure is not available: {month['not_available']}"
+        return f"{ours}; AWS has no figure: {month['not_available']}"
     theirs = ", ".join(
         f"{amount(month['account'][f'{kind}_g'])} g {kind}-based (ratio {amount(ratio)})"
         for kind, ratio in (month["ratio"] or {}).items()
     )
-    return f"{ours}; AWS says of {month['account_scope']}: {theirs or 'nothing emitted'}"
+    return f"{ours}; AWS reports for {month['account_scope']}: {theirs or 'no emissions'}"
 
 
 def as_html(name: str, history: History, months: Sequence[Mapping[str, Any]]) -> str:
-    """Return the page."""
-    title = f"What {name} took"
+    """Return the HTML page."""
+    title = f"Measured footprint of {name}"
     if not history.periods:
-        return page(title, "Nothing is recorded yet.", [])
+        return page(title, "No records yet.", [])
     whole = history.whole
     first, last = history.periods[0].start, history.periods[-1].start
     lead = (
-        f"{_place(history)} carbon, {first:%d %b %Y} to {last:%d %b %Y}. Estimates from what "
-        "CloudWatch counted; ranges span what the sources disagree by."
+        f"{_place(history)} carbon, {first:%d %b %Y} to {last:%d %b %Y}. Estimates from CloudWatch "
+        "metrics. The ranges cover the differences between the sources."
     )
-    sections = [_glance(history)]
-    sections += [section("Mind", remark, "", wide=True) for remark in _remarks(whole)]
+    sections = [_summary(history)]
+    sections += [section("Note", remark, "", wide=True) for remark in _remarks(whole)]
     sections.append(_changes(history))
     for measure, (word, unit) in _MEASURES.items():
         sections += [_totals(history, measure, word, unit), _each(history, measure, word, unit)]
@@ -202,10 +205,10 @@ def as_html(name: str, history: History, months: Sequence[Mapping[str, Any]]) ->
     return page(title, lead, sections)
 
 
-def _glance(history: History) -> str:
+def _summary(history: History) -> str:
     whole = history.whole
     gaps = whole.hours - len(whole.records)
-    remark = f"{gaps} of {whole.hours} hours without a record" if gaps else "every hour recorded"
+    remark = f"{gaps} of {whole.hours} hours have no record" if gaps else "every hour is recorded"
     entries = [("Answers", f"{whole.answers():,.0f}", remark)]
     for measure, (word, unit) in _MEASURES.items():
         total, each = whole.taken(measure), whole.per_1000(measure)
@@ -214,13 +217,13 @@ def _glance(history: History) -> str:
             scale, small = (1000, "Wh") if measure == "kwh" else (1, unit)
             entries.append(
                 (
-                    f"{word.capitalize()}, 1,000 answers",
+                    f"{word.capitalize()} per 1,000 answers",
                     f"{amount(each.mid * scale)} {small}",
                     _range(each * scale),
                 )
             )
-    explanation = "Everything provisioned and used, whether anybody asked or not."
-    return section("At a glance", explanation, tiles(entries), wide=True)
+    explanation = "All provisioned and used resources, with and without questions."
+    return section("Summary", explanation, tiles(entries), wide=True)
 
 
 def _range(value: Estimate) -> str:
@@ -230,9 +233,9 @@ def _range(value: Estimate) -> str:
 def _changes(history: History) -> str:
     saved = _saved(history)
     lead = (
-        f"The answers since the first {BASELINE.days} days took {saved} than at those days' rate. "
+        f"Since the first {BASELINE.days} days: {saved} than at the rate per answer of those days. "
         if saved
-        else f"What was saved is told after the first {BASELINE.days} days. "
+        else f"The saving is shown after the first {BASELINE.days} days. "
     )
     rows = [
         (
@@ -243,13 +246,13 @@ def _changes(history: History) -> str:
         )
         for change in history.changes()
     ]
-    header = ("when", "energy of an answer", "most of it by", "other coefficients")
-    body = table(header, rows, words=True) if rows else "<p>Nothing moved by a fifth or more.</p>"
+    header = ("when", "energy per answer", "main reason", "coefficients changed")
+    body = table(header, rows, words=True) if rows else "<p>No change of 20 % or more.</p>"
     return section(
         "What changed",
         lead
-        + "Below, when the energy of an answer moved by a fifth or more, against "
-        + ("a week before." if history.length == DAY else "a day before."),
+        + "The table lists when the energy per answer changed by 20 % or more, compared with "
+        + ("the week before." if history.length == DAY else "the day before."),
         body,
         wide=True,
     )
@@ -266,10 +269,10 @@ def _times(history: History) -> list[str]:
 def _totals(history: History, measure: str, word: str, unit: str) -> str:
     values = [None if period.is_gap else period.taken(measure) for period in history.periods]
     scaled, small = _readable(values, unit)
-    title = f"{word.capitalize()} by {_word(history)}"
+    title = f"{word.capitalize()} per {_word(history)}"
     return section(
         title,
-        "All that was provisioned and used. Shaded: how much of it nobody recorded.",
+        "All provisioned and used resources. Shaded: the share of hours without a record.",
         columns(
             title,
             _times(history),
@@ -284,17 +287,17 @@ def _each(history: History, measure: str, word: str, unit: str) -> str:
     cycles = (history.cycle_until(index) for index in range(len(history.periods)))
     values = [None if cycle is None else cycle.per_1000(measure) for cycle in cycles]
     scaled, small = _readable(values, unit)
-    title = f"{word.capitalize()} of 1,000 answers"
+    title = f"{word.capitalize()} per 1,000 answers"
     before = "seven days" if history.length == DAY else "24 hours"
     return section(
         title,
-        f"What the {before} until then took, over their answers. The line breaks at a gap.",
+        f"Each point covers the {before} before it. The line has a gap where records are missing.",
         course(title, _times(history), [Course(small, scaled)], small),
     )
 
 
 def _readable(values: Sequence[Estimate | None], unit: str) -> tuple[list[Estimate | None], str]:
-    """Return kilowatt-hours as watt-hours where they are small."""
+    """Return the values with their unit; small values in kWh are changed to Wh."""
     top = max((value.mid for value in values if value is not None), default=0)
     if unit != "kWh" or top >= 1:
         return list(values), unit
@@ -308,10 +311,10 @@ def _who(history: History) -> str:
         if history.whole.answers(who)
     ]
     if not lines:
-        return section("Who answered", "Nobody asked.", "")
+        return section("Who answered", "There were no questions.", "")
     return section(
         "Who answered",
-        "Share of the answers, in percent. A stored answer takes nearly nothing.",
+        "Share of the answers in %. An answer from the cache uses almost no energy.",
         course("Who answered", _times(history), lines, "%", 100),
     )
 
@@ -319,12 +322,11 @@ def _who(history: History) -> str:
 def _used(history: History) -> str:
     lines = [_shares(history, label, "utilization", name) for name, label in _COMPONENTS.items()]
     known = [line for line in lines if any(value is not None for value in line.values)]
-    explanation = "Of what was awake, in percent; what only runs when it is called has no spare."
+    title = "Utilization of running capacity"
+    explanation = "In %. Resources that run only when called, such as Lambda, are not included."
     if not known:
-        return section("What was used of it", explanation, "<p>Nothing was awake.</p>")
-    return section(
-        "What was used of it", explanation, course("Used while awake", _times(history), known, "%")
-    )
+        return section(title, explanation, "<p>No capacity was running.</p>")
+    return section(title, explanation, course(title, _times(history), known, "%"))
 
 
 def _shares(history: History, label: str, kind: str, name: str) -> Course:
@@ -346,9 +348,9 @@ def _where(whole: Period) -> str:
         if kwh > 0.001 * total
     ]
     return section(
-        "Where the energy went",
-        "The likeliest values, in watt-hours.",
-        charts.bars("Where the energy went", bars, "Wh"),
+        "Energy by use",
+        "Middle estimates in Wh.",
+        charts.bars("Energy by use", bars, "Wh"),
     )
 
 
@@ -362,14 +364,18 @@ def _beside(months: Sequence[Mapping[str, Any]]) -> str:
                 _figure(month, kind)
                 for kind in ("location", "market")
             ),
-            month["not_available"] or f"of {month['account_scope']}",
+            month["not_available"] or f"AWS: {month['account_scope']}",
         )
         for month in months
     ]  # fmt: skip
-    header = ("month", "hours", "ours, g", "AWS, location", "AWS, market", "remark")
+    header = (
+        *("month", "hours recorded", "our estimate, g"),
+        *("AWS, location-based", "AWS, market-based", "remark"),
+    )
     return section(
-        "Beside the account's own figures",
-        "AWS's monthly figures are of the whole account. The ratio is ours over theirs.",
+        "Comparison with AWS's own figures",
+        "AWS's monthly figures are for the whole AWS account. The ratio is our estimate divided by "
+        "the AWS figure.",
         table(header, rows, words=True),
         wide=True,
     )
@@ -399,10 +405,10 @@ def _numbers(history: History) -> str:
         )
         for period in history.periods
     ]
-    header = ("from", "hours", "answers", "kWh", "gCO2e", "USD")
+    header = ("from", "hours recorded", "answers", "kWh", "gCO2e", "USD")
     return section(
-        "The numbers",
-        "Hours recorded of those there were; the mid, and the range in brackets.",
+        "All values",
+        "Middle estimate and range for each period. Hours recorded: of all hours in the period.",
         folded(f"All {len(rows)} rows", table(header, rows)),
         wide=True,
     )

@@ -1,4 +1,4 @@
-"""Charts over time: columns and lines whose gaps stay gaps."""
+"""Charts over time: columns and lines that show gaps where values are missing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NOTHING = "no record"
 
 @dataclass(frozen=True)
 class Course:
-    """One line; None where nothing is known."""
+    """One line of a chart; ``None`` where a value is missing."""
 
     label: str
     values: Sequence[Estimate | None]
@@ -32,9 +32,9 @@ def columns(
     *,
     missing: Sequence[float],
 ) -> str:
-    """Draw a column at the mid of each value, its range as a whisker.
+    """Draw a column up to the middle estimate of each value, with its range as a whisker.
 
-    ``missing`` is the share of each column that nobody recorded: so much of it is shaded.
+    ``missing`` is the share of each period without records, 0 to 1; this part is shaded.
     """
     top = max((value.high for value in values if value is not None), default=0)
     step = (WIDTH - _LEFT) / max(len(values), 1)
@@ -60,7 +60,7 @@ def columns(
 def course(
     title: str, times: Sequence[str], series: Sequence[Course], unit: str, top: float | None = None
 ) -> str:
-    """Draw lines that break where nothing is known; the range of a single line is shaded."""
+    """Draw lines with gaps where values are missing; the range of a single line is shaded."""
     known = [value for line in series for value in line.values if value is not None]
     single = len(series) == 1
     highest = max((value.high if single else value.mid for value in known), default=0)
@@ -92,11 +92,11 @@ def course(
 
 
 _LEAST = 1e-300
-"""What is smaller than this has no third that a number can hold."""
+"""Smaller values cannot be divided by three without becoming zero."""
 
 
 class _Scale:
-    """From values to heights, beginning at zero."""
+    """Converts values to heights in the drawing; the axis begins at zero."""
 
     def __init__(self, top: float) -> None:
         seen = top > _LEAST
@@ -117,7 +117,7 @@ class _Scale:
 
 
 def _times(times: Sequence[str]) -> str:
-    """Name the first, the middle and the last time."""
+    """Label the first, the middle and the last time."""
     if not times:
         return ""
     named = {0: "small", (len(times) - 1) // 2: "tick", len(times) - 1: "small value"}
@@ -142,7 +142,7 @@ def _path(points: Sequence[tuple[float, float]]) -> str:
 
 
 def _described(times: Sequence[str], series: Sequence[Course]) -> str:
-    """Say the beginning, the end and the gaps; the page has the numbers in a table."""
+    """Describe the first value, the last value and the gaps; the page has all values in a table."""
     told = []
     for line in series:
         known = [(t, v) for t, v in zip(times, line.values, strict=True) if v is not None]

@@ -183,7 +183,7 @@ def test_the_report_reads_the_history(account: Account, tmp_path: Path) -> None:
     answered = sum(r["answers"]["answered"] for r in account.history(datetime(2026, 1, 1)))
     (total,) = (line.split() for line in outcome.stdout.splitlines() if line.startswith("all "))
     assert total[2] == f"{answered:.0f}"
-    assert "What local took" in page.read_text()
+    assert "Measured footprint of local" in page.read_text()
 
 
 def test_an_hour_without_questions_is_the_idle_floor(

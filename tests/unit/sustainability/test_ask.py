@@ -68,7 +68,7 @@ def test_an_answer_that_comes_later_is_waited_for(
     assert api.pauses == [7, 3]
     printed = capsys.readouterr()
     assert "By wind [1]." in printed.out
-    assert "Answered by qwen3-1.7b, on instances of one's own. 300 tokens in" in printed.out
+    assert "Answered by qwen3-1.7b on the endpoint. 300 input tokens" in printed.out
     assert "comes later, by" in printed.err
 
 

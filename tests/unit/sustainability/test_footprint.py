@@ -71,7 +71,7 @@ def test_nothing_but_storage_polling_and_alarms_is_left_when_nobody_asks() -> No
         "Knowledge store",
         "Documents",
         "API, queue and tables",
-        "Hourly account",
+        "Hourly footprint record",
     }
     assert idle.idle.kwh.mid < 0.01
 
@@ -153,8 +153,8 @@ def test_an_instances_tokens_add_up_to_the_footprints_instances() -> None:
     seconds = model.prefill.mid * 1000 + model.decode.mid * 200 / model.slots
     answers = 730 * 3600 * plan.expected_utilization / seconds
     month = footprint(deployment, plan)
-    instances = component(month, "Instances awake").traffic.kwh.mid
-    instances += component(month, "Instances at work").traffic.kwh.mid
+    instances = component(month, "Instances, idle power").traffic.kwh.mid
+    instances += component(month, "Instances, work").traffic.kwh.mid
 
     assert answers * per_answer / 1000 == pytest.approx(instances, rel=1e-4)
     low, mid, high = coefficients["wh_per_1k_output_tokens"]
@@ -198,7 +198,7 @@ def test_a_cross_region_profile_spans_the_grids_it_may_reach() -> None:
     assert low <= here["gco2e_per_kwh"][0]
     assert mid > here["gco2e_per_kwh"][1]
     assert high > 400
-    assert any("another grid" in warning for warning in footprint(profile, a_plan()).warnings)
+    assert any("another Region" in warning for warning in footprint(profile, a_plan()).warnings)
 
 
 def test_market_based_carbon_of_a_matched_region_is_the_hardware_alone() -> None:
@@ -222,7 +222,7 @@ def test_a_model_without_a_row_is_an_error_that_names_file_and_columns() -> None
 def test_a_real_time_endpoint_idles_and_the_other_modes_sleep() -> None:
     on = {"instance_type": "ml.inf2.xlarge", "expected_instance_hours": 1460.0}
     modes = {
-        mode: component(footprint(a_deployment(), a_plan(mode=mode, **on)), "Instances awake")
+        mode: component(footprint(a_deployment(), a_plan(mode=mode, **on)), "Instances, idle power")
         for mode in (Mode.REALTIME, Mode.BRIDGED)
     }
 

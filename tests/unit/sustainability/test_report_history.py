@@ -163,15 +163,15 @@ def test_what_was_not_told_or_not_counted_is_said() -> None:
         report.as_text("shop", silent, []),
         Reader(report.as_html("shop", silent, [])).words,
     ):
-        assert "in 5 of 24 hours nobody told how busy the NeuronCores were" in told
+        assert "no data in 5 of 24 hours: utilization of the NeuronCores" in told
         assert "not counted: <starts>" in told
     assert report.as_json(silent, [])["missing"] == {"busy_cores": 5}
 
 
 def test_nothing_recorded_is_said() -> None:
     empty = History.of([], UTC, until=START)
-    assert "nothing is recorded" in report.as_text("shop", empty, [])
-    assert "Nothing is recorded" in report.as_html("shop", empty, [])
+    assert "no records yet" in report.as_text("shop", empty, [])
+    assert "No records yet" in report.as_html("shop", empty, [])
     assert report.as_json(empty, [])["whole"] is None
 
 

@@ -134,12 +134,12 @@ def test_references_to_parameters_and_neighbours_are_followed(floor: Build) -> N
 @pytest.mark.parametrize(
     ("kind", "properties", "reason"),
     [
-        ("AWS::Acme::Thing", {}, "a type not known here"),
-        ("AWS::EKS::Cluster", {}, "nobody publishes its energy"),
-        ("AWS::EC2::Instance", {"InstanceType": {"Fn::ImportValue": "x"}}, "decided at deployment"),
+        ("AWS::Acme::Thing", {}, "unknown resource type"),
+        ("AWS::EKS::Cluster", {}, "AWS publishes no energy value"),
+        ("AWS::EC2::Instance", {"InstanceType": {"Fn::ImportValue": "x"}}, "known only at deployment"),
         ("AWS::EC2::Instance", {"InstanceType": "quantum.large"}, "not an instance type"),
         ("AWS::DynamoDB::Table", {"BillingMode": "PROVISIONED"}, "provisioned throughput"),
-        ("AWS::AutoScaling::AutoScalingGroup", {"MinSize": "2"}, "not in the template"),
+        ("AWS::AutoScaling::AutoScalingGroup", {"MinSize": "2"}, "outside the template"),
     ],
 )
 def test_what_is_not_known_is_listed_with_its_reason(
