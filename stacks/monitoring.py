@@ -1,4 +1,4 @@
-"""The monitoring stack: what was provisioned, what of it was used, and whether answers keep up."""
+"""The monitoring stack: alarms, dashboards, and the hourly footprint record."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from sustainability.plan.serving_plan import ServingPlan
 
 
 class MonitoringStack(cdk.Stack):
-    """Alarms, the topic that they tell through, the hourly account, and two dashboards.
+    """Alarms, their SNS topic, the hourly footprint record, and two dashboards.
 
-    All of it follows from the deployment and its plan. ``inference`` is None in the mode that
-    answers by Bedrock alone.
+    All of it follows from the deployment and its plan. ``inference`` is None in the mode
+    ``bedrock``.
     """
 
     def __init__(
@@ -46,14 +46,14 @@ class MonitoringStack(cdk.Stack):
             scope,
             id_,
             env=env,
-            description=f"Watches service levels, waste and health ({deployment.name})",
+            description=f"Monitors service level, waste and accelerators ({deployment.name})",
         )
         self._deployment, self._plan = deployment, plan
         self.topic = AlarmTopic(self, "Topic", deployment=deployment)
         cdk.CfnOutput(self, "AlarmsTopic", value=self.topic.topic_arn)
         self._groups: list[Alarms] = []
-        sla = self._group("SlaAtRisk", "The service level is at risk.")
-        waste = self._group("Wasting", "Something is provisioned or done for nothing.")
+        sla = self._group("SlaAtRisk", "Answers fail, are late, or do not come.")
+        waste = self._group("Wasting", "Capacity runs without use, or work has no result.")
 
         operations = Operations(
             self, "Operations", deployment=deployment, plan=plan, rag=rag, inference=inference
@@ -97,7 +97,7 @@ class MonitoringStack(cdk.Stack):
     def _watch_inference(
         self, inference: InferenceStack, sla: Alarms, waste: Alarms
     ) -> list[cloudwatch.GraphWidget]:
-        """Add the alarms of whatever generates answers; return its graphs."""
+        """Add the alarms of the endpoint or batch window, and return its graphs."""
         deployment, plan = self._deployment, self._plan
         graphs: list[cloudwatch.GraphWidget] = []
         if inference.endpoint is not None:
@@ -117,7 +117,9 @@ class MonitoringStack(cdk.Stack):
             window.watch(sla)
             graphs += window.graphs()
         if plan.model is not None:
-            health = self._group("AcceleratorUnwell", "The accelerator or its host is not well.")
+            health = self._group(
+                "AcceleratorUnwell", "The accelerator, its host or its monitor has a problem."
+            )
             accelerator = AcceleratorMonitor(deployment=deployment, plan=plan, inference=inference)
             accelerator.watch(health, waste)
             graphs += accelerator.graphs()

@@ -1,7 +1,7 @@
-"""Alarms of one kind, which tell through one composite alarm: one message for one incident.
+"""Groups of alarms that share one composite alarm, so that one incident sends one message.
 
-A metric alarm has no action of its own. The message of the composite names the alarms behind it,
-and each says in its description what to change; ``docs/runbook.md`` has an entry for each.
+A metric alarm has no action. The message of the composite alarm names the alarms behind it. The
+description of each alarm says what to change, and ``docs/runbook.md`` has an entry for each.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Comparison = Literal[">", ">=", "<"]
 
 
 class Alarms(Construct):
-    """A group of alarms and, once ``compose`` is called, the composite that tells of them."""
+    """A group of alarms and, after a call of ``compose``, their composite alarm."""
 
     def __init__(
         self,
@@ -57,7 +57,20 @@ class Alarms(Construct):
     ) -> None:
         """Add an alarm that is on when all of the last ``periods`` breach the threshold.
 
-        Without data it is off: what sleeps is well.
+        Without data the alarm is off, because a resource at zero capacity writes no metrics.
+
+        Parameters
+        ----------
+        id_
+            The name of the alarm, and of its entry in ``docs/runbook.md``.
+        metric, comparison, threshold
+            The alarm is on while metric, comparison and threshold together are true.
+        says
+            The description: what is wrong and what to change.
+        periods
+            How many periods in a row must breach the threshold.
+        practice
+            The best practice that the alarm supports, such as ``SUS05-BP01``.
         """
         alarm = self._alarm(
             self, id_, metric, comparison, threshold, periods, self._described(id_, says, practice)
@@ -72,10 +85,19 @@ class Alarms(Construct):
         *,
         says: str,
     ) -> None:
-        """Add alarms on how fast an error budget burns, which tell in pairs only.
+        """Add alarms on the burn rate of an error budget; only both windows of a pair send.
 
-        ``failing`` gives, for a window and for the failures below which there are none to speak of,
-        the percentage that failed; ``budget`` is the share, 0 to 1, that may.
+        Parameters
+        ----------
+        id_
+            The name of the alarms, and of their entry in ``docs/runbook.md``.
+        failing
+            Returns the metric of the percentage that failed. Its arguments are the window and the
+            number of failures below which it must be 0.
+        budget
+            The share that may fail, 0 to 1.
+        says
+            The description: what is wrong and what to change.
         """
         pairs = Construct(self, id_)
         for burn in BURN_RATES:
@@ -99,12 +121,12 @@ class Alarms(Construct):
             self._rules.append(cloudwatch.AlarmRule.all_of(*map(_is_on, pair)))
 
     def include(self, alarm: cloudwatch.IAlarm) -> None:
-        """Tell of an alarm that stands elsewhere."""
+        """Add an alarm that another construct defines to the group."""
         self.members.append(alarm)
         self._rules.append(_is_on(alarm))
 
     def compose(self) -> cloudwatch.CompositeAlarm:
-        """Return the composite that is on while any alarm, or any pair, of the group is."""
+        """Return the composite alarm, which is on while any alarm, or any pair, is on."""
         composite = cloudwatch.CompositeAlarm(
             self,
             "Composite",
@@ -142,7 +164,7 @@ class Alarms(Construct):
         )
 
     def _described(self, id_: str, says: str, practice: str | None) -> str:
-        serves = f" Serves {practice}, {load_practices()[practice].title}." if practice else ""
+        serves = f" Supports {practice}, {load_practices()[practice].title}." if practice else ""
         return f"{says}{serves} {self._deployment.monitoring.runbook_entry(id_)}"
 
 

@@ -1,8 +1,8 @@
-"""How fast an error budget may burn before somebody is told: multi-window burn rates.
+"""Multi-window burn rates: how fast an error budget may be spent before a message is sent.
 
-A rate of 1 spends the budget of a month in a month. The windows and shares are those of the Site
-Reliability Workbook, chapter 5, for a page: https://sre.google/workbook/alerting-on-slos/
-The long window tells that it matters, the short one that it still goes on.
+A rate of 1 spends the budget of a month in a month. The windows and shares are those for a page in
+the Site Reliability Workbook, chapter 5: https://sre.google/workbook/alerting-on-slos/
+The long window shows that the problem is serious, the short one that it is still there.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 LEAST_FAILURES = 3
-"""Fewer in a window are a blip, whatever share of a few questions they are."""
+"""Fewer failures in a window are ignored, even if they are a large share of few questions."""
 _MONTH_H = 30 * 24
 
 
 @dataclass(frozen=True, kw_only=True)
 class BurnRate:
-    """A share of a month's budget, spent within the long window."""
+    """A share of the monthly budget that is spent within the long window."""
 
     name: str
     budget_share: float
@@ -25,13 +25,14 @@ class BurnRate:
 
     @property
     def rate(self) -> float:
-        """Times the rate at which the budget lasts exactly a month."""
+        """How many times faster than the rate at which the budget lasts exactly a month."""
         return self.budget_share * _MONTH_H / self.long_hours
 
     def failing_percent(self, budget: float) -> float:
-        """Return the percentage of failures at which ``budget``, the share allowed, burns so fast.
+        """Return the percentage of failures at which ``budget`` burns at this rate.
 
-        All failing is always too fast, however large the budget.
+        ``budget`` is the share that may fail, 0 to 1. The result is at most 100, so that the alarm
+        is on if all answers fail, however large the budget is.
         """
         return round(min(100.0, 100 * budget * self.rate), 6)
 

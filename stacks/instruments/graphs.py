@@ -1,4 +1,4 @@
-"""Widgets, all of the same height, so that a row has no gaps."""
+"""Dashboard widgets of the same height, so that a row has no gaps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 
 WIDTH, HEIGHT = 8, 6
-"""Of the 24 columns of a dashboard: three graphs in a row."""
+"""In dashboard units: a dashboard has 24 columns, so three graphs fill a row."""
 BLUE, ORANGE, GREEN, RED, PURPLE, GREY, TEAL = (
     "#1f77b4",
     "#ff7f0e",
@@ -30,7 +30,7 @@ def graph(
     top: float | None = None,
     bottom: float = 0,
 ) -> cloudwatch.GraphWidget:
-    """Return a graph with its unit at the axis."""
+    """Return a graph with its unit at the axis; ``limit`` draws a red line."""
     return cloudwatch.GraphWidget(
         title=title,
         left=list(metrics),
@@ -51,7 +51,7 @@ def graph(
 def numbers(
     title: str, *metrics: cloudwatch.IMetric, width: float, period: cdk.Duration, height: float = 4
 ) -> cloudwatch.SingleValueWidget:
-    """Return numbers over the time that the dashboard shows."""
+    """Return a widget with numbers for the whole period that the dashboard shows."""
     return cloudwatch.SingleValueWidget(
         title=title,
         metrics=list(metrics),
@@ -63,7 +63,7 @@ def numbers(
 
 
 def heading(text: str) -> cloudwatch.TextWidget:
-    """Return a line that parts one section from the next."""
+    """Return the heading of a section."""
     return cloudwatch.TextWidget(
         markdown=text,
         width=24,

@@ -1,4 +1,4 @@
-"""Metrics for alarms and graphs: none that nobody publishes."""
+"""Metrics for alarms and graphs; a metric that is not published is refused at synth."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ FIVE_MINUTES = cdk.Duration.minutes(5)
 HOUR = cdk.Duration.hours(1)
 DAY = cdk.Duration.days(1)
 ACCELERATOR = NAMESPACE
-"""Namespace of what the accelerator monitor in the serving image measures."""
+"""Namespace of the metrics of the accelerator monitor in the serving image."""
 _TABLE = Path(__file__).resolve().parents[2] / "lambdas" / "operations" / "metrics.csv"
 
 
 def proxy_metrics() -> list[dict[str, str]]:
-    """Return name, unit, when it is written and meaning of each metric that the function writes."""
+    """Return name, unit, time of writing and meaning of each metric that the function writes."""
     with _TABLE.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
@@ -58,7 +58,7 @@ known = KnownMetrics(
         ),
     )
 )
-"""Looks a metric up; raises ``UnknownMetricError``."""
+"""Returns a known metric by namespace and name; otherwise raises ``UnknownMetricError``."""
 
 
 def metric(
@@ -76,7 +76,7 @@ def metric(
     Raises
     ------
     UnknownMetricError
-        If nobody publishes it so.
+        If the metric, its dimensions or the statistic is not in ``data/metrics.csv``.
     """
     known(namespace, name).require(dimensions=dimensions, statistic=statistic)
     return cloudwatch.Metric(
@@ -100,7 +100,7 @@ def own(
     label: str | None = None,
     color: str | None = None,
 ) -> cloudwatch.Metric:
-    """Return a statistic of a metric that one of our functions, the ``service``, writes."""
+    """Return a statistic of a metric of our own functions; ``service`` is its dimension."""
     dimensions = {"Deployment": deployment.name, "service": service}
     return metric(
         METRICS_NAMESPACE, name, dimensions, statistic, period=period, label=label, color=color
@@ -116,7 +116,7 @@ def maths(
     color: str | None = None,
     **metrics: cloudwatch.IMetric,
 ) -> cloudwatch.MathExpression:
-    """Return metric math; the period is that of every metric in it."""
+    """Return a metric math expression; ``period`` applies to every metric in it."""
     return cloudwatch.MathExpression(
         expression=expression, using_metrics=metrics, period=period, label=label, color=color
     )
@@ -125,6 +125,6 @@ def maths(
 def scaled(
     metric: cloudwatch.IMetric, divisor: float, *, label: str, color: str
 ) -> cloudwatch.MathExpression:
-    """Return a metric for a graph in a unit of which ``divisor`` of its own make one."""
+    """Return a metric divided by ``divisor``, for a graph in a larger unit."""
     id_ = "m_" + "".join(filter(str.isalnum, label.lower()))
     return maths(f"{id_} / {divisor:.0f}", label=label, color=color, **{id_: metric})

@@ -1,4 +1,4 @@
-"""The accelerator: whether it is well, and how much of it is used."""
+"""Alarms and graphs of the accelerator: errors and utilization."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from sustainability.facts.lookup import Facts, load_facts
 from sustainability.plan.serving_plan import ServingPlan
 
 _KINDS = ("Model", "Numerical", "Runtime", "Transient", "Generic")
-"""Of execution errors, besides those of the hardware."""
+"""Kinds of execution errors, besides those of the hardware."""
 _FULL = 90
-"""Percent of a host's memory or disk from which on containers are killed."""
+"""Percent of the memory or disk of a host; above it, containers are stopped."""
 _BYTES_PER_GIB = 2**30
 _HOSTS = "/aws/sagemaker/Endpoints"
 
 
 class AcceleratorMonitor:
-    """Alarms and graphs of the NeuronCores, wherever the serving image runs."""
+    """Alarms and graphs of the NeuronCores, for endpoints and batch jobs."""
 
     def __init__(
         self, *, deployment: Deployment, plan: ServingPlan, inference: InferenceStack
@@ -75,7 +75,8 @@ class AcceleratorMonitor:
             ),
             ">",
             100 * (1 - self._deployment.service_level.attainment),
-            says="More executions on the NeuronCores fail than answers may.",
+            says="The share of failed executions on the NeuronCores is higher than the share of "
+            "answers that may fail.",
         )
         slowest = self._model.prefill.high * self._model.sequence_length
         health.add(
@@ -83,8 +84,8 @@ class AcceleratorMonitor:
             self._own("ExecutionLatencyP99", "Maximum"),
             ">",
             round(1000 * slowest),
-            says="Executions on the NeuronCores take longer than the longest prompt that the model "
-            "was compiled for.",
+            says="The 99th percentile of an execution on the NeuronCores is longer than the time "
+            "to read the longest prompt that the model was compiled for.",
         )
 
     def _watch_host(self, health: Alarms, host: dict[str, str]) -> None:
@@ -101,8 +102,8 @@ class AcceleratorMonitor:
             0,
             # A host has metrics before its container starts.
             periods=1 + cold_start_periods(FIVE_MINUTES.to_seconds()),
-            says="An instance is awake, and its accelerator reports nothing: nobody knows how it "
-            "is used. Read the monitor's lines in the endpoint's log.",
+            says="An instance runs, but its accelerator monitor sends no data, so its utilization "
+            "is unknown. Read the lines of the monitor in the log of the endpoint.",
         )
         health.add(
             "HostFull",
@@ -114,7 +115,8 @@ class AcceleratorMonitor:
             ),
             ">",
             _FULL,
-            says="The host's memory or disk is nearly full; containers are killed next.",
+            says=f"Memory or disk of the host is more than {_FULL} % full. When it is full, "
+            "containers are stopped.",
         )
 
     def _watch_waste(self, waste: Alarms) -> None:
@@ -130,8 +132,8 @@ class AcceleratorMonitor:
             "<",
             limit,
             practice="SUS05-BP04",
-            says="The accelerator's memory is nearly empty. Compile for more slots, put another "
-            "model beside this one, or take a smaller size.",
+            says=f"Less than {limit:g} % of the accelerator memory is used. Compile the model for "
+            "more slots, put another model on the same instance, or choose a smaller size.",
         )
         if self._has_smaller_host():
             waste.add(
@@ -144,14 +146,15 @@ class AcceleratorMonitor:
                 "<",
                 limit,
                 practice="SUS05-BP01",
-                says="The host's processors idle. The size with as many chips and fewer "
-                "processors serves the same: leave the larger one out of inference.instance_types.",
+                says=f"Less than {limit:g} % of the host processors is used. A size with as many "
+                "chips and fewer processors can serve the same traffic: remove the larger one from "
+                "inference.instance_types.",
             )
 
     def _while_working(
         self, expression: str, *, label: str, **metrics: cloudwatch.IMetric
     ) -> cloudwatch.MathExpression:
-        """Return an expression that is 100 while nothing is executed, as in a start."""
+        """Return an expression that is 100 while nothing is executed, for example at a start."""
         return maths(
             f"IF(FILL(executed, 0) > 0, {expression}, 100)",
             label=label,
@@ -161,7 +164,7 @@ class AcceleratorMonitor:
         )
 
     def _has_smaller_host(self) -> bool:
-        """Whether another instance type has as many chips and less memory, so fewer processors."""
+        """Return whether another type has as many chips and less memory, so fewer processors."""
         facts = Facts()
 
         def size(instance_type: str) -> tuple[float, float]:
@@ -193,7 +196,7 @@ class AcceleratorMonitor:
         )
 
     def graphs(self) -> list[cloudwatch.GraphWidget]:
-        """Return the engineer's graphs."""
+        """Return the graphs for the engineer dashboard."""
         floor = self._plan.alarms.utilization_floor
         return [
             graph(

@@ -1,4 +1,4 @@
-"""Where alarms are told: an encrypted topic that CloudWatch, and nobody else, may publish to."""
+"""The SNS topic for alarm messages: encrypted, and only CloudWatch may publish to it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from sustainability.deployment.schema import Deployment
 
 
 class AlarmTopic(sns.Topic):
-    """A topic with a key of its own, and the deployment's email as subscriber."""
+    """An SNS topic with its own KMS key; ``monitoring.email`` is subscribed if it is set."""
 
     def __init__(self, scope: Construct, id_: str, *, deployment: Deployment) -> None:
-        # CloudWatch may not use the key that AWS manages for SNS: its policy cannot be changed.
+        # CloudWatch cannot use the AWS managed key of SNS, because its policy cannot be changed.
         key = kms.Key(
             scope,
             "Key",
@@ -51,6 +51,6 @@ class AlarmTopic(sns.Topic):
             acknowledge(
                 subscription,
                 "Serverless-SNSRedrivePolicy",
-                "An alarm that no mail server takes still stands in CloudWatch; a queue of lost "
-                "mail would be one more place that nobody looks at.",
+                "If an email cannot be delivered, the alarm is still visible in CloudWatch. No one "
+                "would read a dead-letter queue for such emails.",
             )

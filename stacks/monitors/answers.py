@@ -1,4 +1,4 @@
-"""The answers: who gives them, and what they take for nothing."""
+"""Alarms and graphs of the answers: where they come from, and waste in their tokens and memory."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class AnswerMonitor:
             ">",
             100 * limits.truncated_share,
             practice="GENCOST03-BP02",
-            says="Answers are cut at answers.max_tokens: their tokens are spent and half a "
-            "sentence is read. Ask for shorter answers in prompts/, or raise the limit.",
+            says="Too many answers are cut at answers.max_tokens, so users pay for incomplete "
+            "answers. Ask for shorter answers in prompts/, or raise the limit.",
         )
         waste.add(
             "InputOverBudget",
@@ -53,8 +53,8 @@ class AnswerMonitor:
             ">",
             traffic.input_tokens.p95,
             practice="AGENTSUS02-BP01",
-            says="Prompts are longer than traffic.input_tokens.p95 plans for. Lower "
-            "answers.context_tokens or answers.passages, or correct the plan.",
+            says="Prompts are longer than traffic.input_tokens.p95, which the plan uses. Lower "
+            "answers.context_tokens or answers.passages, or correct traffic.input_tokens.",
         )
         if traffic.cache_hit_share:
             waste.add(
@@ -70,7 +70,7 @@ class AnswerMonitor:
                 100 * limits.cache_share * traffic.cache_hit_share,
                 periods=1,
                 practice="AGENTSUS02-BP02",
-                says="The cache answers far fewer questions than traffic.cache_hit_share. See "
+                says="The cache answers far fewer questions than traffic.cache_hit_share. Check "
                 "whether documents change too often or answers.cache is too short.",
             )
         waste.add(
@@ -78,15 +78,15 @@ class AnswerMonitor:
             maths(
                 "IF(questions > 0, logged / questions, 0)",
                 HOUR,
-                label="bytes logged a question",
+                label="log bytes per question",
                 logged=self._logged,
                 questions=self._own("Questions"),
             ),
             ">",
             Facts()("workload/log_kb_per_answer", "kB").high * _KB,
             practice="SUS04-BP05",
-            says="A question logs more than it should. Look for a log line in a loop, or a level "
-            "below INFO.",
+            says="A question writes more log bytes than the footprint expects. Look for a log line "
+            "in a loop, or a log level below INFO.",
         )
         waste.add(
             "AnswerMemory",
@@ -95,12 +95,12 @@ class AnswerMonitor:
             limits.used_share * ANSWER_MEMORY_MIB,
             periods=1,
             practice="SUS05-BP01",
-            says="The answer function uses a fraction of its memory. Lower ANSWER_MEMORY_MIB in "
-            "sustainability/deployment/function_sizes.py as far as the latency allows.",
+            says="The answer function uses only a small part of its memory. Lower ANSWER_MEMORY_MIB"
+            " in sustainability/deployment/function_sizes.py as far as the latency allows.",
         )
 
     def who_answered(self) -> cloudwatch.GraphWidget:
-        """Return the graph of where answers came from, by day."""
+        """Return the daily graph of the sources of answers."""
         generators = []
         if self._plan.bedrock_share:
             generators.append(self._own("BedrockAnswers", label="Bedrock", color=BLUE))
@@ -110,7 +110,7 @@ class AnswerMonitor:
             "Questions, by who answered",
             self._own("CacheHits", label="cache", color=GREEN),
             *generators,
-            self._own("Deferred", label="put off", color=GREY),
+            self._own("Deferred", label="deferred (503)", color=GREY),
             self._own("Errors", label="failed", color=RED),
             unit="questions",
             stacked=True,
@@ -118,7 +118,7 @@ class AnswerMonitor:
         )
 
     def cache_share(self) -> cloudwatch.GraphWidget:
-        """Return the graph of what the cache answers, by day."""
+        """Return the daily graph of the share of questions that the cache answers."""
         planned = self._deployment.traffic.cache_hit_share
         return graph(
             "Answered by the cache",
@@ -138,20 +138,20 @@ class AnswerMonitor:
         )
 
     def energy_range(self) -> cloudwatch.GraphWidget:
-        """Return the graph of how sure the estimate is, by day."""
+        """Return the daily graph of the range of the energy estimate."""
         return graph(
-            "The answers' own energy: range of the estimate",
+            "Energy of answers: range of the estimate",
             *(
                 self._own(f"EnergyWh{bound}", label=bound.lower(), color=color)
                 for bound, color in (("Low", GREEN), ("Mid", BLUE), ("High", ORANGE))
             ),
-            unit="Wh a day",
+            unit="Wh per day",
             period=DAY,
             width=2 * WIDTH,
         )
 
     def graphs(self) -> list[cloudwatch.GraphWidget]:
-        """Return the engineer's graphs."""
+        """Return the graphs for the engineer dashboard."""
         return [
             graph(
                 "Answer function: memory",
@@ -161,13 +161,13 @@ class AnswerMonitor:
                 limit_label="provisioned",
             ),
             graph(
-                "Tokens a question",
-                self._own("InputTokens", "p95", label="read, 95th percentile", color=BLUE),
-                self._own("InputTokens", "Average", label="read, mean", color=TEAL),
-                self._own("OutputTokens", "Average", label="written, mean", color=ORANGE),
+                "Tokens per question",
+                self._own("InputTokens", "p95", label="input, 95th percentile", color=BLUE),
+                self._own("InputTokens", "Average", label="input, mean", color=TEAL),
+                self._own("OutputTokens", "Average", label="output, mean", color=ORANGE),
                 unit="tokens",
                 limit=self._deployment.traffic.input_tokens.p95,
-                limit_label="planned to read, 95th percentile",
+                limit_label="planned input, 95th percentile",
             ),
             graph(
                 "Log volume",

@@ -1,4 +1,4 @@
-"""Two dashboards: what the owner pays and gets, and what the engineer provisions and uses."""
+"""Two dashboards: footprint and service level for the owner, resources for the engineer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def owner_dashboard(
     account: HourlyFootprintMonitor,
     composites: Sequence[cloudwatch.IAlarm],
 ) -> cloudwatch.Dashboard:
-    """Return the dashboard on which an owner sees a month at a glance."""
+    """Return the dashboard of the owner, which shows a month."""
     dashboard = cloudwatch.Dashboard(
         scope,
         "Owner",
@@ -39,7 +39,7 @@ def owner_dashboard(
     dashboard.add_widgets(
         cloudwatch.AlarmStatusWidget(title="Now", alarms=list(composites), width=WIDTH, height=4),
         numbers(
-            "Asked, and what it took (estimates)",
+            "Questions and their footprint (estimates)",
             *account.totals(),
             width=_COLUMNS - WIDTH,
             period=DAY,
@@ -59,7 +59,7 @@ def engineer_dashboard(
     alarms: Sequence[cloudwatch.IAlarm],
     sections: Mapping[str, Sequence[cloudwatch.GraphWidget]],
 ) -> cloudwatch.Dashboard:
-    """Return the dashboard on which an engineer sees each resource: provisioned against used."""
+    """Return the dashboard of the engineer: provisioned and used capacity of each resource."""
     dashboard = cloudwatch.Dashboard(
         scope,
         "Engineer",

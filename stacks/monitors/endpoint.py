@@ -1,4 +1,4 @@
-"""The endpoint: whether it keeps its part of the service level, and whether it is worth awake."""
+"""Alarms and graphs of the endpoint: its part of the service level, and its utilization."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ _AN_HOUR = int(HOUR.to_minutes() / FIVE_MINUTES.to_minutes())
 
 
 def cold_start_periods(period_s: float) -> int:
-    """Return how many periods the slowest start of an instance takes."""
+    """Return how many periods the slowest start of an instance needs."""
     return math.ceil(Facts()("serving/cold_start", "s").high / period_s)
 
 
 INSTANCES_AWAKE = f"FILL(awake, 0) / {FIVE_MINUTES.to_minutes():g}"
-"""Metric math: how many there are, of ``awake`` over five minutes."""
+"""Metric math: the number of running instances, from ``awake`` over five minutes."""
 
 
 def awake(endpoint: CopiesEndpoint | InstancesEndpoint) -> cloudwatch.Metric:
-    """Return the metric of which each awake instance gives one sample a minute."""
+    """Return the metric to which each running instance adds one sample per minute."""
     variant = {"EndpointName": endpoint.name, "VariantName": VARIANT}
     return metric("/aws/sagemaker/Endpoints", "CPUUtilization", variant, "SampleCount")
 
 
 class EndpointMonitor:
-    """Alarms and graphs of an endpoint, whatever keeps its copies."""
+    """Alarms and graphs of an endpoint, with inference components or with plain instances."""
 
     def __init__(
         self,
@@ -70,8 +70,8 @@ class EndpointMonitor:
             metric(_SAGEMAKER, "Invocation4XXErrors", self._served, "Average"),
             ">",
             budget,
-            says="The endpoint refuses more calls than may fail: wrong requests, or prompts "
-            "longer than the compiled model takes.",
+            says="The endpoint rejects more requests (4xx) than may fail: wrong requests, or "
+            "prompts longer than the compiled sequence length.",
         )
         if self._plan.alarms.endpoint_latency_p95_s is not None:
             limit_s = self._plan.alarms.endpoint_latency_p95_s
@@ -80,7 +80,7 @@ class EndpointMonitor:
                 metric(_SAGEMAKER, "ModelLatency", self._served, "p95"),
                 ">",
                 known(_SAGEMAKER, "ModelLatency").of_seconds(limit_s),
-                says=f"More than 5 in 100 answers of the endpoint take longer than {limit_s:g} s.",
+                says=f"More than 5 of 100 answers of the endpoint need more than {limit_s:g} s.",
             )
         if self._component:
             self._watch_capacity(sla)
@@ -97,21 +97,22 @@ class EndpointMonitor:
                 ">=",
                 wake.questions_per_period,
                 periods=wake.datapoints + cold_start_periods(wake.period_s),
-                says="Calls found no copy for longer than waking one takes: there is no capacity, "
-                "or waking fails. Bedrock answers meanwhile.",
+                says="Requests find no running copy for longer than a start needs: AWS has no "
+                "capacity, or the start fails. Bedrock answers in the meantime.",
             )
             return
         sla.add(
             "NoCapacityLasts",
             maths(
                 "100 * refused / (FILL(calls, 0) + refused)",
-                label="calls without a copy, %",
+                label="requests without a copy, %",
                 refused=metric(_SAGEMAKER, "NoCapacityInvocationFailures", refused, "Sum"),
                 calls=metric(_SAGEMAKER, "Invocations", self._served, "Sum"),
             ),
             ">",
             100 * (1 - self._deployment.service_level.attainment),
-            says="More calls find no copy than may fail, and nobody else answers them.",
+            says="More requests find no running copy than may fail, and Bedrock does not answer "
+            "them.",
         )
 
     def _watch_waste(self, waste: Alarms) -> None:
@@ -122,7 +123,7 @@ class EndpointMonitor:
                 "UtilizationLow",
                 maths(
                     f"IF({INSTANCES_AWAKE} > {self._plan.min_instances}, used, 100)",
-                    label="NeuronCores busy while more than the minimum is awake, %",
+                    label="NeuronCores busy while more than the minimum runs, %",
                     awake=awake(self._endpoint),
                     used=metric(
                         ACCELERATOR,
@@ -135,8 +136,9 @@ class EndpointMonitor:
                 100 * alarms.utilization_floor,
                 periods=_AN_HOUR,
                 practice="MLSUS06-BP01",
-                says="More instances than the minimum are awake and hardly busy. Correct traffic "
-                "in the deployment and let the plan lower the copies, or see why scale-in waits.",
+                says="More instances than the minimum run, and they have little work. Correct "
+                "traffic in the deployment file so that the plan lowers the copies, or check why "
+                "they do not scale in.",
             )
         if alarms.demand_floor is not None and self._component:
             floor = alarms.demand_floor
@@ -151,27 +153,27 @@ class EndpointMonitor:
                         **demand_metrics(self._deployment, self._component, period),
                     },
                     period=period,
-                    label="questions and calls while awake",
+                    label="questions and calls while the endpoint runs",
                 ),
                 "<",
                 threshold,
                 # The policy that lets copies sleep gets as long again to do so.
                 periods=2 * floor.datapoints,
                 practice="GENSUS01-BP01",
-                says="The endpoint is awake for fewer questions than it takes to be worth it; "
-                "Bedrock would take less. See why its sleep policy did not act, or shorten its "
-                "schedule by correcting traffic.",
+                says="The endpoint runs for fewer questions than its break-even: Bedrock would use "
+                "less. Check why the policy that scales to zero did not act, or correct traffic to "
+                "shorten the schedule.",
             )
 
     def graphs(self) -> list[cloudwatch.GraphWidget]:
-        """Return the engineer's graphs."""
+        """Return the graphs for the engineer dashboard."""
         return [
             graph(
                 "Instances awake",
                 maths(INSTANCES_AWAKE, label="awake", color=BLUE, awake=awake(self._endpoint)),
                 unit="instances",
                 limit=self._plan.max_instances,
-                limit_label="ceiling",
+                limit_label="maximum",
             ),
             *([] if self._plan.mode is Mode.ASYNC else [self._calls()]),
             graph(

@@ -1,4 +1,4 @@
-"""What all that was provisioned and used takes, as the hourly account says."""
+"""Graphs of energy, carbon and cost from the hourly footprint record, and its alarm."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DAYS_PER_MONTH = 730 / 24
 
 
 class HourlyFootprintMonitor:
-    """Graphs of energy, carbon and cost, and the alarm on whoever counts them."""
+    """Graphs of energy, carbon and cost, and the alarm on the function that measures them."""
 
     def __init__(
         self, *, deployment: Deployment, plan: ServingPlan, operations: Operations
@@ -35,11 +35,12 @@ class HourlyFootprintMonitor:
             ">",
             0,
             practice="MLSUS06-BP01",
-            says="What is provisioned and used is not counted any more: the hourly function fails.",
+            says="The function of the hourly footprint record fails, so energy, carbon and cost "
+            "are not recorded. Read its log.",
         )
 
     def totals(self) -> list[cloudwatch.IMetric]:
-        """Return questions, energy, carbon and cost of the time that a dashboard shows."""
+        """Return questions, energy, carbon and cost of the period that a dashboard shows."""
         return [
             self._of_answers("Questions", label="questions"),
             maths("wh / 1000", DAY, label="kWh", color=GREEN, wh=self._own("TotalEnergyWhMid")),
@@ -54,7 +55,7 @@ class HourlyFootprintMonitor:
             maths(
                 "1000 * spent / asked",
                 DAY,
-                label="Wh for 1,000 answers",
+                label="Wh per 1,000 answers",
                 color=ORANGE,
                 spent=self._own("TotalEnergyWhMid"),
                 asked=self._of_answers("Questions"),
@@ -67,22 +68,22 @@ class HourlyFootprintMonitor:
         return [
             graph(
                 "Energy (estimate)",
-                self._own("TotalEnergyWhMid", label="all of it", color=GREEN),
-                self._of_answers("EnergyWhMid", label="of that, the answers' own", color=BLUE),
-                unit="Wh a day",
+                self._own("TotalEnergyWhMid", label="total", color=GREEN),
+                self._of_answers("EnergyWhMid", label="of which answers", color=BLUE),
+                unit="Wh per day",
                 period=DAY,
             ),
             graph(
                 "Carbon (estimate)",
-                self._own("TotalCarbonGramsMid", label="all of it", color=PURPLE),
-                self._of_answers("CarbonGramsMid", label="of that, the answers' own", color=BLUE),
-                unit="gCO2e a day",
+                self._own("TotalCarbonGramsMid", label="total", color=PURPLE),
+                self._of_answers("CarbonGramsMid", label="of which answers", color=BLUE),
+                unit="gCO2e per day",
                 period=DAY,
             ),
             graph(
                 "Cost (list prices)",
-                self._own("TotalCostUsdMid", label="all of it", color=BLUE),
-                unit="USD a day",
+                self._own("TotalCostUsdMid", label="total", color=BLUE),
+                unit="USD per day",
                 period=DAY,
                 limit=None if budget is None else round(budget / _DAYS_PER_MONTH, 2),
                 limit_label="budget",
@@ -90,14 +91,14 @@ class HourlyFootprintMonitor:
         ]
 
     def per_1000(self) -> list[cloudwatch.GraphWidget]:
-        """Return the trend of what 1,000 answers take."""
+        """Return the trend of energy, carbon and cost per 1,000 answers."""
         return [
             graph(
-                f"{title} of 1,000 answers",
+                f"{title} per 1,000 answers",
                 maths(
                     "1000 * spent / asked",
                     DAY,
-                    label="by day",
+                    label="per day",
                     color=color,
                     spent=self._own(name),
                     asked=self._of_answers("Questions"),
@@ -113,14 +114,14 @@ class HourlyFootprintMonitor:
         ]
 
     def used(self) -> cloudwatch.GraphWidget:
-        """Return how much of what was provisioned was used."""
+        """Return the graph of the share of running capacity that was used."""
         used = [self._own("StoreUtilization", "Average", label="OpenSearch", color=ORANGE)]
         if self._plan.instance_type is not None:
             used.append(self._own("EndpointUtilization", "Average", label="endpoint", color=BLUE))
         return graph(
-            "Used while awake",
+            "Utilization of running capacity",
             *used,
-            unit="% of what was provisioned",
+            unit="% of running capacity",
             period=DAY,
             top=100,
         )

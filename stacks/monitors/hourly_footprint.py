@@ -1,4 +1,4 @@
-"""What was provisioned, what was used, what it took: an hourly function and its history."""
+"""The hourly footprint record: a function that measures and estimates, and its S3 bucket."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from sustainability.footprint.coefficients import as_json, coefficients
 from sustainability.plan.serving_plan import Mode, ServingPlan
 
 HISTORY_BUCKET = "HistoryBucketName"
-"""The output that names the bucket."""
+"""The stack output with the name of the bucket."""
 _ROOT = Path(__file__).resolve().parents[2]
 _MONITOR = _ROOT / "containers" / "neuron_vllm" / "neuron-monitor.json"
 _KEPT = cdk.Duration.days(400)
-"""A year to compare with, and a month to do it in."""
+"""A year to compare with, plus one month."""
 _WINDOW_MINUTES = 15
-"""Within which a run may start: nobody waits for it, and AWS may choose a calm moment."""
+"""A run may start at any time in this window, because no one waits for it."""
 
 _NEXT_RUN = (
-    "What a run leaves undone, the next one does: it computes every hour that is missing. An event "
-    "that was kept would say nothing more."
+    "The next run does the work of a failed one, because it calculates every missing hour. A "
+    "stored event would contain nothing else."
 )
 
 
 class Operations(Construct):
-    """The function, its schedule, and the bucket that keeps an object for each hour."""
+    """The function, its schedules, and the bucket with one object per hour."""
 
     SERVICE = "operations"
-    """The dimension ``service`` of its metrics, beside ``Deployment``."""
+    """The value of the dimension ``service`` of its metrics; the other one is ``Deployment``."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Operations(Construct):
             deployment=deployment,
             package="operations",
             handler="operations.handler.handler",
-            description="Counts what was provisioned and used, and what that took",
+            description="Records provisioned and used resources, and estimates their footprint",
             timeout=cdk.Duration.minutes(5),
             memory_mib=OPERATIONS_MEMORY_MIB,
             environment={
@@ -81,7 +81,7 @@ class Operations(Construct):
         acknowledge(self.function, "Serverless-LambdaAsyncFailureDestination", _NEXT_RUN)
         self._grant()
         self._schedule("Hourly", "cron(5 * * * ? *)", {})
-        # By then AWS has mostly published the month before; what comes later is asked for again.
+        # By the 20th, AWS has mostly published the month before. A later run asks for the rest.
         self._schedule("Monthly", "cron(30 6 20 * ? *)", {"task": "account"})
         cdk.CfnOutput(cdk.Stack.of(self), HISTORY_BUCKET, value=self.bucket.bucket_name)
 
@@ -106,8 +106,8 @@ class Operations(Construct):
         acknowledge(
             bucket,
             "AwsSolutions-S1",
-            "Only the function writes to it, and its log names every object. Access logs would "
-            "soon hold more bytes than the history.",
+            "Only the function writes to this bucket, and its log names every object. Access logs "
+            "would soon be larger than the history.",
         )
         return bucket
 
@@ -121,8 +121,8 @@ class Operations(Construct):
             function.add_to_role_policy(iam.PolicyStatement(actions=actions, resources=[resource]))
         bucket = cdk.Stack.of(self).get_logical_id(_cfn(self.bucket))
         for finding, reason in (
-            (f"<{bucket}.Arn>/*", "The history is the whole bucket."),
-            ("*", "CloudWatch and Sustainability know no resources that a permission could name."),
+            (f"<{bucket}.Arn>/*", "The history uses the whole bucket."),
+            ("*", "These actions of CloudWatch and Sustainability support no resource ARNs."),
         ):
             acknowledge(function.role, f"AwsSolutions-IAM5[Resource::{finding}]", reason)
 
@@ -154,7 +154,7 @@ class Operations(Construct):
 
 
 def _sources(rag: RagStack, inference: InferenceStack | None) -> dict[str, Any]:
-    """Return the names by which CloudWatch knows what the stacks built."""
+    """Return the names of the deployed resources in CloudWatch."""
     sources: dict[str, Any] = {
         "answer": rag.answer.function_name,
         "ingest": rag.ingest.function_name,
@@ -179,7 +179,7 @@ def _sources(rag: RagStack, inference: InferenceStack | None) -> dict[str, Any]:
 def _not_counted(plan: ServingPlan) -> list[str]:
     if plan.mode is not Mode.BATCH or plan.instance_type is None:
         return []
-    return ["the start of a job's instances, before their monitor speaks"]
+    return ["the start of the instances of a job, before their monitor sends data"]
 
 
 def _cfn(bucket: s3.Bucket) -> s3.CfnBucket:

@@ -1,4 +1,4 @@
-"""The documents on their way in: late, lost, or done again for nothing."""
+"""Alarms and graphs of the ingest: late or rejected documents, and repeated work."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ class IngestMonitor:
             ">",
             0,
             periods=1,
-            says="A document could not be brought in; answers do not know it.",
+            says="A document could not be ingested, so answers do not use it. The messages in the "
+            "dead-letter queue give the reason.",
         )
         lag = monitoring.ingest_lag
         sla.add(
@@ -42,7 +43,7 @@ class IngestMonitor:
             metric("AWS/SQS", "ApproximateAgeOfOldestMessage", self._queue, "Maximum"),
             ">",
             known("AWS/SQS", "ApproximateAgeOfOldestMessage").of_seconds(lag.total_seconds()),
-            says=f"A changed document waits longer than monitoring.ingest_lag, {lag}.",
+            says=f"A document change has waited longer than monitoring.ingest_lag, {lag}.",
         )
         waste.add(
             "EmbeddedAgain",
@@ -51,8 +52,8 @@ class IngestMonitor:
             round(monitoring.waste.corpus_per_day * self._passages()),
             periods=1,
             practice="GENSUS02-BP01",
-            says="More passages are embedded in a day than all documents have. Find who rewrites "
-            "documents that did not change, or correct knowledge.documents.",
+            says="More passages are embedded in a day than monitoring.waste.corpus_per_day allows. "
+            "Find out what rewrites documents that did not change, or correct knowledge.documents.",
         )
         waste.add(
             "IngestMemory",
@@ -61,12 +62,12 @@ class IngestMonitor:
             monitoring.waste.used_share * INGEST_MEMORY_MIB,
             periods=1,
             practice="SUS05-BP01",
-            says="The ingest function uses a fraction of its memory. Lower INGEST_MEMORY_MIB in "
-            "sustainability/deployment/function_sizes.py.",
+            says="The ingest function uses only a small part of its memory. Lower INGEST_MEMORY_MIB"
+            " in sustainability/deployment/function_sizes.py.",
         )
 
     def graphs(self) -> list[cloudwatch.GraphWidget]:
-        """Return the engineer's graphs."""
+        """Return the graphs for the engineer dashboard."""
         return [
             graph(
                 "Ingest: documents",
@@ -80,7 +81,7 @@ class IngestMonitor:
             graph(
                 "Ingest: passages",
                 self._own("ChunksEmbedded", label="embedded", color=ORANGE),
-                self._own("ChunksUnchanged", label="kept as they were", color=GREEN),
+                self._own("ChunksUnchanged", label="unchanged", color=GREEN),
                 unit="passages",
                 stacked=True,
             ),
@@ -104,7 +105,7 @@ class IngestMonitor:
                     "ApproximateNumberOfMessagesVisible",
                     self._dead_letters,
                     "Maximum",
-                    label="waiting for somebody",
+                    label="messages to read",
                     color=RED,
                 ),
                 unit="messages",

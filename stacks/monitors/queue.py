@@ -1,4 +1,4 @@
-"""The queue of an asynchronous endpoint: how long questions wait, and whether it sleeps in time."""
+"""Alarms and graphs of the queue of an asynchronous endpoint: waiting time, and scale to zero."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class QueueMonitor:
             ">",
             age.of_seconds(self._longest_wait_s),
             periods=1,
-            says="The oldest question waits so long that its answer misses the deadline.",
+            says="The oldest question in the queue will miss service_level.deadline.",
         )
         waste.add(
             "AwakeWithoutWork",
             maths(
                 "IF(FILL(awake, 0) > 0, FILL(processed, 0), 1)",
-                label="answered while awake",
+                label="answered while running",
                 awake=awake(self._endpoint),
                 processed=self._own("InvocationsProcessed", "Sum"),
             ),
@@ -44,12 +44,12 @@ class QueueMonitor:
             1,
             periods=int(HOUR.to_minutes() / FIVE_MINUTES.to_minutes()),
             practice="MLSUS05-BP01",
-            says="The endpoint has been awake for an hour without a question. See why its scaling "
-            "policy does not let it sleep.",
+            says="The endpoint has run for an hour without a question. Check why its scaling "
+            "policy does not scale it to zero.",
         )
 
     def graphs(self) -> list[cloudwatch.GraphWidget]:
-        """Return the engineer's graphs."""
+        """Return the graphs for the engineer dashboard."""
         return [
             graph(
                 "Queue: oldest question",

@@ -1,4 +1,4 @@
-"""The service level of answers: they come, they come in time, and they are not turned away."""
+"""Alarms and graphs of the service level of answers: errors, latency and throttles."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sustainability.deployment.schema import Deployment
 from sustainability.plan.serving_plan import ServingPlan
 
 _SLOW = 0.05
-"""Share of answers that a 95th percentile allows beyond it."""
+"""Share of answers that may be slower than the 95th percentile."""
 _FAILED = "(FILL(errors, 0) + FILL(crashes, 0))"
 
 
@@ -37,39 +37,40 @@ class ServiceLevelMonitor:
             "AnswerErrors",
             self._failing,
             self._budget,
-            says=f"More answers fail than {self._budget:.2g} of them may.",
+            says=f"The error budget burns too fast: {100 * self._budget:.2g} % of the answers may "
+            "fail.",
         )
         if self._limit_s is not None:
             sla.add_burn(
                 "AnswerLatency",
                 partial(self._slow, self._limit_s),
                 _SLOW,
-                says=f"More than 5 in 100 answers take longer than {self._limit_s:g} s.",
+                says=f"More than 5 of 100 answers need more than {self._limit_s:g} s.",
             )
         sla.add(
             "Throttles",
             self._throttled(),
             ">",
             100 * self._budget,
-            says="More questions are turned away than may fail: at answers.concurrency or at "
-            "Bedrock's quota, which the whole account shares.",
+            says="More questions are rejected than may fail: by Lambda at answers.concurrency, or "
+            "by the Bedrock quota, which the whole AWS account shares.",
         )
         sla.add(
             "NothingAnswered",
             maths(
                 "IF(FILL(answered, 0) > 0, 0, FILL(deferred, 0))",
-                label="put off, and none answered",
+                label="deferred, and none answered",
                 answered=self._own("AnswerLatency", "SampleCount"),
                 deferred=self._own("Deferred"),
             ),
             ">",
             0,
-            says="Every question is put off, longer than a sleeping store or endpoint takes to "
-            "wake.",
+            says="Every question gets a 503 response, for longer than a store or endpoint needs to "
+            "start.",
         )
 
     def attainment(self) -> cloudwatch.GraphWidget:
-        """Return the graph of how well the service level is kept, by day."""
+        """Return the daily graph of the share of answers that meet the service level."""
         kept: list[cloudwatch.IMetric] = [
             maths(
                 f"100 * (1 - {_FAILED} / questions)",
@@ -83,7 +84,7 @@ class ServiceLevelMonitor:
             label = f"within {self._limit_s:g} s"
             kept.append(self._within(self._limit_s, label=label, color=ORANGE))
         return graph(
-            "Service level kept",
+            "Service level met",
             *kept,
             unit="% of answers",
             period=DAY,
@@ -94,14 +95,14 @@ class ServiceLevelMonitor:
         )
 
     def graphs(self) -> list[cloudwatch.GraphWidget]:
-        """Return the engineer's graphs."""
+        """Return the graphs for the engineer dashboard."""
         return [
             graph(
                 "Answer latency, 95th percentile",
                 *(
                     self._own(f"{name}Latency", "p95", label=label, color=color)
                     for name, label, color in (
-                        ("Answer", "all of it", ORANGE),
+                        ("Answer", "total", ORANGE),
                         ("Embedding", "embedding", GREEN),
                         ("Retrieval", "search", BLUE),
                         ("Generation", "generation", PURPLE),
@@ -133,7 +134,7 @@ class ServiceLevelMonitor:
         ]
 
     def _failing(self, window: cdk.Duration, least: int) -> cloudwatch.MathExpression:
-        """Return the percentage of questions that failed; fewer than ``least`` are none."""
+        """Return the percentage of failed questions; 0 if fewer than ``least`` failed."""
         asked = "(FILL(questions, 0) + FILL(crashes, 0))"
         # An answer that comes later can fail in an hour in which nobody asks.
         of = f"IF({asked} > {_FAILED}, {asked}, {_FAILED})"
@@ -146,7 +147,7 @@ class ServiceLevelMonitor:
         )
 
     def _slow(self, limit_s: float, window: cdk.Duration, least: int) -> cloudwatch.MathExpression:
-        """Return the percentage of answers beyond the limit; fewer than ``least`` are none."""
+        """Return the percentage of late answers; 0 if fewer than ``least`` are late."""
         return maths(
             f"IF(answers * (100 - within) >= {100 * least}, 100 - within, 0)",
             window,
@@ -156,7 +157,7 @@ class ServiceLevelMonitor:
         )
 
     def _throttled(self) -> cloudwatch.MathExpression:
-        """Return the percentage of questions turned away by Lambda or by Bedrock."""
+        """Return the percentage of questions that Lambda or Bedrock rejected."""
         models = {
             "generator": self._deployment.answers.generator,
             "embedding": self._deployment.knowledge.embedding.model,
@@ -169,7 +170,7 @@ class ServiceLevelMonitor:
         return maths(
             f"IF({refused} >= {LEAST_FAILURES}, 100 * ({refused}) / "
             "(FILL(questions, 0) + FILL(function, 0)), 0)",
-            label="turned away, %",
+            label="rejected, %",
             color=PURPLE,
             function=metric("AWS/Lambda", "Throttles", self._function, "Sum"),
             questions=self._own("Questions"),

@@ -1,4 +1,4 @@
-"""The daily windows in which questions that can wait are answered."""
+"""Alarms and graphs of the daily batch windows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ENDS = {"ExecutionsFailed": RED, "ExecutionsTimedOut": ORANGE, "ExecutionsAbort
 
 
 class WindowMonitor:
-    """Alarms and graphs of the state machine that empties the mailbox."""
+    """Alarms and graphs of the state machine that answers the questions in the mailbox."""
 
     def __init__(self, *, plan: ServingPlan, machine: sfn.IStateMachine) -> None:
         assert plan.batch is not None
@@ -31,7 +31,7 @@ class WindowMonitor:
             "WindowFailed",
             maths(
                 "FILL(failed, 0) + FILL(late, 0) + FILL(aborted, 0)",
-                label="windows that did not end well",
+                label="failed windows",
                 failed=counts["ExecutionsFailed"],
                 late=counts["ExecutionsTimedOut"],
                 aborted=counts["ExecutionsAborted"],
@@ -39,11 +39,12 @@ class WindowMonitor:
             ">",
             0,
             periods=1,
-            says="A window ended before all questions were answered; they wait for the next one.",
+            says="A batch window ended before all questions were answered. They wait for the next "
+            "window.",
         )
 
     def graphs(self) -> list[cloudwatch.GraphWidget]:
-        """Return the engineer's graphs."""
+        """Return the graphs for the engineer dashboard."""
         return [
             graph(
                 "Windows",
@@ -53,7 +54,7 @@ class WindowMonitor:
                     self._machine,
                     "Sum",
                     period=HOUR,
-                    label="ended well",
+                    label="Succeeded",
                     color=GREEN,
                 ),
                 *(
@@ -72,7 +73,7 @@ class WindowMonitor:
                 stacked=True,
             ),
             graph(
-                "Window: time it took",
+                "Window: duration",
                 scaled(
                     metric("AWS/States", "ExecutionTime", self._machine, "Maximum"),
                     known("AWS/States", "ExecutionTime").of_seconds(60),

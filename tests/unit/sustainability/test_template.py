@@ -136,7 +136,11 @@ def test_references_to_parameters_and_neighbours_are_followed(floor: Build) -> N
     [
         ("AWS::Acme::Thing", {}, "unknown resource type"),
         ("AWS::EKS::Cluster", {}, "AWS publishes no energy value"),
-        ("AWS::EC2::Instance", {"InstanceType": {"Fn::ImportValue": "x"}}, "known only at deployment"),
+        (
+            "AWS::EC2::Instance",
+            {"InstanceType": {"Fn::ImportValue": "x"}},
+            "known only at deployment",
+        ),
         ("AWS::EC2::Instance", {"InstanceType": "quantum.large"}, "not an instance type"),
         ("AWS::DynamoDB::Table", {"BillingMode": "PROVISIONED"}, "provisioned throughput"),
         ("AWS::AutoScaling::AutoScalingGroup", {"MinSize": "2"}, "outside the template"),
