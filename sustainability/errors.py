@@ -1,7 +1,7 @@
-"""What went wrong that the user can put right."""
+"""Errors that the user can correct."""
 
 from __future__ import annotations
 
 
 class UserError(Exception):
-    """A fault in what the user gave. The message names the place and the cure; no traceback."""
+    """An error in the input. The message names the place and the solution; no traceback."""

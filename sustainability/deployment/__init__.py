@@ -1,1 +1,1 @@
-"""What an environment needs: the schema of its YAML file, and errors with lines."""
+"""The deployment file: its schema, its units, and errors with line numbers."""

@@ -1,4 +1,4 @@
-"""Units that people write in a deployment file: durations such as ``8s``, ``15m`` or ``6h``."""
+"""Durations in a deployment file, such as ``8s``, ``15m`` or ``6h``."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def parse_duration(text: object) -> timedelta:
     match = _DURATION.fullmatch(str(text).strip())
     if not match or float(match[1]) == 0:
         raise ValueError(
-            "a duration is a positive number with a unit, such as 800ms, 8s, 15m, 6h or 1d"
+            "a duration must be a positive number with a unit, such as 800ms, 8s, 15m, 6h or 1d"
         )
     return timedelta(seconds=float(match[1]) * _SECONDS[match[2]])
 
 
 def format_duration(duration: timedelta) -> str:
-    """Return ``duration`` in the largest unit that states it as a whole number."""
+    """Return ``duration`` in the largest unit in which it is a whole number."""
     seconds = duration.total_seconds()
     for unit in ("d", "h", "m", "s"):
         if seconds >= _SECONDS[unit] and (seconds / _SECONDS[unit]).is_integer():
@@ -47,4 +47,4 @@ Duration = Annotated[
         {"type": "string", "pattern": rf"^{_DURATION.pattern}$", "examples": ["8s", "6h"]}
     ),
 ]
-"""A pydantic field type: written as text with a unit, used as a ``timedelta``."""
+"""A pydantic field type: text with a unit in the file, a ``timedelta`` in the code."""

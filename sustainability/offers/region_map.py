@@ -1,4 +1,4 @@
-"""Where Regions and people are: cities, borders, distances, and what a distance costs in time."""
+"""The places of Regions and users: cities, areas, distances and network time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COORDINATES = re.compile(r"([+-])(\d{2,3})(\d{2})(?:\d{2})?([+-])(\d{3})(\d{2})
 
 
 class PlaceError(UserError):
-    """A Region or an area that is not known. The message names those that are."""
+    """An unknown Region or area. The message lists the known ones."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Coordinates:
     longitude: float
 
     def km_to(self, other: Coordinates) -> float:
-        """Return the great-circle distance."""
+        """Return the great-circle distance in km."""
         north, east = math.radians(self.latitude), math.radians(self.longitude)
         other_north, other_east = math.radians(other.latitude), math.radians(other.longitude)
         half_chord = (
@@ -48,12 +48,12 @@ class Place:
     region: str
     city: str
     country: str
-    """ISO 3166 code of two letters."""
+    """ISO 3166 code with two letters."""
     areas: frozenset[str]
     coordinates: Coordinates
 
     def within(self, area: str) -> bool:
-        """Say whether the Region stands in ``area``: a country's code, or such as EU or EUROPE."""
+        """Return whether the Region is in ``area``: a country code, or an area such as EU."""
         return area.upper() in self.areas | {self.country}
 
 
@@ -79,32 +79,34 @@ def place(region: str) -> Place:
     Raises
     ------
     PlaceError
-        If there is no such Region.
+        If the Region does not exist.
     """
     try:
         return places()[region]
     except KeyError:
         raise PlaceError(
-            f"{region} is no Region known here; add it to sustainability/facts/data/places.csv and "
+            f"{region} is not a known Region; add it to sustainability/facts/data/places.csv and "
             f"regions.csv, or choose one of {', '.join(sorted(places()))}"
         ) from None
 
 
 def check_area(area: str) -> None:
-    """Refuse an area in which no Region can stand.
+    """Refuse an unknown area.
 
     Raises
     ------
     PlaceError
-        If no Region of any country or area has this name.
+        If no Region is in a country or area with this name.
     """
     known = {name for entry in places().values() for name in entry.areas | {entry.country}}
     if area.upper() not in known:
-        raise PlaceError(f"within: {area} is none of {', '.join(sorted(known))}")
+        raise PlaceError(
+            f"footprint.within: {area} is not known; choose one of {', '.join(sorted(known))}"
+        )
 
 
 def timezone_coordinates(timezone: str) -> Coordinates | None:
-    """Return where the principal city of a time zone is; ``None`` for UTC and the like."""
+    """Return the coordinates of the main city of a time zone; ``None`` if it has none, as UTC."""
     for folder in zoneinfo.TZPATH:
         table = Path(folder) / _TABLE
         if table.is_file():
@@ -127,5 +129,5 @@ def _parse_coordinates(text: str) -> Coordinates | None:
 
 
 def round_trip_ms(km: float, facts: Facts) -> Estimate:
-    """Return a guess of the round trip over a distance, in milliseconds."""
+    """Return an estimate of the round-trip time over a distance, in milliseconds."""
     return facts("grid/latency_per_1000_km", "ms") * (km / 1000)

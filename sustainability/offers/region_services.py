@@ -1,6 +1,6 @@
-"""What AWS offers in which Region, read from the data that cfn-lint ships and keeps up to date.
+"""The services of each Region, from the data of cfn-lint.
 
-A resource type's presence in a Region's CloudFormation is not proof that the service works there.
+If CloudFormation in a Region has a resource type, this does not prove that the service works there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SEARCH_COLLECTION = "AWS::OpenSearchServerless::Collection"
 
 
 class AvailabilityError(UserError):
-    """cfn-lint's data are not where they are expected."""
+    """The data of cfn-lint is not where it is expected."""
 
 
 @cache
@@ -38,17 +38,17 @@ def _read(path: str) -> dict[str, Any] | None:
 
 
 def hosting_types(region: str) -> frozenset[str]:
-    """Return the SageMaker hosting instance types of ``region``, such as ``ml.inf2.xlarge``."""
+    """Return the instance types for SageMaker endpoints in ``region``."""
     regions = _read("extensions/aws_sagemaker_hosting/instancetype_enum.json") or {}
     return frozenset(regions.get(region, {"enum": ()})["enum"])
 
 
 def has_inferentia2(region: str) -> bool:
-    """Say whether SageMaker hosts Inferentia2 in ``region``."""
+    """Return whether SageMaker endpoints in ``region`` can use Inferentia2."""
     return any(name.startswith("ml.inf2.") for name in hosting_types(region))
 
 
 def has_resource(region: str, resource_type: str) -> bool | None:
-    """Say whether CloudFormation knows ``resource_type`` in ``region``; ``None`` if not known."""
+    """Return whether CloudFormation has ``resource_type`` in ``region``; ``None`` if unknown."""
     known = _read(f"providers/{region}.json")
     return None if known is None else resource_type in known

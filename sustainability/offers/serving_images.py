@@ -1,8 +1,8 @@
-"""Container images in Amazon ECR, and which of them the serving image is built on.
+"""Container images in Amazon ECR: the base image of the serving image, and your own images.
 
-AWS publishes the Hugging Face vLLM container for Neuron in eleven Regions. The three others that
-host Inferentia2 build on the image of a neighbour: the pull happens once, at build time, and what
-is built stays in the deployment's own registry and Region.
+AWS publishes the Hugging Face vLLM container for Neuron in eleven Regions. Three other Regions have
+Inferentia2; there, the build pulls the base image from a neighbor Region. This happens once, at
+build time, and the result is stored in the registry and Region of the deployment.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _URI = re.compile(
 
 
 class ImageError(UserError):
-    """An image that cannot be used, or that is not published for a Region."""
+    """An image that cannot be used, or that does not exist for a Region."""
 
 
 @dataclass(frozen=True)
@@ -37,32 +37,32 @@ class EcrImage:
 
     @property
     def registry(self) -> str:
-        """The registry's host name."""
+        """The host name of the registry."""
         return f"{self.account}.dkr.ecr.{self.region}.amazonaws.com"
 
     @property
     def uri(self) -> str:
-        """What ``docker pull`` takes."""
+        """The URI for ``docker pull``."""
         return f"{self.registry}/{self.repository}{self.reference}"
 
     @property
     def repository_arn(self) -> str:
-        """What a permission names."""
+        """The ARN of the repository, for permissions."""
         return f"arn:aws:ecr:{self.region}:{self.account}:repository/{self.repository}"
 
     @classmethod
     def parse(cls, uri: str) -> EcrImage:
-        """Take a URI apart.
+        """Parse a URI.
 
         Raises
         ------
         ImageError
-            If it is no URI of an image in a private ECR registry, with a tag or a digest.
+            If it is not the URI of an image in a private ECR registry, with a tag or a digest.
         """
         match = _URI.fullmatch(uri)
         if match is None:
             raise ImageError(
-                f"{uri!r} is no image in Amazon ECR; SageMaker takes URIs such as "
+                f"{uri!r} is not an image in Amazon ECR; SageMaker needs a URI such as "
                 "123456789012.dkr.ecr.eu-west-1.amazonaws.com/repository:tag"
             )
         return cls(**match.groupdict())
@@ -76,7 +76,7 @@ def base_images() -> dict[str, EcrImage]:
 
 
 def base_image(region: str) -> EcrImage:
-    """Return what the serving image of ``region`` is built on.
+    """Return the base image of the serving image in ``region``.
 
     Raises
     ------
@@ -88,18 +88,18 @@ def base_image(region: str) -> EcrImage:
         raise ImageError(
             f"inference.image: no base image is pinned for {region}; build containers/neuron_vllm "
             f"yourself, push it to ECR in {region} and name its URI, or add a row to "
-            f"sustainability/facts/data/serving_images.csv, which has {', '.join(images)}"
+            f"sustainability/facts/data/serving_images.csv, which contains {', '.join(images)}"
         )
     return images[region]
 
 
 def own_image(uri: str, region: str) -> EcrImage:
-    """Return the deployment's own serving image.
+    """Return the serving image of the deployment from its URI.
 
     Raises
     ------
     ImageError
-        If it is no ECR image, or one of another Region, which SageMaker does not take.
+        If it is not an ECR image, or is in another Region, which SageMaker does not accept.
     """
     try:
         image = EcrImage.parse(uri)
@@ -107,7 +107,7 @@ def own_image(uri: str, region: str) -> EcrImage:
         raise ImageError(f"inference.image: {error}; or write codebuild or docker") from error
     if image.region != region:
         raise ImageError(
-            f"inference.image: {uri} is in {image.region}, and SageMaker takes images of its own "
-            f"Region only: push it to {region}"
+            f"inference.image: {uri} is in {image.region}, but SageMaker accepts only images in "
+            f"its own Region: push it to {region}"
         )
     return image

@@ -1,1 +1,1 @@
-"""Scripts that renew the tables of ``facts/data``, one for each table and source."""
+"""Scripts that update the tables in ``facts/data``, one for each table and source."""

@@ -16,7 +16,7 @@ from typing import Any
 from sustainability.facts.lookup import COLUMNS, DATA, load_facts
 
 PREFIXES = ("", "regional.", "global.")
-"""How genai-prices names a model in its Region, by a geographic profile and by a global one."""
+"""Prefixes of genai-prices: a model in its Region, with a geographic and with a global profile."""
 
 
 def rows(

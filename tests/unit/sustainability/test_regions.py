@@ -165,8 +165,8 @@ def test_limits_that_no_region_keeps_say_so() -> None:
 @pytest.mark.parametrize(
     ("fields", "fault"),
     [
-        ({"region": "eu-north-9"}, "eu-north-9 is no Region known here"),
-        ({"footprint": {"within": "ATLANTIS"}}, "ATLANTIS is none of .*EU"),
+        ({"region": "eu-north-9"}, "eu-north-9 is not a known Region"),
+        ({"footprint": {"within": "ATLANTIS"}}, "ATLANTIS is not known; choose one of .*EU"),
     ],
 )
 def test_unknown_places_are_named(fields: dict[str, Any], fault: str) -> None:

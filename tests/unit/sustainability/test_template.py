@@ -180,5 +180,5 @@ def test_what_is_no_template_is_refused_by_name(tmp_path: Path, text: str) -> No
 
 
 def test_the_region_must_be_known(floor: Build, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="moon-1 is no Region"):
+    with pytest.raises(UserError, match="moon-1 is not a known Region"):
         idle_floor([tmp_path / "any"], "moon-1")
