@@ -1,4 +1,4 @@
-"""What answering takes an hour, by the rate of requests: on Bedrock and on own instances."""
+"""Energy and cost per hour by requests per hour, on Bedrock and on your own instances."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from sustainability.plan.break_even import BreakEven, Tokens, break_even, instan
 
 _POINTS_PER_DECADE = 12
 _FULL_INSTANCES = 4
-"""How many full instances the highest rate needs at least: enough to see the steps."""
+"""The highest rate fills at least this many instances, so that the chart shows the steps."""
 TIERS = ("standard", "flex", "batch")
 
 
 @dataclass(frozen=True)
 class Offer:
-    """An instance type, and the requests an hour that one carries with every slot busy."""
+    """An instance type, and the requests per hour of one instance with every slot busy."""
 
     instance_type: str
     full_per_hour: float
@@ -29,7 +29,7 @@ class Offer:
 
 @dataclass(frozen=True)
 class Curve:
-    """What a way to answer takes an hour at each rate of requests."""
+    """Energy and cost per hour of one way to answer, at each rate of requests."""
 
     name: str
     energy_wh: tuple[tuple[float, float], ...]
@@ -38,7 +38,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Meeting:
-    """From which rate an instance is worth it, by each objective."""
+    """The break-even rate of an instance for each objective."""
 
     offer: Offer
     rates: dict[Objective, BreakEven]
@@ -51,7 +51,7 @@ def rates(highest: float) -> list[float]:
 
 
 def curves(deployment: Deployment, offers: Sequence[Offer]) -> list[Curve]:
-    """Return a curve for each tier of Bedrock and for each instance type, at the mids."""
+    """Return a curve for each tier of Bedrock and each instance type, from middle estimates."""
     facts, accounting = Facts(), deployment.footprint.accounting
     tokens, model = _tokens(deployment), deployment.answers.generator
     request = bedrock_tokens(
@@ -64,7 +64,7 @@ def curves(deployment: Deployment, offers: Sequence[Offer]) -> list[Curve]:
     course = rates(_FULL_INSTANCES * max(offer.full_per_hour for offer in offers))
     found = []
     for tier in TIERS:
-        # A tier is a promise about time; the tokens, and so their energy, are the same.
+        # Tiers differ in response time. The tokens, and so their energy, are the same.
         discount = 1.0 if tier == "standard" else facts(f"prices/bedrock/{tier}", "ratio").mid
         found.append(
             Curve(
@@ -92,7 +92,7 @@ def _hour(offer: Offer, rate: float, site: Site) -> Impact:
 
 
 def meetings(deployment: Deployment, offers: Sequence[Offer]) -> list[Meeting]:
-    """Return from which rate each instance type beats Bedrock's standard tier."""
+    """Return the break-even rate of each instance type with the standard tier of Bedrock."""
     return [
         Meeting(
             offer,

@@ -1,4 +1,4 @@
-"""The instances that a comparison sets against Bedrock, and what each can carry."""
+"""The instances that are compared with Bedrock, and the highest load of each."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _SECONDS_PER_HOUR = 3600
 
 
 def offers(deployment: Deployment, stated: Sequence[str]) -> list[Offer]:
-    """Return the ``stated`` instances, such as ``ml.inf2.xlarge=4000``, or else what is known.
+    """Return the ``stated`` instances, such as ``ml.inf2.xlarge=4000``, or the known ones.
 
-    Known are the deployment's own model on the first Inferentia2 type that holds it, and the GPUs
-    of ``sustainability/facts/data/throughput.csv`` writing the deployment's mean answer.
+    Known are the first Inferentia2 type that can hold the model of the deployment, and the GPU
+    types in ``sustainability/facts/data/throughput.csv`` with the mean answer of the deployment.
 
     Raises
     ------
     UserError
-        If a statement cannot be read.
+        If an entry of ``stated`` does not have the form ``TYPE=REQUESTS``.
     """
     if stated:
         return [_parse(text) for text in stated]

@@ -1,4 +1,4 @@
-"""Every Region by the carbon of a kilowatt-hour of computing, with what is on offer there."""
+"""The ranking of Regions by the carbon of one kWh of computing, with their services."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from sustainability.stores.kinds import profile
 
 
 class RegionError(UserError):
-    """The deployment's Region breaks a limit that the deployment itself states."""
+    """The Region of the deployment breaks a limit in its own file."""
 
 
 @dataclass(frozen=True)
 class Region:
-    """A Region, its carbon per kilowatt-hour of computing, and what can be had there."""
+    """A Region, its carbon per kWh of computing, and its services."""
 
     place: Place
     rank: int
-    """1 is the cleanest, by Ember's figures."""
+    """1 has the lowest carbon, by the values of Ember."""
     gco2e_per_it_kwh: Estimate
-    """Intensity of the electricity times PUE."""
+    """Carbon intensity of the electricity times PUE."""
     other_rank: int | None
-    """Rank by Electricity Maps' figure, where that is restated and gives another one."""
+    """Rank by the value of Electricity Maps, if the data has one and the rank differs."""
     inferentia2: bool
     inference_components: bool | None
     serverless_search: bool | None
@@ -46,33 +46,33 @@ class Region:
 
     @property
     def name(self) -> str:
-        """The Region's code."""
+        """The code of the Region, such as ``eu-north-1``."""
         return self.place.region
 
 
 @dataclass(frozen=True)
 class Fit:
-    """How a deployment would fare in a Region."""
+    """A deployment in a Region: obstacles, distances, and the change in carbon."""
 
     region: Region
     obstacles: tuple[str, ...]
-    """What it needs and would not find there. Empty: it can move."""
+    """Needs that the Region does not meet. If empty, the deployment can move there."""
     notes: tuple[str, ...]
     users_km: float | None
-    """From the city of the traffic's time zone; ``None`` if that has none."""
+    """Distance from the city of the traffic's time zone; ``None`` if the zone has no city."""
     data_km: float
-    """From the deployment's present Region, where its documents are."""
+    """Distance from the current Region, where the documents are."""
     carbon_change: float
-    """Change of the month's carbon by moving there, as a share: -0.4 saves 40 %."""
+    """Relative change of the monthly carbon after a move: -0.4 saves 40 %."""
 
 
 def carbon_of_computing(region: str, accounting: Accounting, facts: Facts) -> Estimate:
-    """Return gCO2e for a kilowatt-hour that computers in ``region`` use: grid times PUE."""
+    """Return gCO2e per kWh that computers in ``region`` use: carbon intensity x PUE."""
     return intensity(region, accounting, facts) * pue(region, facts)
 
 
 def rank_regions(accounting: Accounting = Accounting.LOCATION) -> list[Region]:
-    """Return all Regions, the cleanest first."""
+    """Return all Regions, the one with the lowest carbon first."""
     facts = Facts()
     carbon = {name: carbon_of_computing(name, accounting, facts) for name in places()}
     first = {name: value.mid for name, value in carbon.items()}
@@ -106,12 +106,14 @@ def _ranks(values: Mapping[str, float]) -> dict[str, int]:
 
 
 def fit_regions(deployment: Deployment, plan: ServingPlan) -> list[Fit]:
-    """Return how ``deployment``, served by ``plan``, would fare in each Region, cleanest first.
+    """Return obstacles and carbon of ``deployment``, served by ``plan``, in each Region.
+
+    The Region with the lowest carbon comes first.
 
     Raises
     ------
     PlaceError
-        If the deployment's Region or its ``footprint.within`` is not known.
+        If the Region of the deployment or its ``footprint.within`` is not known.
     """
     area = deployment.footprint.within
     if area is not None:
@@ -164,23 +166,24 @@ def _notes(deployment: Deployment, region: Region) -> list[str]:
     generator = ModelName.parse(deployment.answers.generator)
     found = []
     if generator.scope is not None:
-        found.append("tokens may run on another grid")
+        found.append("requests can run in another Region")
     else:
         ways = access(generator.model, region.name)
         if ways and IN_REGION not in ways:
             found.append(
-                f"{generator.model} by profile ({', '.join(sorted(ways))}), on another grid"
+                f"{generator.model} only by inference profile ({', '.join(sorted(ways))}), which "
+                "can run in another Region"
             )
     return found
 
 
 def check_region(deployment: Deployment) -> None:
-    """Refuse a Region that breaks the deployment's own residency or its carbon ceiling.
+    """Refuse a Region that breaks ``footprint.within`` or ``footprint.ceiling_gco2e_per_kwh``.
 
     Raises
     ------
     RegionError
-        Names the limit, and Regions that keep it, the cleanest first.
+        Names the limit, and Regions that meet both, the one with the lowest carbon first.
     """
     area, ceiling = deployment.footprint.within, deployment.footprint.ceiling_gco2e_per_kwh
     accounting, facts = deployment.footprint.accounting, Facts()
@@ -197,7 +200,7 @@ def check_region(deployment: Deployment) -> None:
     if keeps(here.region):
         return
     allowed = sorted(filter(keeps, places()), key=lambda name: carbon[name])[:5]
-    cure = f"choose one of {', '.join(allowed)}" if allowed else "no Region keeps both limits"
+    cure = f"choose one of {', '.join(allowed)}" if allowed else "no Region meets both limits"
     if area is not None and not here.within(area):
         raise RegionError(f"region {here.region} is outside footprint.within: {area}; {cure}")
     raise RegionError(

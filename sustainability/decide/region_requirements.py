@@ -1,4 +1,4 @@
-"""What a plan needs of its Region, held against what AWS offers there, before anything is built."""
+"""Checks before synth that AWS offers what the plan needs in the Region."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ BUILT_IMAGES = ("codebuild", "docker")
 
 
 def check_offers(deployment: Deployment, plan: ServingPlan) -> None:
-    """Refuse a Region that lacks what the plan is served with.
+    """Refuse a Region that does not offer what the plan needs.
 
     Raises
     ------
     RegionError
-        Names what is missing, and Regions that have it, the cleanest first.
+        Names what is missing, and Regions that offer it, the one with the lowest carbon first.
     ImageError
-        If no serving image can be had in the Region.
+        If there is no serving image for the Region.
     """
     _check_bedrock(deployment, deployment.knowledge.embedding.model)
     on_bedrock = plan.instance_type is None or plan.mode is Mode.BRIDGED
@@ -36,7 +36,7 @@ def check_offers(deployment: Deployment, plan: ServingPlan) -> None:
 
 
 def has_components(region: str) -> bool:
-    """Say whether endpoints of ``region`` can have inference components, which sleep at zero."""
+    """Return whether endpoints in ``region`` can have inference components and scale to zero."""
     return has_resource(region, INFERENCE_COMPONENT) is True
 
 
@@ -47,10 +47,12 @@ def _check_hosting(deployment: Deployment, mode: Mode, instance_type: str) -> No
     def sleeps(region: str) -> bool:
         return hosts(region) and has_components(region)
 
-    _require(deployment, hosts, f"SageMaker does not host {instance_type}")
+    _require(deployment, hosts, f"SageMaker endpoints do not offer {instance_type}")
     if mode is Mode.BRIDGED:
         _require(
-            deployment, sleeps, "CloudFormation has no inference components, so none can sleep"
+            deployment,
+            sleeps,
+            "CloudFormation has no inference components, so endpoints cannot scale to zero",
         )
     image = deployment.inference.image
     if image in BUILT_IMAGES:
@@ -78,5 +80,5 @@ def _require(deployment: Deployment, offers: Callable[[str], bool], missing: str
         filter(offers, places()),
         key=lambda region: carbon_of_computing(region, accounting, facts).mid,
     )
-    cure = f"choose one of {', '.join(found[:5])}" if found else "no Region has it"
+    cure = f"choose one of {', '.join(found[:5])}" if found else "no Region offers it"
     raise RegionError(f"region {deployment.region}: {missing} there; {cure}")

@@ -1,4 +1,4 @@
-"""The same deployment at other service levels, to see what each promise costs."""
+"""The same deployment at other service levels, to compare their footprints."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _DEFERRED = timedelta(hours=6)
 
 
 def service_levels(deployment: Deployment) -> list[tuple[str, Footprint | str]]:
-    """Return each level's name with its footprint, or with the reason why it cannot be met.
+    """Return the name of each level with its footprint, or the reason why it cannot be met.
 
-    The levels are the declared one at each availability and, for an interactive deployment, an
-    answer within six hours.
+    The levels are the declared one with each availability and, for interactive answers, a deadline
+    of six hours.
     """
     return [(name, _footprint(deployment, level)) for name, level in _levels(deployment)]
 

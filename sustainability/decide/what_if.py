@@ -1,4 +1,4 @@
-"""The same deployment with another promise, to see what each step of service costs."""
+"""The same deployment with one setting changed, to compare plans and footprints."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _EXCLUSIVE = {"latency": "deadline", "deadline": "latency"}
 
 
 class WhatIfError(UserError):
-    """A change that cannot be made. Names the keys, or what is wrong with the value."""
+    """A change that is not possible. Names the allowed keys, or what is wrong with the value."""
 
 
 @dataclass(frozen=True)
 class Alternative:
-    """A deployment with changes, and how it would be served; or why it cannot be."""
+    """A deployment with changes: its plan and footprint, or the obstacle to it."""
 
     changes: str
     plan: ServingPlan | None
@@ -44,9 +44,9 @@ class Alternative:
 
 
 def alternatives(deployment: Deployment, changes: Sequence[str]) -> list[Alternative]:
-    """Return the deployment as it is, with each of ``changes`` alone, and with all together.
+    """Return the deployment as declared, with each of ``changes`` alone, and with all of them.
 
-    All together only where no two change the same.
+    The last one is left out if two changes set the same key.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def _changed(deployment: Deployment, change: str) -> Deployment:
     if key in _EXCLUSIVE:
         present[_FIELDS[_EXCLUSIVE[key]][1]] = None
     try:
-        # Through the schema again: a copy would take any value.
+        # Validate through the schema: a copy would accept any value.
         return Deployment.model_validate({**dict(deployment), section: {**present, field: value}})
     except ValidationError as error:
         reason = error.errors()[0]["msg"].removeprefix("Value error, ")

@@ -163,7 +163,7 @@ def test_every_metric_that_is_asked_for_is_published_and_no_other_is_listed(
 @pytest.mark.parametrize(
     ("name", "dimensions", "statistic", "fault"),
     [
-        ("ModelLatencyy", ("EndpointName", "VariantName"), "p95", "known there: .*ModelLatency"),
+        ("ModelLatencyy", ("EndpointName", "VariantName"), "p95", "namespace: .*ModelLatency"),
         ("ModelLatency", ("EndpointName",), "p95", "dimensions are EndpointName, VariantName or"),
         ("NoCapacityInvocationFailures", ("InferenceComponentName",), "p95", "are Sum, not p95"),
     ],

@@ -1,4 +1,4 @@
-"""The candidates: a generator, a prompt and inference parameters; and what their tokens take."""
+"""Candidates: a generator with a prompt and inference parameters, and its footprint."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sustainability.facts.lookup import Facts
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt file, parsed. Its fingerprint changes with any change of what it says."""
+    """A parsed prompt file. Any change of its content changes its fingerprint."""
 
     name: str
     content: Mapping[str, Any] = field(hash=False)
@@ -35,7 +35,7 @@ class Prompt:
         Raises
         ------
         UserError
-            If it cannot be read, or lacks what ``prompts/answer.yaml`` has.
+            If it cannot be read, or a key of ``prompts/answer.yaml`` is missing in it.
         """
         try:
             content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -46,20 +46,20 @@ class Prompt:
             raise UserError(f"{path}: {' '.join(str(error).split())}") from error
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise UserError(
-                f"{path}: no prompt file: {error}; it needs template, with {{passages}} and "
-                "{question}, and metadata with version and system, as prompts/answer.yaml has"
+                f"{path}: not a prompt file: {error}; it needs template, with {{passages}} and "
+                "{question}, and metadata with version and system, as in prompts/answer.yaml"
             ) from error
         return cls(f"{path.stem} {version}", content)
 
     @property
     def fingerprint(self) -> str:
-        """Twelve hex digits of what reaches the generator, and of the version."""
+        """Twelve hex digits: a digest of template and metadata."""
         return digest(self.content["template"], self.content["metadata"])[:12]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """One way to answer. ``temperature`` is ``None`` where nothing is sampled."""
+    """One way to answer. ``temperature`` is ``None`` if the candidate does not sample."""
 
     model: str
     prompt: Prompt
@@ -67,7 +67,7 @@ class Candidate:
     max_tokens: int
 
     def describe(self) -> dict[str, Any]:
-        """Return what makes this candidate, as JSON."""
+        """Return the properties of this candidate as plain data."""
         return {
             **{name: value for name, value in asdict(self).items() if name != "prompt"},
             "prompt": self.prompt.name,
@@ -75,10 +75,17 @@ class Candidate:
         }
 
     def impact(self, deployment: Deployment, tokens: tuple[float, float]) -> Impact:
-        """Return what 1,000 answers take to generate, at so many tokens in and out for each.
+        """Return the footprint of generating 1,000 answers.
 
-        The footprint's own coefficients and prices, where the deployment runs. Embedding, search
-        and functions are the same for each candidate and are not in it.
+        Uses the coefficients and prices of the footprint in the Region of the deployment.
+        Embedding, search and Lambda functions are the same for each candidate and not included.
+
+        Parameters
+        ----------
+        deployment
+            Gives the Region and the carbon accounting.
+        tokens
+            Mean input and output tokens of an answer.
 
         Raises
         ------
@@ -96,7 +103,7 @@ class Candidate:
         )
 
     def expected(self, deployment: Deployment) -> Impact:
-        """Return what 1,000 answers take at the tokens that the deployment declares."""
+        """Return the footprint of 1,000 answers with the token counts of the deployment."""
         traffic = deployment.traffic
         writing = min(traffic.output_tokens.mean, self.max_tokens)
         return self.impact(deployment, (traffic.input_tokens.mean, writing))
@@ -110,9 +117,9 @@ def candidates(
     temperatures: Sequence[float],
     max_tokens: Sequence[int],
 ) -> list[Candidate]:
-    """Return every combination, the one that takes the least energy first.
+    """Return every combination, the one with the least energy first.
 
-    Candidates of equal energy go by cost, then as they were given.
+    Candidates with equal energy are ordered by cost, then by the order of ``models``.
 
     Raises
     ------
@@ -149,5 +156,5 @@ def candidates(
 
 
 def digest(*parts: object) -> str:
-    """Return 64 hex digits of values that JSON can hold."""
+    """Return 64 hex digits: a digest of values that JSON can represent."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

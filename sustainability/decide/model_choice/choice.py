@@ -1,4 +1,4 @@
-"""Candidates from the smallest up, until one is good enough."""
+"""The choice: candidates are asked from the smallest to the largest, until one is good enough."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Answers = Callable[[Candidate, Sequence[Question]], Iterable[Outcome]]
 
 @dataclass(frozen=True, kw_only=True)
 class Bar:
-    """What is good enough: the least of each score, 0 to 1. Zero asks for nothing."""
+    """The quality bar: the lowest acceptable value of each score, 0 to 1. Zero: no requirement."""
 
     correctness: float = 0.7
     abstention: float = 0.8
@@ -25,12 +25,12 @@ class Bar:
 
     @classmethod
     def parse(cls, texts: Sequence[str]) -> Bar:
-        """Read ``correctness=0.7`` and the like; what is not named keeps its default.
+        """Read texts such as ``correctness=0.7``; scores without a text keep their default.
 
         Raises
         ------
         UserError
-            If a text is nothing of the kind.
+            If a text does not have this form.
         """
         names = [field.name for field in fields(cls)]
         values = {}
@@ -42,29 +42,29 @@ class Bar:
                 values[name] = -1
             if name not in names or not 0 <= values[name] <= 1:
                 raise UserError(
-                    f"--bar {text}: expected {', '.join(names[:-1])} or {names[-1]}, then = and a "
-                    "number from 0 to 1"
+                    f"--bar {text}: write NAME=VALUE; names are {', '.join(names)}, the value is "
+                    "from 0 to 1"
                 )
         return cls(**values)
 
     def check(self, questions: Sequence[Question]) -> None:
-        """Refuse questions that cannot be judged by this bar.
+        """Refuse a question set from which a score of the bar cannot be calculated.
 
         Raises
         ------
         UserError
-            If a score with a bar has no questions to come from.
+            If there is no question of the kind that a score needs.
         """
         for name, answerable in (("correctness", True), ("abstention", False)):
             if getattr(self, name) and not any(q.answerable is answerable for q in questions):
                 kind = "answerable" if answerable else "unanswerable"
                 raise UserError(
-                    f"no {kind} question to judge {name} by; add some, ask more of them, or say "
+                    f"{name} needs at least one {kind} question; add some, raise --limit, or use "
                     f"--bar {name}=0"
                 )
 
     def missed_by(self, scores: Scores) -> list[str]:
-        """Return the names of the scores that are below the bar, or that nothing was judged by."""
+        """Return the names of the scores that are below the bar or could not be calculated."""
         found = []
         for field in fields(self):
             least, score = getattr(self, field.name), getattr(scores, field.name)
@@ -75,21 +75,21 @@ class Bar:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """How good a candidate is, and what it takes."""
+    """The scores and the footprint of a candidate."""
 
     candidate: Candidate
     scores: Scores
     tokens: tuple[float, float]
-    """Mean tokens in and out, over the questions that reached the generator."""
+    """Mean input and output tokens of the questions that reached the generator."""
     per_1000: Impact
-    """Of generating 1,000 answers with that many tokens."""
+    """Footprint of generating 1,000 answers with these tokens."""
     missed: Sequence[str]
     """Scores below the bar."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What was tried, in this order, what was chosen, and what was not worth asking any more."""
+    """The results in the order of asking, the chosen one, and the candidates not asked."""
 
     results: Sequence[Result]
     chosen: Result | None
@@ -105,14 +105,14 @@ def choose(
     answers: Answers,
     ask_all: bool = False,
 ) -> Choice:
-    """Return the first candidate that meets the bar; candidates come the smallest first.
+    """Return the first candidate that meets the bar; ``candidates`` begins with the smallest.
 
-    With ``ask_all`` the others are asked too, for comparison; the choice is the same.
+    With ``ask_all``, the others are also asked, to compare them. The choice is the same.
 
     Raises
     ------
     UserError
-        If the bar and the questions do not fit, or no question reaches a generator.
+        If the questions do not fit the bar, or no question reaches a generator.
     """
     bar.check(questions)
     results: list[Result] = []
@@ -132,8 +132,8 @@ def _result(candidate: Candidate, scores: Scores, deployment: Deployment, bar: B
     generated = [outcome for outcome in scores.outcomes if outcome.generated]
     if not generated:
         raise UserError(
-            "the store holds nothing for any of the questions; add the documents they are about: "
-            "python -m sustainability add DEPLOYMENT FOLDER"
+            "the store contains nothing for any of the questions; add the documents that they are "
+            "about: python -m sustainability add DEPLOYMENT FOLDER"
         )
     tokens = (
         sum(outcome.input_tokens for outcome in generated) / len(generated),

@@ -1,7 +1,7 @@
-"""The golden set: questions with known answers, and questions that have none.
+"""The golden set: questions with known answers, and questions without an answer.
 
-The format is that of ``samples/questions.yaml``, whose header explains it. What retrieval is judged
-by (``relevant``, ``kind``) may be there and is not read here.
+The header of ``samples/questions.yaml`` explains the format. The keys for the evaluation of the
+search (``relevant``, ``kind``) are allowed and not used here.
 """
 
 from __future__ import annotations
@@ -31,21 +31,23 @@ class Question(BaseModel):
     @model_validator(mode="after")
     def _judgeable(self) -> Self:
         if self.answerable != bool(self.answer_contains):
-            raise ValueError("answer_contains belongs to answerable questions, and to each of them")
+            raise ValueError(
+                "every answerable question needs answer_contains; an unanswerable one must not "
+                "have it"
+            )
         return self
 
 
 def read(path: Path, *, split: Split | None = None, limit: int | None = None) -> list[Question]:
     """Read a golden set, or its first ``limit`` questions of one split.
 
-    A limit keeps the set's proportion of answerable questions, so that a short run still says
-    something about both sorts.
+    A limit keeps the share of answerable questions, so that a short run tests both kinds.
 
     Raises
     ------
     UserError
-        If the file cannot be read, a question is not valid or an id stands twice, or nothing is
-        left to ask.
+        If the file cannot be read, a question is not valid, an id occurs twice, or no question is
+        left.
     """
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -58,13 +60,13 @@ def read(path: Path, *, split: Split | None = None, limit: int | None = None) ->
     seen: set[str] = set()
     for question in questions:
         if question.id in seen:
-            raise UserError(f"{path}: question {question.id}: the id stands twice")
+            raise UserError(f"{path}: question {question.id}: the id occurs twice; change one")
         seen.add(question.id)
     kept = [question for question in questions if split in (None, question.split)]
     if limit is not None:
         kept = _spread(kept, limit)
     if not kept:
-        raise UserError(f"{path}: no question{f' of the split {split}' if split else ''}")
+        raise UserError(f"{path}: no questions{f' in the split {split}' if split else ''}")
     return kept
 
 

@@ -1,9 +1,9 @@
-"""Answers that were given, one file each, so that no question is paid for twice.
+"""Stored answers, one file each, so that no question is paid for twice.
 
-A folder holds the answers of one candidate under one set of circumstances, and says in
-``circumstances.json`` which. The folder's name is a digest of that, so whatever changes (the model,
-the prompt, a parameter, the documents, the answer code) begins a new folder and the old one stays
-as history. Neither an account nor a deployment's name is part of it.
+A folder contains the answers of one candidate under one set of circumstances, which
+``circumstances.json`` lists. The name of the folder is a digest of them. If any of them changes
+(model, prompt, parameters, documents, answer code), a new folder begins and the old one is kept.
+The AWS account and the name of the deployment are not part of the circumstances.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sustainability.decide.model_choice.candidates import digest
 from sustainability.errors import UserError
 
 _SHORT = 16
-"""Hex digits of a name: 64 bits, among thousands of files."""
+"""Hex digits of a name: 64 bits, enough for thousands of files."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class History:
 
     @property
     def folder(self) -> Path:
-        """Where they are."""
+        """The folder of these answers."""
         return self.root / digest(self.circumstances)[:_SHORT]
 
     def find(self, question: str) -> dict[str, Any] | None:
-        """Return what was kept for this question.
+        """Return the stored reply to this question, or ``None``.
 
         Raises
         ------
@@ -52,12 +52,12 @@ class History:
         return kept
 
     def keep(self, question: str, reply: Mapping[str, Any]) -> None:
-        """Keep a reply; an interruption leaves the whole file or none.
+        """Store a reply. An interruption leaves a complete file or none.
 
         Raises
         ------
         UserError
-            If the folder cannot be written.
+            If the folder is not writable.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -70,7 +70,7 @@ def load(tmp_path: Path, text: str) -> Deployment:
         (
             MINIMAL + "knowledge:\n  embedding:\n    dimensions: 300\n",
             10,
-            "knowledge.embedding.dimensions: amazon.titan-embed-text-v2:0 supports 256 or 512 or 1024",
+            "dimensions: amazon.titan-embed-text-v2:0 supports 256 or 512 or 1024",
         ),
         (
             MINIMAL + "knowledge:\n  embedding:\n    model: cohere.embed-english-v3\n",

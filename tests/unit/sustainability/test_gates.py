@@ -73,7 +73,7 @@ def test_a_model_that_is_there_through_a_profile_names_the_profile() -> None:
 def test_the_generator_on_bedrock_is_not_needed_where_bedrock_answers_nothing() -> None:
     nowhere = {"generator": "nobody.knows-this"}
     check_offers(a_deployment(answers=nowhere), a_plan(**REALTIME))
-    assert "no Region has it" in refusal(BRIDGED, answers=nowhere)
+    assert "no Region offers it" in refusal(BRIDGED, answers=nowhere)
 
 
 @pytest.mark.parametrize(

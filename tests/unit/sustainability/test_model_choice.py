@@ -139,13 +139,13 @@ def test_the_samples_are_a_golden_set_and_a_limit_keeps_both_sorts() -> None:
     [
         ("questions: []", "list of questions"),
         ("- {id: a, question: b}", "question a: answerable"),
-        ("- {id: a, question: b, answerable: true}", "question a: answer_contains"),
+        ("- {id: a, question: b, answerable: true}", "question a: every answerable question needs"),
         (
             "- {id: a, question: b, answerable: false, answer_contains: [c]}",
-            "question a: answer_contains",
+            "question a: every answerable question needs",
         ),
         ("- 7", "question 1"),
-        ("- {id: a, question: b, answerable: false}\n" * 2, "question a: the id stands twice"),
+        ("- {id: a, question: b, answerable: false}\n" * 2, "question a: the id occurs twice"),
         ("[]", "no question"),
         ("{", "expected"),
     ],
@@ -274,9 +274,9 @@ def test_the_bar_is_read_from_words() -> None:
 
 def test_questions_that_the_bar_cannot_be_judged_by_are_refused_before_any_is_asked() -> None:
     Bar(abstention=0).check([KNOWN])
-    with pytest.raises(UserError, match="no unanswerable question to judge abstention by"):
+    with pytest.raises(UserError, match="abstention needs at least one unanswerable question"):
         Bar().check([KNOWN])
-    with pytest.raises(UserError, match="no answerable question to judge correctness by"):
+    with pytest.raises(UserError, match="correctness needs at least one answerable question"):
         Bar().check([UNKNOWN])
 
 

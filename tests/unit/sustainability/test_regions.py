@@ -158,7 +158,7 @@ def test_a_region_outside_the_residency_is_refused() -> None:
 def test_limits_that_no_region_keeps_say_so() -> None:
     impossible = {"ceiling_gco2e_per_kwh": 100, "within": "US"}
 
-    with pytest.raises(RegionError, match="no Region keeps both limits"):
+    with pytest.raises(RegionError, match="no Region meets both limits"):
         check_region(a_deployment(region="us-east-1", footprint=impossible))
 
 
