@@ -1,1 +1,1 @@
-"""Energy, carbon and money of one unit: a token, an instance-hour, a function-second."""
+"""Energy, carbon and cost of one unit: a token, an instance-hour, a second of a function."""

@@ -1,4 +1,4 @@
-"""What tokens take on Bedrock: reading, writing and turning them into vectors."""
+"""The footprint of tokens on Bedrock: input, output and embeddings."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _PRICE = "USD/million tokens"
 
 
 def require_facts(deployment: Deployment, facts: Facts) -> None:
-    """Check that all that is computed of the deployment's models on Bedrock has its numbers.
+    """Check that all numbers for the Bedrock models of the deployment exist.
 
     Raises
     ------
     FactError
-        Names every missing row, so that a new model is added in one go.
+        Names every missing row, so that you can add a new model in one step.
     """
     answers, embedding = deployment.answers, deployment.knowledge.embedding.model
     rows = {
@@ -39,7 +39,24 @@ def require_facts(deployment: Deployment, facts: Facts) -> None:
 def bedrock_tokens(
     model: str, *, input_tokens: float, output_tokens: float, site: Site, batch: bool = False
 ) -> Impact:
-    """Return what reading and writing so many tokens takes on Bedrock, on demand or in a job."""
+    """Return the footprint of input and output tokens on Bedrock.
+
+    Parameters
+    ----------
+    model
+        Bedrock model or inference profile.
+    input_tokens, output_tokens
+        Number of tokens.
+    site
+        The place of the computers.
+    batch
+        Whether a batch job generates them, at a lower price, instead of on-demand calls.
+
+    Raises
+    ------
+    FactError
+        If the model has no size or price in ``sustainability/facts/data``.
+    """
     if model == EXTRACTIVE:
         return Impact()
     tokens = generation(ModelName.parse(model).model, site.facts)
@@ -54,7 +71,7 @@ def bedrock_tokens(
 
 
 def token_price(model: str, direction: str, facts: Facts) -> Estimate:
-    """Return USD per million tokens of a model or of the profile it is called through."""
+    """Return USD per million tokens of a model or inference profile."""
     return facts(_price(model, direction, facts), _PRICE)
 
 
@@ -68,7 +85,7 @@ def _price(model: str, direction: str, facts: Facts) -> str:
 
 
 def embedded_token(model: str, site: Site) -> Impact:
-    """Return what turning one token into its share of a vector takes."""
+    """Return the footprint of one input token of an embedding model."""
     return site.impact(
         prefill(ModelName.parse(model).model, site.facts) / 1e6,
         usd=token_price(model, "input", site.facts) / 1e6,

@@ -1,4 +1,4 @@
-"""What a Lambda function takes, by the second and by the call."""
+"""The footprint of a Lambda function per second and per invocation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MIB_PER_GIB = 1024
 
 
 def function_second(memory_mib: int, site: Site) -> Impact:
-    """Return what one second of a running function takes."""
+    """Return the footprint of one second of a running function with ``memory_mib`` MiB."""
     machine = power.function(memory_mib, site.facts)
     return site.impact(
         machine.kwh(1 / 3600),
@@ -20,5 +20,5 @@ def function_second(memory_mib: int, site: Site) -> Impact:
 
 
 def invocation(site: Site) -> Impact:
-    """Return what calling a function takes, whatever it then does."""
+    """Return the footprint of one invocation, without its running time."""
     return site.impact(usd=site.facts("prices/lambda/request", "USD/million") / 1e6)

@@ -1,4 +1,4 @@
-"""Energy, carbon and money of something, each within a range."""
+"""Energy, carbon and cost, each with a range."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ NOTHING = Estimate.exact(0.0)
 
 @dataclass(frozen=True)
 class Impact:
-    """What something takes, over a month or over an answer."""
+    """The footprint of something: energy, carbon and cost."""
 
     kwh: Estimate = NOTHING
-    """At the wall: energy of the computers times PUE."""
+    """Energy at the wall: energy of the computers times PUE."""
     operational_g: Estimate = NOTHING
-    """Grams of CO2e from making that electricity."""
+    """Grams of CO2e from the electricity."""
     embodied_g: Estimate = NOTHING
-    """Grams of CO2e from making the hardware, shared by time of use."""
+    """Grams of CO2e from making the hardware, in proportion to the time of use."""
     usd: Estimate = NOTHING
 
     @classmethod
@@ -30,7 +30,7 @@ class Impact:
 
     @property
     def carbon_g(self) -> Estimate:
-        """Operational and embodied: the numerator of the Software Carbon Intensity."""
+        """Operational plus embodied carbon: the numerator of the Software Carbon Intensity."""
         return self.operational_g + self.embodied_g
 
     def __add__(self, other: Impact) -> Impact:
@@ -52,12 +52,12 @@ class Impact:
 
 @dataclass(frozen=True)
 class Component:
-    """One part of a deployment, over a month of 730 hours."""
+    """One part of a deployment, with its footprint in a month (730 hours)."""
 
     name: str
     basis: str
-    """What was counted, in a few words: ``3 x m7g.large.search, 730 h``."""
+    """What is counted, in a few words: ``3 x m7g.large.search, 730 h``."""
     idle: Impact
-    """When nobody asks anything."""
+    """Without questions."""
     traffic: Impact
-    """Under the declared traffic, the idle part included."""
+    """With the declared traffic, including the idle part."""

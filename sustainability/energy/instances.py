@@ -1,4 +1,4 @@
-"""What an instance of one's own takes, by the hour: for being on, and for working."""
+"""The footprint of your own instance per hour: idle, and what work adds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sustainability.energy.site import Site
 
 
 def instance_hour(instance_type: str, site: Site) -> Impact:
-    """Return what an instance takes for being on."""
+    """Return the footprint of an idle instance per hour."""
     machine = power.accelerated(instance_type, site.facts).idle
     return site.impact(
         machine.kwh(1),
@@ -18,5 +18,5 @@ def instance_hour(instance_type: str, site: Site) -> Impact:
 
 
 def busy_hour(instance_type: str, site: Site) -> Impact:
-    """Return what an hour with all accelerators busy takes on top of being on."""
+    """Return what one hour with all accelerators busy adds to an idle instance."""
     return site.impact(power.accelerated(instance_type, site.facts).work_watts / 1000)

@@ -1,4 +1,4 @@
-"""Watts, and grams of making the hardware, of the machines behind AWS services, before PUE."""
+"""Power and embodied carbon of the machines behind AWS services, before PUE."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _MIB_PER_GIB = 1024
 _SERVICE_PREFIXES = ("ml.", "db.", "cache.")
 _SHAPE = re.compile(r"(?P<family>[a-z]+)\d(?P<options>[a-z-]*)\.(?P<times>\d*)(?P<size>[a-z]+)")
 _VCPUS = {"medium": 1, "large": 2, "xlarge": 4}
-"""By the size in an instance type's name; ``2xlarge`` is twice ``xlarge``."""
+"""vCPUs by the size in the name of an instance type; ``2xlarge`` has twice those of ``xlarge``."""
 _BURSTABLE = "t"
 _BURSTABLE_VCPUS_MIN = 2
 _GRAVITON_FAMILIES = frozenset({"or", "om", "oi"})
-"""OpenSearch optimized instances, whose names do not say that they are Graviton."""
+"""OpenSearch optimized instances: they are Graviton, but their names do not show it."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class Machine:
         return Machine(self.watts * factor, self.embodied_g_per_h * factor)
 
     def kwh(self, hours: Estimate | float) -> Estimate:
-        """Return the IT energy of running for ``hours``."""
+        """Return the IT energy in kWh of running for ``hours``."""
         return self.watts * hours / 1000
 
 
 def share(vcpus: float, memory_gib: float, facts: Facts, *, processor: str = "graviton") -> Machine:
-    """Return a share of a server with ``graviton`` or ``x86`` processors."""
+    """Return a part of a server with ``graviton`` or ``x86`` processors."""
     return Machine(
         facts(f"power/vcpu/{processor}", "W") * vcpus + facts("power/memory", "W/GiB") * memory_gib,
         facts("embodied/vcpu", "gCO2e/h") * vcpus
@@ -45,20 +45,20 @@ def share(vcpus: float, memory_gib: float, facts: Facts, *, processor: str = "gr
 
 
 def function(memory_mib: int, facts: Facts) -> Machine:
-    """Return a running arm64 Lambda function: its share of a vCPU, and its memory."""
+    """Return a running arm64 Lambda function: its part of a vCPU, and its memory."""
     vcpus = memory_mib / facts("power/lambda/mib_per_vcpu", "MiB").mid
     return share(vcpus, memory_mib / _MIB_PER_GIB, facts)
 
 
 def instance(name: str, facts: Facts) -> Machine:
-    """Return an instance without accelerators by name: ``m7g.large.search``, ``db.t4g.medium``.
+    """Return an instance without accelerators, such as ``m7g.large.search`` or ``db.t4g.medium``.
 
     Raises
     ------
     FactError
         If the memory per vCPU of its family has no row.
     UserError
-        If the name is none of an instance type.
+        If ``name`` is not the name of an instance type.
     """
     bare = name.removesuffix(".search")
     for prefix in _SERVICE_PREFIXES:
@@ -77,7 +77,7 @@ def instance(name: str, facts: Facts) -> Machine:
 
 
 def search_unit(facts: Facts) -> Machine:
-    """Return one OpenSearch Serverless capacity unit (OCU)."""
+    """Return one OpenSearch Compute Unit (OCU)."""
     unit = share(facts("power/ocu/vcpu", "vCPU").mid, facts("power/ocu/memory", "GiB").mid, facts)
     disk = ssd(facts("power/ocu/disk", "TB").mid, facts)
     return Machine(unit.watts + disk.watts, unit.embodied_g_per_h + disk.embodied_g_per_h)
@@ -89,7 +89,7 @@ def ssd(terabytes: float, facts: Facts) -> Machine:
 
 
 def hdd(terabytes: float, facts: Facts) -> Machine:
-    """Return disk storage."""
+    """Return hard disk storage."""
     return Machine(facts("power/hdd", "W/TB"), facts("embodied/hdd", "gCO2e/h/TB")) * terabytes
 
 
@@ -101,20 +101,20 @@ def managed_requests(count: float, facts: Facts) -> Estimate:
 
 @dataclass(frozen=True)
 class Accelerated:
-    """An instance with accelerators: on but idle, and with all of them busy."""
+    """An instance with accelerators: idle, and with all accelerators busy."""
 
     idle: Machine
     busy: Machine
 
     @property
     def work_watts(self) -> Estimate:
-        """What the accelerators take when busy, on top of being idle."""
+        """Power that busy accelerators add to the idle instance."""
         busy, idle = self.busy.watts.as_list(), self.idle.watts.as_list()
-        # Sorted: where the idle power alone varies, more of it leaves less for the work.
+        # Sorted, because if only the idle power varies, a higher idle power leaves less for work.
         return Estimate(*sorted(high - low for high, low in zip(busy, idle, strict=True)))
 
     def at(self, utilization: float) -> Machine:
-        """Return it at a share of its accelerators' work; the host runs either way."""
+        """Return the instance with this share of its accelerators busy; the host always runs."""
         return Machine(
             self.idle.watts * (1 - utilization) + self.busy.watts * utilization,
             self.idle.embodied_g_per_h,
@@ -122,12 +122,12 @@ class Accelerated:
 
 
 def accelerated(instance_type: str, facts: Facts) -> Accelerated:
-    """Return ``ml.inf2.xlarge`` and the like.
+    """Return an instance type with accelerators, such as ``ml.inf2.xlarge``.
 
     Raises
     ------
     FactError
-        If the host's watts, the number of accelerators or their watts have no row.
+        If the power of the host, the number of accelerators or their power has no row.
     """
     name = instance_type.removeprefix("ml.")
     family = name.split(".")[0]

@@ -1,4 +1,4 @@
-"""Where something runs: how much carbon its electricity has, and how much the halls add to it."""
+"""The place of computers: carbon intensity of the electricity, PUE, and price level."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _DISAGREEMENT = "grid/source_disagreement"
 
 
 def pue(region: str, facts: Facts) -> Estimate:
-    """Return power usage effectiveness: energy of the data centre over energy of its computers."""
+    """Return the power usage effectiveness: energy of the data center / energy of its computers."""
     return facts(f"regions/{region}/pue", "ratio")
 
 
 def intensity(region: str, accounting: Accounting, facts: Facts) -> Estimate:
     """Return gCO2e per kWh at the wall, without PUE.
 
-    Location-based is the grid where the Region stands; its range spans what the published sources
-    disagree by, and the second source's own figure where that is restated. Market-based takes off
-    the share that the provider matched with renewable purchases. The Software Carbon Intensity
-    standard (ISO/IEC 21031) admits only the first.
+    Location-based: the intensity of the grid of the Region. Its range covers the usual difference
+    between the sources, and the value of the second source if the data has it. Market-based: minus
+    the share that AWS matched with renewable energy. The Software Carbon Intensity specification
+    (ISO/IEC 21031) allows only location-based values.
     """
     grid = facts(f"regions/{region}/grid", "gCO2e/kWh") * facts(_DISAGREEMENT, "ratio")
     other = f"grid_electricity_maps/{region}"
@@ -40,12 +40,12 @@ def intensity(region: str, accounting: Accounting, facts: Facts) -> Estimate:
 
 @dataclass(frozen=True)
 class Site:
-    """A place where computers run, and what their energy and time mean there."""
+    """A place where computers run, with its PUE, carbon intensity and price level."""
 
     pue: Estimate
     gco2e_per_kwh: Estimate
     price_factor: Estimate
-    """Prices here over those of us-east-1, which is where the price facts are from."""
+    """Prices here divided by those of us-east-1; the price facts are those of us-east-1."""
     facts: Facts
 
     @classmethod
@@ -62,10 +62,10 @@ class Site:
 
     @classmethod
     def of_model(cls, name: str, region: str, accounting: Accounting, facts: Facts) -> Site:
-        """Return where a Bedrock model called from ``region`` runs.
+        """Return the place where a Bedrock model that is called from ``region`` runs.
 
-        A cross-Region profile may run a request in any Region of its scope, and nobody is told
-        where: its site spans all of them.
+        A cross-Region inference profile can run a request in any Region of its scope, and AWS does
+        not say in which. Therefore its ranges cover all of them.
         """
         home = cls.of_region(region, accounting, facts)
         parsed = ModelName.parse(name)
@@ -91,7 +91,17 @@ class Site:
         embodied_g: Estimate | None = None,
         usd: Estimate | None = None,
     ) -> Impact:
-        """Return the impact of IT energy, of hardware's time and of money at us-east-1 prices."""
+        """Return the footprint at this place.
+
+        Parameters
+        ----------
+        it_kwh
+            IT energy in kWh, without PUE.
+        embodied_g
+            Grams of CO2e from making the hardware.
+        usd
+            Cost in USD at us-east-1 prices.
+        """
         kwh = (it_kwh or NOTHING) * self.pue
         return Impact(
             kwh=kwh,

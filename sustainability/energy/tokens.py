@@ -1,10 +1,10 @@
-"""Energy and embodied carbon of tokens that a shared service generates, before PUE.
+"""Energy and embodied carbon of tokens of a shared service, before PUE.
 
-Output tokens follow EcoLogits 0.11.3 (``impacts/llm.py``): GPU energy per token from a regression
-on measured models, plus the share of a server for the time that generation takes, both divided
-over the requests of a batch. Input tokens follow Epoch AI's form, two floating-point operations per
-active parameter, because EcoLogits counts none. The formulas are restated here for one reason:
-importing the package costs half a second, more than everything else that a footprint needs.
+Output tokens follow EcoLogits 0.11.3 (``impacts/llm.py``): the GPU energy per token comes from a
+regression on measured models; a part of a server is added for the time of generation; both are
+divided by the requests in a batch. Input tokens follow the formula of Epoch AI, two floating-point
+operations per active parameter, because EcoLogits does not count them. The formulas are copied here
+because an import of the package needs half a second, more than all other steps of a footprint.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ _SECONDS_PER_YEAR = 365 * 24 * 3600
 
 @dataclass(frozen=True)
 class TokenFootprint:
-    """What 1,000 tokens of one model take. Energy in Wh of IT equipment, before PUE."""
+    """The footprint of 1,000 tokens of one model. Energy in Wh of IT equipment, before PUE."""
 
     wh_per_1k_input: Estimate
     wh_per_1k_output: Estimate
     embodied_g_per_1k_output: Estimate
-    """Grams of CO2e from making the hardware, shared by its time."""
+    """Grams of CO2e from making the hardware, in proportion to the time of use."""
 
 
 @dataclass(frozen=True)
 class _Deployed:
-    """A model on its hardware, at one corner of the range."""
+    """A model on its hardware, at one end of the range."""
 
     active: float
     total: float
@@ -86,7 +86,7 @@ class _Deployed:
 
 
 def generation(model: str, facts: Facts) -> TokenFootprint:
-    """Return what 1,000 tokens of a generating ``model`` take.
+    """Return the footprint of 1,000 tokens of a generating ``model``.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def generation(model: str, facts: Facts) -> TokenFootprint:
 
 
 def prefill(model: str, facts: Facts) -> Estimate:
-    """Return the Wh of reading 1,000 tokens, which for an embedding model is all there is."""
+    """Return the Wh of reading 1,000 tokens. For an embedding model, this is its whole energy."""
     active = facts(f"models/{model}/active", "billion parameters")
     utilization = facts("llm/prefill_utilization", "share")
     power = facts("llm/prefill_power", "W")

@@ -1,1 +1,1 @@
-"""Numbers taken from the world, each with its range, unit, year and source."""
+"""Facts: numbers from published sources or assumptions, each with range, unit, year and source."""

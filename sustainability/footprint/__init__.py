@@ -1,1 +1,1 @@
-"""What a whole deployment takes: each of its parts, counted for a month."""
+"""The monthly footprint of a deployment, by component."""

@@ -1,4 +1,4 @@
-"""How many copies there are in advance, quarter of an hour by quarter, for a declared week."""
+"""Scheduled copies for each quarter of an hour of a declared week."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sustainability.plan.capacity import Capacity
 from sustainability.plan.week import PER_HOUR, QUARTER_S, quarters, started_ahead, without_dips
 
 _PEAK_SHARE = 0.25
-"""Of an hour that its peak lasts, at most: a quarter of an hour."""
+"""The peak of an hour lasts at most this share of it: 15 minutes."""
 _BISECTIONS = 14
 
 
@@ -24,12 +24,24 @@ class _Quarter(NamedTuple):
 
 
 class InAdvance:
-    """A declared week, and the fewest copies that keep its answers in time."""
+    """A declared week, and the lowest numbers of copies that meet its service level."""
 
     def __init__(
         self, capacity: Capacity, week: Sequence[Rate], *, cold_start: float, overhead: float
     ) -> None:
-        """Take ``week``; a start takes ``cold_start`` seconds, start and stop ``overhead``."""
+        """Prepare a week of hourly rates.
+
+        Parameters
+        ----------
+        capacity
+            The capacity of a copy.
+        week
+            The rate of each hour, from Monday 0:00.
+        cold_start
+            Seconds from the start of a copy until it answers.
+        overhead
+            Seconds of a start and a stop together that an instance is billed without work.
+        """
         self.overhead = overhead
         self._lead = math.ceil(cold_start / QUARTER_S)
         self._restart = int(overhead / QUARTER_S)
@@ -41,15 +53,16 @@ class InAdvance:
         self._copies = cache(self._fewest)
 
     def copies(self, attainment: float, most: int) -> Sequence[int]:
-        """Return the fewest copies, up to ``most``, that keep a share of the answers in time.
+        """Return the lowest numbers of copies, up to ``most``, with ``attainment`` in time.
 
-        In every quarter there are copies as long as they save more late answers than a certain
-        number each, the same all week. That number is as large as ``attainment`` allows.
+        Each quarter of an hour gets one more copy as long as this copy saves more late answers than
+        a threshold. The threshold is the same for the whole week, and as high as ``attainment``
+        allows.
         """
         return self._copies(attainment, most)
 
     def attained(self, copies: Sequence[int]) -> float:
-        """Return the share of the week's answers that are in time with so many copies."""
+        """Return the share of the week's answers that are in time with these copies."""
         if not self.questions:
             return 1.0
         return 1 - sum(map(self._late, copies, self._quarters)) / self.questions
@@ -65,7 +78,7 @@ class InAdvance:
         return self._worth(2**low, most)
 
     def _worth(self, late: float, most: int) -> list[int]:
-        """Return the copies when each is worth ``late`` late answers an hour."""
+        """Return the copies if each must save at least ``late`` late answers per hour."""
 
         @cache
         def enough(quarter: _Quarter) -> int:
@@ -82,7 +95,7 @@ class InAdvance:
         return without_dips(started_ahead(levels, self._lead), self._restart)
 
     def _late_answers(self, copies: int, quarter: _Quarter) -> float:
-        """Return the late answers of an hour such as this quarter."""
+        """Return the late answers of an hour with the rates of this quarter."""
         if not quarter.mean:
             return 0.0
         share = min(_PEAK_SHARE, quarter.mean / quarter.peak)
@@ -95,8 +108,9 @@ class InAdvance:
 def _quarters(week: Sequence[Rate]) -> list[_Quarter]:
     """Return the quarters of ``week``.
 
-    Hours of equal rates are a declared period: it begins and ends at once. An hour that differs
-    from both its neighbours is a point of a course: rates change steadily from middle to middle.
+    Neighbor hours with equal rates are a declared period, which begins and ends in one step. An
+    hour that differs from both neighbors is a point of a curve: the rate changes linearly between
+    the middles of the hours.
     """
     means = [rate.mean_per_hour for rate in week]
     highest = max(rate.peak_per_hour for rate in week)
@@ -111,5 +125,5 @@ def _quarters(week: Sequence[Rate]) -> list[_Quarter]:
 
 
 def _rounded(rate: float) -> float:
-    """Return ``rate`` rounded up by at most a hundredth, so that many quarters are alike."""
+    """Return ``rate`` rounded up by at most 1 %, so that many quarters have the same rate."""
     return math.exp(math.ceil(100 * math.log(rate)) / 100) if rate else 0.0

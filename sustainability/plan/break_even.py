@@ -1,8 +1,9 @@
-"""From how many requests an hour an instance of one's own takes less than tokens on Bedrock.
+"""The break-even: above how many requests per hour your own instance uses less than Bedrock.
 
-An instance costs its idle hour whatever it does, and then a little for each request; tokens cost
-the same for each request and nothing else. The two meet at one rate, or never: when a request on a
-full instance takes more than on Bedrock, where many customers share a batch.
+An instance uses its idle energy every hour, and a little more for each request. Bedrock uses the
+same for each request, and nothing without requests. The two are equal at one rate. There is no such
+rate if a request on a fully loaded instance uses more than on Bedrock, where many customers share a
+batch. The same applies to carbon and cost.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ NEVER = math.inf
 
 @dataclass(frozen=True)
 class Tokens:
-    """Tokens of a mean request."""
+    """Mean number of tokens of a request."""
 
     input: float
     output: float
@@ -31,9 +32,9 @@ class Tokens:
 
 @dataclass(frozen=True)
 class BreakEven:
-    """Requests per hour from which one awake instance is worth it; ``inf`` means never.
+    """Requests per hour above which one running instance uses less; ``inf`` means never.
 
-    ``low`` is the earliest that the facts' ranges allow, ``high`` the latest.
+    ``low`` and ``high`` combine the ends of the ranges of all facts.
     """
 
     low: float
@@ -42,13 +43,13 @@ class BreakEven:
 
     @property
     def worth_it(self) -> bool:
-        """Whether a full instance beats Bedrock at all, by the middle estimate."""
+        """Whether a fully loaded instance uses less than Bedrock, by the middle estimates."""
         return self.mid < NEVER
 
 
 @dataclass(frozen=True)
 class _Hour:
-    """What an hour takes in one quantity: an idle instance, a full one, a request on Bedrock."""
+    """One quantity of an idle instance-hour, a fully loaded one, and a request on Bedrock."""
 
     idle: Estimate
     full: Estimate
@@ -66,26 +67,26 @@ def break_even(
     accounting: Accounting = Accounting.LOCATION,
     facts: Facts | None = None,
 ) -> BreakEven:
-    """Return the rate of requests at which Bedrock and one instance take the same.
+    """Return the rate of requests at which Bedrock and one instance use the same.
 
     Parameters
     ----------
     objective
-        What is compared: energy, carbon with the hardware's making included, or cost.
+        What is compared: energy, carbon (including making the hardware), or cost.
     model
-        The Bedrock model, or profile, that answers otherwise.
+        The Bedrock model or inference profile.
     instance_type
         Such as ``ml.inf2.xlarge``.
     tokens
-        Of a mean request.
+        Mean number of tokens of a request.
     full_per_hour
-        Requests of ``tokens`` that the instance carries in an hour with every decode slot busy.
+        Requests per hour that the instance answers with every decode slot busy.
     region
-        Where the instance runs, and from where Bedrock is called.
+        The Region of the instance, from which Bedrock is called.
     accounting
-        Which carbon intensity counts; matters to the carbon objective alone.
+        The carbon intensity to use; only for the carbon objective.
     facts
-        Where numbers come from; by default ``sustainability/facts/data``.
+        The source of numbers; by default ``sustainability/facts/data``.
 
     Raises
     ------
@@ -113,7 +114,7 @@ def break_even(
 
 
 def instance_hour(instance_type: str, *, utilization: float, site: Site) -> Impact:
-    """Return what one hour of an awake instance takes at a share of its work, 0 to 1."""
+    """Return the footprint of a running instance per hour at ``utilization``, 0 to 1."""
     machine = power.accelerated(instance_type, site.facts).at(utilization)
     return site.impact(
         machine.kwh(1),

@@ -1,4 +1,4 @@
-"""What copies of a model carry of a deployment's answers within a time limit."""
+"""The capacity of copies of a model: answers per second within a time limit."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from sustainability.plan.queueing import (
 )
 
 _LENGTHS = 10
-"""Lengths of answer that stand for their distribution: its 5th, 15th … 95th percentile."""
+"""Number of lengths that represent the distribution: its 5th, 15th … 95th percentile."""
 _NEGLIGIBLE = 1e-6
-"""Share of waiting answers, far below what any service level asks."""
+"""Share of waiting answers, far below the requirement of any service level."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,14 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True)
 class Capacity:
-    """What copies carry. All times in seconds, all rates per second."""
+    """The capacity of copies. All times are in seconds, all rates per second."""
 
     model: InferenceModel
     input_tokens: Tokens
     output_tokens: Tokens
     max_tokens: float
     limit: float
-    """From calling the endpoint to the last token, for an answer of 95th-percentile length."""
+    """Time from the call to the last token, for an answer of the 95th percentile."""
     arrival_variation: float
     """Coefficient of variation of the time between two questions."""
 
@@ -56,28 +56,28 @@ class Capacity:
 
     @cached_property
     def long(self) -> Work:
-        """The answer that the limit is meant for: prompt and answer of the 95th percentile."""
+        """The answer to which the limit applies: prompt and answer of the 95th percentile."""
         return self._work(self.input_tokens.p95, self.output_tokens.p95)
 
     @property
     def slack(self) -> float:
-        """How long the long answer may be held up; negative if it is late on an idle copy."""
+        """How long the long answer may wait; negative if it is late even on an idle copy."""
         return self.limit - self.long.total
 
     @property
     def full_rate(self) -> float:
-        """Answers of one copy with every slot busy: each slot waits for the others' prompts."""
+        """Answers per second of a copy with every slot busy; each slot waits for other prompts."""
         return self.model.slots / (self.mean.writing + self.model.slots * self.mean.reading)
 
     def slowdown(self, copies: int, rate: float) -> float:
-        """Return how much longer an answer takes than alone, because others' prompts are read."""
+        """Return how much longer an answer needs than alone, because of the prompts of others."""
         reading = self._others(copies, rate) * self.mean.reading
         return 1 / (1 - reading) if reading < 1 else math.inf
 
     def late_share(self, copies: int, rate: float) -> float:
-        """Return the share of answers that miss the limit when questions come at ``rate``.
+        """Return the share of answers that miss the limit if questions come at ``rate``.
 
-        An answer longer than :attr:`long` may take longer than the limit in proportion.
+        For an answer longer than :attr:`long`, the limit is longer in proportion.
         """
         key = copies, rate
         if key not in self._late_shares:
@@ -85,9 +85,9 @@ class Capacity:
         return self._late_shares[key]
 
     def copies_for(self, rate: float, attainment: float, ceiling: int) -> int | None:
-        """Return the fewest copies that keep the limit for a share ``attainment`` of the answers.
+        """Return the lowest number of copies with a share ``attainment`` of answers in time.
 
-        None if ``ceiling`` copies do not.
+        None if ``ceiling`` copies are not enough.
         """
         fewest, enough = 0, 1
         while self.late_share(min(enough, ceiling), rate) > 1 - attainment:
@@ -104,7 +104,7 @@ class Capacity:
         return enough
 
     def rate_of(self, copies: int, attainment: float) -> float:
-        """Return the highest rate at which ``copies`` keep the limit."""
+        """Return the highest rate at which ``copies`` have ``attainment`` of answers in time."""
         low, high = 0.0, copies * self.full_rate
         for _ in range(40):
             middle = (low + high) / 2
@@ -158,10 +158,10 @@ class Capacity:
         return {}
 
     def _others(self, copies: int, rate: float) -> float:
-        """Return how many prompts of others a copy reads in a second of its time.
+        """Return how many prompts of others a copy reads per second.
 
-        On one copy, an answer keeps others out as long as it holds one of the slots. Of many, the
-        router sends the next question elsewhere, and none comes before one of the others ends.
+        On a single copy, an answer occupies one slot, so fewer others can start. With many copies,
+        the router sends the next question to another copy until one of the answers ends.
         """
         if not copies:
             return math.inf
@@ -190,7 +190,7 @@ class Capacity:
         return (self.mean.writing / self.mean.total) ** 2 * math.expm1(sigma**2)
 
     def _reading_square(self, dispersion: float) -> float:
-        """Return the variance of the reading that comes in a second, for one prompt in a second."""
+        """Return the variance of the reading time per second, for one prompt per second."""
         sigma = lognormal_sigma(self.input_tokens.mean, self.input_tokens.p95)
         return self.mean.reading**2 * (math.expm1(sigma**2) + dispersion)
 

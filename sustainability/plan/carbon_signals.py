@@ -1,8 +1,8 @@
-"""Live carbon signals behind the interface of :class:`sustainability.plan.clean_hours.Signal`.
+"""Live carbon signals with the interface :class:`sustainability.plan.clean_hours.Signal`.
 
-Which one is used follows from the environment: ``ELECTRICITY_MAPS_TOKEN`` (average intensity),
-``WATTTIME_USERNAME`` and ``WATTTIME_PASSWORD`` (marginal intensity), else the static profile.
-Average and marginal figures answer different questions and are never mixed.
+The environment decides which one is used: ``ELECTRICITY_MAPS_TOKEN`` (average intensity),
+``WATTTIME_USERNAME`` and ``WATTTIME_PASSWORD`` (marginal intensity), otherwise the static profile.
+Average and marginal values have different meanings and are never mixed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Fetch = Callable[[str, Mapping[str, str]], Any]
 
 
 class SignalError(UserError):
-    """A live signal did not give what was asked of it."""
+    """A live signal did not return the requested values."""
 
 
 def fetch_json(url: str, headers: Mapping[str, str]) -> Any:
@@ -41,7 +41,7 @@ def fetch_json(url: str, headers: Mapping[str, str]) -> Any:
     Raises
     ------
     SignalError
-        If the service refuses, does not answer, or answers no JSON.
+        If the service rejects the request, does not answer, or does not return JSON.
     """
     host = urllib.parse.urlsplit(url).netloc
     try:
@@ -54,7 +54,7 @@ def fetch_json(url: str, headers: Mapping[str, str]) -> Any:
 
 @dataclass(frozen=True)
 class ElectricityMaps:
-    """Electricity Maps' forecast of the average life-cycle intensity, by coordinates."""
+    """The forecast of Electricity Maps: average life-cycle intensity, by coordinates."""
 
     token: str
     coordinates: Coordinates
@@ -81,7 +81,7 @@ class ElectricityMaps:
 
 @dataclass(frozen=True)
 class WattTime:
-    """WattTime's forecast of the marginal operating emissions rate, by coordinates."""
+    """The forecast of WattTime: marginal operating emissions rate, by coordinates."""
 
     username: str
     password: str
@@ -94,7 +94,7 @@ class WattTime:
         return "WattTime forecast, marginal intensity"
 
     def hours(self, start: datetime, end: datetime) -> Sequence[Intensity]:
-        """Return the forecast of each hour: the mean of its five-minute values."""
+        """Return the forecast of each hour, the mean of its five-minute values."""
         basic = base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
         login = self.fetch(f"{_WATTTIME}/login", {"Authorization": f"Basic {basic}"})
         token = {"Authorization": f"Bearer {_field(self.source, login, 'token')}"}
@@ -116,7 +116,7 @@ class WattTime:
 
 
 def choose_signal(region: str, environment: Mapping[str, str]) -> Signal:
-    """Return the live signal that ``environment`` has a key for, else the static profile."""
+    """Return the live signal for which ``environment`` has a key, otherwise the static profile."""
     coordinates = place(region).coordinates
     if token := environment.get("ELECTRICITY_MAPS_TOKEN"):
         return ElectricityMaps(token, coordinates)

@@ -1,4 +1,4 @@
-"""When to run work that can wait: the cleanest stretch of hours that still meets the deadline."""
+"""The hours with the lowest carbon before a deadline, for work that can wait."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ _HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Intensity:
-    """Carbon intensity of the electricity from ``start`` on, for one hour."""
+    """Carbon intensity of the electricity for one hour from ``start``."""
 
     start: datetime
     gco2e_per_kwh: float
 
 
 class Signal(Protocol):
-    """Where hourly carbon intensities come from."""
+    """A source of hourly carbon intensities."""
 
     @property
     def source(self) -> str:
-        """What a report names: whose figures, of which kind."""
+        """The source for reports: the publisher and the kind of the values."""
 
     def hours(self, start: datetime, end: datetime) -> Sequence[Intensity]:
-        """Return the whole hours from ``start`` until ``end``, in order, without gaps."""
+        """Return the whole hours from ``start`` to ``end``, in order and without gaps."""
 
 
 @dataclass(frozen=True)
 class StaticProfile:
-    """The grid's usual day: the Region's yearly intensity, times the usual course of the hours.
+    """The usual day of the grid: the yearly intensity of the Region times an hourly profile.
 
-    The course is the mean of each hour of the day in each quarter of a past year. A grid without
-    one is taken as constant, and :attr:`source` says so.
+    The profile is the mean of each hour of the day in each quarter of a past year. A grid without a
+    profile counts as constant, and :attr:`source` says so.
     """
 
     region: str
@@ -49,8 +49,10 @@ class StaticProfile:
     def source(self) -> str:
         """What a report names."""
         if self.region in profiles():
-            return "static profile (ENTSO-E generation of 2019, IPCC factors; Ember's yearly level)"
-        return f"constant: no hourly profile for the grid of {self.region}"
+            return (
+                "static profile (ENTSO-E generation of 2019, IPCC factors; yearly value of Ember)"
+            )
+        return f"constant value: there is no hourly profile for the grid of {self.region}"
 
     def hours(self, start: datetime, end: datetime) -> Sequence[Intensity]:
         """Return the usual intensity of each hour."""
@@ -68,7 +70,7 @@ def _quarter(moment: datetime) -> int:
 
 @cache
 def profiles() -> Mapping[str, Mapping[tuple[int, int], float]]:
-    """Return, by Region, the ratio of each (quarter, hour in UTC) to the year's mean intensity."""
+    """Return by Region the ratio of each (quarter, hour in UTC) to the yearly mean intensity."""
     found: dict[str, dict[tuple[int, int], float]] = {}
     with (DATA / "hourly_intensity.csv").open(encoding="utf-8", newline="") as lines:
         for row in csv.DictReader(lines):
@@ -79,7 +81,7 @@ def profiles() -> Mapping[str, Mapping[tuple[int, int], float]]:
 
 
 def whole_hours(start: datetime, end: datetime) -> list[datetime]:
-    """Return the beginnings of the hours in UTC that lie wholly between two moments."""
+    """Return the starts of the hours in UTC that are completely between two times."""
     first = start.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     if first < start:
         first += _HOUR
@@ -88,19 +90,19 @@ def whole_hours(start: datetime, end: datetime) -> list[datetime]:
 
 @dataclass(frozen=True)
 class Window:
-    """When to run, and what waiting for it is worth."""
+    """When to run, and how much carbon this saves."""
 
     start: datetime
     end: datetime
     gco2e_per_kwh: float
     """Mean over the window."""
     at_once_gco2e_per_kwh: float
-    """Mean over the same length from the earliest hour."""
+    """Mean over a window of the same length that starts in the earliest hour."""
     source: str
 
     @property
     def saving(self) -> float:
-        """Share of the carbon that waiting saves, 0 to 1."""
+        """Share of the carbon that waiting saves, up to 1."""
         if not self.at_once_gco2e_per_kwh:
             return 0.0
         return 1 - self.gco2e_per_kwh / self.at_once_gco2e_per_kwh
@@ -109,12 +111,12 @@ class Window:
 def choose_window(
     signal: Signal, *, earliest: datetime, deadline: datetime, length: timedelta
 ) -> Window:
-    """Return the window of whole hours with the lowest mean intensity; the earliest of equals.
+    """Return the window of whole hours with the lowest mean intensity, the earliest if equal.
 
     Raises
     ------
     ValueError
-        If a moment has no time zone, or no window of ``length`` ends by the deadline.
+        If a time has no time zone, or no window of ``length`` ends before the deadline.
     """
     if earliest.tzinfo is None or deadline.tzinfo is None:
         raise ValueError("earliest and deadline need a time zone")

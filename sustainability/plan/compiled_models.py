@@ -1,4 +1,4 @@
-"""Where compiled models lie, known to all who make, serve and look for them."""
+"""The place of compiled models in S3, for the code that compiles, serves and checks them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sustainability.offers.serving_images import base_image
 
 
 def artifacts_bucket(deployment: Deployment, account: str) -> str:
-    """Return the name of the bucket of a deployment's compiled models in an account."""
+    """Return the name of the bucket for the compiled models of a deployment in an AWS account."""
     return f"{deployment.name}-models-{account}-{deployment.region}"
 
 
@@ -51,10 +51,10 @@ aws s3 sync compiled {place} --region {deployment.region}
 
 
 def artifacts_prefix(shape: InferenceModel) -> str:
-    """Return where in the bucket the model compiled for exactly these shapes lies.
+    """Return the S3 prefix of the model that is compiled for exactly these shapes.
 
-    A change of shape is a change of place: no server ever starts with graphs of another shape,
-    which it would have to compile.
+    Another shape has another prefix. So a server never starts with a model of another shape, which
+    it would have to compile first.
     """
     return (
         f"compiled/{shape.name}/batch-{shape.slots}-length-{shape.sequence_length}"

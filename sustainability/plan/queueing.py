@@ -1,10 +1,10 @@
-"""How long answers wait and are held up: the formulas behind the number of copies.
+"""Waiting times and delays of answers: the formulas for the number of copies.
 
-The servers are the decode slots of all awake copies. Answers are heavy-tailed in length, so service
-times are far from exponential: the wait is that of Erlang's formula, scaled by the variation of
-services and arrivals (Allen and Cunneen). Bursts are counted by their peakedness (Hayward): traffic
-of peakedness z keeps c servers as busy as smooth traffic keeps c / z. ``tests/`` holds all of it
-against exact results and against simulated queues.
+The servers of the queue are the decode slots of all running copies. The lengths of answers have a
+long tail, so service times are not exponential. The wait is that of Erlang's formula, scaled by the
+variation of service times and arrivals (Allen and Cunneen). Bursts are described by their
+peakedness (Hayward): traffic of peakedness z makes c servers as busy as smooth traffic makes c / z.
+``tests/`` compares the formulas with exact results and with simulated queues.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _HALVINGS = 9
 def lognormal_sigma(mean: float, p95: float) -> float:
     """Return the shape of the lognormal distribution with this ``mean`` and 95th percentile.
 
-    No lognormal has a p95 above 3.87 times its mean; the one that comes closest is taken.
+    A lognormal distribution cannot have a p95 above 3.87 times its mean; then the closest is used.
     """
     return _P95 - math.sqrt(max(0.0, _P95**2 - 2 * math.log(p95 / mean)))
 
 
 def lognormal_quantile(share: float, mean: float, p95: float) -> float:
-    """Return the value that ``share`` of the lognormal distribution stays below."""
+    """Return the value below which ``share`` of the lognormal distribution is."""
     sigma = lognormal_sigma(mean, p95)
     return mean * math.exp(sigma * _NORMAL.inv_cdf(share) - sigma**2 / 2)
 
@@ -47,7 +47,7 @@ def erlang_c(servers: int, load: float) -> float:
 
 
 def share_waiting(servers: int, load: float, arrival_scv: float) -> float:
-    """Return the share of arrivals that wait, for arrivals of any variation.
+    """Return the share of arrivals that wait, for any variation of arrivals.
 
     ``arrival_scv`` is the squared coefficient of variation of the time between arrivals.
     """
@@ -58,17 +58,17 @@ def share_waiting(servers: int, load: float, arrival_scv: float) -> float:
 def mean_wait(
     servers: int, load: float, *, service_seconds: float, service_scv: float, arrival_scv: float
 ) -> float:
-    """Return the mean wait of those arrivals that wait, in seconds; infinite when overloaded."""
+    """Return the mean wait in seconds of those arrivals that wait; infinite if overloaded."""
     if load >= servers:
         return math.inf
     return service_seconds / (servers - load) * (arrival_scv + service_scv) / 2
 
 
 def share_later(limit: float, mean: float, variance: float) -> float:
-    """Return the share of answers that are written later than ``limit`` seconds after their start.
+    """Return the share of answers that end more than ``limit`` seconds after their start.
 
-    Writing pauses while the prompts of others are read, so an answer is done when the time left for
-    writing first reaches its length: a first passage, whose distribution is inverse Gaussian.
+    Writing pauses while the copy reads other prompts. An answer ends when the time for writing
+    first reaches its length. This is a first-passage time with an inverse Gaussian distribution.
     """
     if limit <= 0:
         return 1.0
@@ -84,9 +84,9 @@ def share_later(limit: float, mean: float, variance: float) -> float:
 
 
 def exponential_waits(mean: float) -> Iterator[tuple[float, float]]:
-    """Yield waits that stand for the exponential distribution, each with its share.
+    """Yield waits that represent the exponential distribution, each with its share.
 
-    Half of all, half of the rest, and so on, each half by its median.
+    Each is the median of a part: the first half, half of the rest, and so on.
     """
     for halving in range(_HALVINGS):
         share = 2.0 ** -min(halving + 1, _HALVINGS - 1)
@@ -94,5 +94,5 @@ def exponential_waits(mean: float) -> Iterator[tuple[float, float]]:
 
 
 def _beyond(deviations: float) -> float:
-    """Return the share of the normal distribution that is so far above its mean, or further."""
+    """Return the share of the normal distribution above its mean plus ``deviations``."""
     return math.erfc(deviations / math.sqrt(2)) / 2

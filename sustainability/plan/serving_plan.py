@@ -1,4 +1,4 @@
-"""What a serving plan consists of: how a deployment's questions are answered, with reasons."""
+"""The parts of a serving plan: how the questions of a deployment are answered, with reasons."""
 
 from __future__ import annotations
 
@@ -14,43 +14,42 @@ DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 
 
 class ServiceLevelError(DeploymentError):
-    """A service level that cannot be met. Names the limit, and what can be met instead."""
+    """A service level that cannot be met. The message names the limit and what can be met."""
 
 
 class Mode(StrEnum):
-    """How a deployment's questions are answered."""
+    """How the questions of a deployment are answered."""
 
     BEDROCK = "bedrock"
-    """By Bedrock alone: there is never enough demand for an instance."""
+    """By Bedrock only: demand never reaches the break-even of an instance."""
     BRIDGED = "bridged"
-    """By a real-time endpoint that sleeps at zero; Bedrock answers while it sleeps, wakes or is
-    full."""
+    """By a real-time endpoint that scales to zero; Bedrock answers while it has no free copy."""
     REALTIME = "realtime"
-    """By a real-time endpoint that never sleeps."""
+    """By a real-time endpoint that is always on."""
     ASYNC = "async"
-    """From a queue, by an endpoint that sleeps at zero."""
+    """From a queue, by an asynchronous endpoint that scales to zero."""
     BATCH = "batch"
-    """In daily windows, by a job whose machines are gone afterwards."""
+    """In daily windows, by a batch job whose instances stop afterwards."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DemandThreshold:
-    """How many questions must reach a model, and for how long."""
+    """A rate of questions that reach a model, and how long it must last."""
 
     questions_per_period: float
     period_s: int
     datapoints: int
-    """Periods in a row."""
+    """Number of periods in a row."""
 
     @property
     def questions_per_hour(self) -> float:
-        """The same as an hourly rate."""
+        """The threshold as questions per hour."""
         return self.questions_per_period * 3600 / self.period_s
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduledAction:
-    """New bounds of the number of copies from a time of the week on, in the traffic's time zone."""
+    """New limits of the number of copies from a time of the week, in the traffic's time zone."""
 
     days: tuple[int, ...]
     """0 is Monday."""
@@ -61,105 +60,105 @@ class ScheduledAction:
 
     @property
     def name(self) -> str:
-        """Unique among a plan's actions."""
+        """A name that is unique within the plan."""
         days = "-".join(DAYS[day].lower() for day in self.days)
         return f"{days}-{self.hour:02}{self.minute:02}"
 
     @property
     def schedule(self) -> str:
-        """The expression that Application Auto Scaling takes."""
+        """The schedule expression for Application Auto Scaling."""
         return f"cron({self.minute} {self.hour} ? * {','.join(DAYS[day] for day in self.days)} *)"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """When the daily jobs start, in the traffic's time zone, and on how many instances."""
+    """The start hours of the daily jobs in the traffic's time zone, and their instances."""
 
     hours: tuple[int, ...]
     instances: int
-    """0: a Bedrock batch job."""
+    """0 for a Bedrock batch job."""
     run_s: int
-    """Expected time of one job, the start of its machines included."""
+    """Expected seconds of one job, including the start of its instances."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AlarmThresholds:
-    """What the monitors hold the service to; None where there is nothing to watch."""
+    """The thresholds of the alarms; None if there is nothing to watch."""
 
     latency_p95_s: float | None = None
-    """Of an answer, from the question to the last token."""
+    """Seconds from the question to the last token."""
     endpoint_latency_p95_s: float | None = None
-    """The endpoint's part of it."""
+    """The part of the latency for the endpoint, in seconds."""
     utilization_floor: float | None = None
-    """While copies above the minimum are busy for less than this share, they are waste."""
+    """If copies above the minimum are busy for less than this share, they count as waste."""
     demand_floor: DemandThreshold | None = None
-    """Below it an awake endpoint takes more than Bedrock would."""
+    """Below this demand, a running endpoint uses more than Bedrock."""
     backlog_age_s: float | None = None
-    """Of the oldest question in the queue."""
+    """Highest age of the oldest question in the queue, in seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServingPlan:
-    """How a deployment is served. Built by ``plan_serving``, never by hand.
+    """How a deployment is served. Only ``plan_serving`` builds it.
 
-    Counts and targets of copies are 0 or None without an endpoint, and targets are per copy.
+    Without an endpoint, numbers of copies are 0 and targets are None. Targets are per copy.
     """
 
     mode: Mode
     instance_type: str | None
-    """``ml.inf2.…``; ``None`` when no instance is ever worth it."""
+    """Such as ``ml.inf2.xlarge``; ``None`` if the plan uses no instances."""
     expected_instance_hours: float
-    """Instance-hours in a month of 730 hours."""
+    """Instance-hours in a month (730 hours)."""
     expected_utilization: float
-    """Share of what the awake instances could answer that they are asked to, 0 to 1."""
+    """Answers of the running instances divided by their capacity, 0 to 1."""
     bedrock_share: float
-    """Share of generated answers that Bedrock gives, 0 to 1."""
+    """Share of generated answers that Bedrock writes, 0 to 1."""
     expected_attainment: float | None
-    """Share of the endpoint's answers that keep the service level. None when Bedrock gives all,
-    which publishes no latency."""
+    """Share of the endpoint's answers that meet the service level. None if Bedrock writes all,
+    because AWS publishes no latency for it."""
     model: InferenceModel | None = None
-    """What the instances run."""
+    """The model on the instances."""
     inference_components: bool = False
-    """Whether copies are scaled, as inference components, or instances with one copy each."""
+    """Whether copies are inference components. Otherwise each instance has one copy."""
     copies_per_instance: int = 0
     min_copies: int = 0
-    """Outside of all scheduled actions."""
+    """Minimum outside of all scheduled actions."""
     max_copies: int = 0
     target_invocations_per_minute: float | None = None
-    """For target tracking: what a copy carries within the service level."""
+    """For target tracking: the capacity of a copy within the service level."""
     target_concurrency: float | None = None
-    """For target tracking: questions under way or queued, beyond all chance, at which copies are
-    slower than planned. Of an asynchronous endpoint: what a copy takes at a time."""
+    """For target tracking: concurrent requests, running or queued, that show that copies are slower
+    than planned. For an asynchronous endpoint: the requests that a copy processes at a time."""
     target_backlog: float | None = None
-    """For target tracking of an asynchronous endpoint: queued questions."""
+    """For target tracking of an asynchronous endpoint: queued questions per copy."""
     backlog_minutes: int = 0
-    """How long a question waits in the queue of an endpoint that sleeps until it is woken."""
+    """Minutes that a question waits in the queue of an endpoint at zero until it is started."""
     scale_out_cooldown_s: int = 0
     scale_in_cooldown_s: int = 0
     wake: DemandThreshold | None = None
-    """From it on an endpoint that sleeps is worth its first copy."""
+    """From this demand on, an endpoint at zero starts its first copy."""
     sleep: DemandThreshold | None = None
-    """Below it the last copy is not."""
+    """Below this demand, an endpoint stops its last copy."""
     patience_s: float | None = None
-    """Seconds for which the answer function waits for the endpoint's whole answer; then Bedrock is
-    asked, if it may answer. None where nobody waits."""
+    """Seconds that the answer function waits for the complete answer of the endpoint. After that it
+    calls Bedrock, if Bedrock is allowed. None if no user waits."""
     schedule: tuple[ScheduledAction, ...] = ()
     batch: Batch | None = None
     alarms: AlarmThresholds = AlarmThresholds()
     reasons: tuple[str, ...]
-    """One sentence for each decision, with the numbers to check it by."""
+    """The reason for each decision, with the numbers to check it."""
 
     @property
     def generation_s(self) -> float:
-        """Of the answer function's deadline, the seconds that it keeps for generating."""
+        """Seconds of the answer function's time limit that are reserved for generation."""
         return GENERATION_S if self.patience_s is None else LONGEST_GENERATION_S
 
     @property
     def min_instances(self) -> int:
-        """Instances that are always there."""
+        """Instances that always run."""
         return math.ceil(self.min_copies / self.copies_per_instance) if self.min_copies else 0
 
     @property
     def max_instances(self) -> int:
-        """The ceiling on spend."""
+        """Highest number of instances, which limits the cost."""
         return math.ceil(self.max_copies / self.copies_per_instance) if self.max_copies else 0

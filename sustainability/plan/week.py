@@ -1,4 +1,4 @@
-"""The course of a week, quarter of an hour by quarter, and the scheduled actions that follow it."""
+"""A week in quarters of an hour, and the scheduled actions for it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WEEKS_PER_MONTH = 730 / 168
 
 
 def steady(hourly: Sequence[float], hour: float) -> float:
-    """Return the rate at ``hour`` when it changes steadily between the middles of the hours."""
+    """Return the rate at ``hour``, interpolated linearly between the middles of the hours."""
     number, share = divmod(hour - 0.5, 1)
     before, after = (hourly[(int(number) + step) % len(hourly)] for step in (0, 1))
     return before + (after - before) * share
@@ -28,13 +28,13 @@ def quarters(hourly: Sequence[float]) -> list[float]:
 
 
 def started_ahead(levels: Sequence[int], lead: int) -> list[int]:
-    """Return ``levels`` with every rise brought forward by ``lead`` quarters."""
+    """Return ``levels`` with every increase moved ``lead`` quarters earlier."""
     coming = [[*levels[ahead:], *levels[:ahead]] for ahead in range(lead + 1)]
     return list(map(max, zip(*coming, strict=True)))
 
 
 def without_dips(levels: Sequence[int], longest: int, *, cyclic: bool = True) -> list[int]:
-    """Return ``levels`` without dips of up to ``longest`` entries: a restart would take longer."""
+    """Return ``levels`` without dips of up to ``longest`` entries, shorter than a restart."""
     filled = list(levels)
     for level in range(min(levels) + 1, max(levels) + 1):
         reaching = [number for number, value in enumerate(filled) if value >= level]
@@ -48,7 +48,7 @@ def without_dips(levels: Sequence[int], longest: int, *, cyclic: bool = True) ->
 
 
 def scheduled_actions(levels: Sequence[int], max_copies: int) -> tuple[ScheduledAction, ...]:
-    """Return the actions that set the minimum to ``levels``; none when it never changes."""
+    """Return the actions that set the minimum to ``levels``; none if it never changes."""
     days_of: dict[tuple[int, int], list[int]] = defaultdict(list)
     for number, level in enumerate(levels):
         if level != levels[number - 1]:
@@ -67,10 +67,10 @@ def scheduled_actions(levels: Sequence[int], max_copies: int) -> tuple[Scheduled
 
 
 def instance_hours(instances: Sequence[int], *, overhead_s: float) -> float:
-    """Return the instance-hours of a month when each quarter has so many ``instances``.
+    """Return the instance-hours of a month with these ``instances`` in each quarter of an hour.
 
-    ``overhead_s`` is what each start takes beyond serving: the cold start, and the time that an
-    instance stays when it is no longer needed.
+    ``overhead_s`` is the billed time of each start without work, in seconds: the cold start, and
+    the time until an instance is released.
     """
     starts = sum(max(0, count - instances[number - 1]) for number, count in enumerate(instances))
     week = sum(instances) / PER_HOUR + starts * overhead_s / 3600

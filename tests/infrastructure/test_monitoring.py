@@ -245,7 +245,7 @@ def test_waste_alarms_name_the_practice_that_they_serve(
     for templates in all_modes.values():
         for path, alarm in resources(templates, "AWS::CloudWatch::Alarm"):
             if "Wasting" in path:
-                served = re.search(r"Serves ([A-Z]+\d\d-BP\d\d), (.*?)\. Runbook", _said(alarm))
+                served = re.search(r"Supports ([A-Z]+\d\d-BP\d\d), (.*?)\. Runbook", _said(alarm))
                 assert served, path
                 assert titles[served[1]] == served[2]
                 seen += 1
@@ -426,7 +426,7 @@ def test_the_table_of_practices_names_graphs_and_alarms_that_exist(
         namespace, _, metric_name = collected.replace("`", "").rpartition(" ")
         assert known(namespace, metric_name)
         of_gpu = "gpu" in name.lower()
-        assert (graphed == "where a GPU serves: nowhere here") is of_gpu
+        assert (graphed == "only with a GPU: none here") is of_gpu
         if not of_gpu:
             assert graphed.strip("*") in titles
             assert set(re.findall(r"\w+", alarmed)) <= ids
