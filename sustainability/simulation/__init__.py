@@ -1,1 +1,1 @@
-"""Replaying traffic against serving plans, with the semantics of the real thing."""
+"""A simulator of traffic on a serving plan, with the behavior of AWS."""

@@ -1,9 +1,9 @@
-"""Application Auto Scaling and CloudWatch alarms, as far as they decide how many copies there are.
+"""Application Auto Scaling and CloudWatch alarms, as far as they set the number of copies.
 
-What AWS documents is followed: metrics every 10 or 60 seconds, scale-out in proportion, scale-in
-after 15 minutes, schedules that move the bounds, several policies that must agree to scale in. What
-it does not document is decided in favour of target tracking: it is not confused by copies that are
-starting, and it scales in to what the busiest moment of the 15 minutes needed.
+They behave as AWS documents them: metrics every 10 or 60 seconds, scale-out in proportion, scale-in
+after 15 minutes, schedules that change the limits, several policies that must agree to scale in.
+Where AWS documents nothing, the simulator assumes what is best for target tracking: copies that are
+starting do not confuse it, and it scales in to the need of the busiest moment of the 15 minutes.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ from sustainability.simulation.traffic import WEEK_SECONDS
 
 
 class Metric(Enum):
-    """What target tracking follows, per copy, and how many ticks lie between two datapoints."""
+    """The metric per copy of target tracking; the value is the number of ticks per data point."""
 
     CONCURRENT_REQUESTS = 1
-    """``…ConcurrentRequestsPer…HighResolution``: questions under way or queued."""
+    """``…ConcurrentRequestsPer…HighResolution``: running or queued questions."""
     INVOCATIONS = 6
-    """``…InvocationsPer…``: questions of a minute."""
+    """``…InvocationsPer…``: questions per minute."""
 
 
 @dataclass
 class TargetTracking:
-    """A target tracking policy, with the two alarms that Application Auto Scaling makes for it."""
+    """A target tracking policy, with the two alarms that AWS creates for it."""
 
     metric: Metric
     target: float
     scale_out_to: int | None = None
-    """Copies, while the upper alarm is on."""
+    """Wanted copies while the upper alarm is on."""
     scale_in_to: int | None = None
-    """Copies, while the lower alarm is on."""
+    """Wanted copies while the lower alarm is on."""
     _ticks: int = 0
     _sum: float = 0.0
     _above: int = 0
     _low: deque[float] = field(default_factory=deque)
 
     def see(self, seen: Observation) -> None:
-        """Take in a tick. Without a copy there is no data."""
+        """Process a tick. Without a copy there is no data."""
         if not seen.live:
             self._ticks, self._sum, self._above = 0, 0.0, 0
             self._low.clear()
@@ -73,19 +73,19 @@ class TargetTracking:
 
 @dataclass
 class DemandAlarm:
-    """An alarm on the questions that reach a model, whoever answers them."""
+    """An alarm on the questions that reach a model, on the endpoint or on Bedrock."""
 
     questions_per_period: float
     period: float
     datapoints: int
     above: bool
-    """Whether it is on at or above the threshold, or below it."""
+    """Whether the alarm is on at or above the threshold (True) or below it (False)."""
     _seconds: float = 0.0
     _questions: int = 0
     _breaching: int = 0
 
     def sees(self, seen: Observation) -> bool:
-        """Take in a tick and say whether the alarm is on."""
+        """Process a tick and return whether the alarm is on."""
         self._seconds += TICK
         self._questions += seen.questions
         if self._seconds >= self.period:
@@ -96,7 +96,7 @@ class DemandAlarm:
 
 
 class Bounds(NamedTuple):
-    """What a scheduled action sets, from a time of the week on."""
+    """The limits that a scheduled action sets from a time of the week."""
 
     time: float
     """Seconds since the week began."""
@@ -106,18 +106,18 @@ class Bounds(NamedTuple):
 
 @dataclass
 class Autoscaler:
-    """A scalable target with its policies and schedule; an endpoint's ``Scaler``."""
+    """A scalable target with its policies and schedule: the ``Scaler`` of an endpoint."""
 
     bounds: Sequence[Bounds]
     """In order of time, the first at 0."""
     copies: int
-    """How many there are when traffic begins."""
+    """Number of copies when the traffic begins."""
     tracking: Sequence[TargetTracking] = ()
     wake: DemandAlarm | None = None
     sleep: DemandAlarm | None = None
     in_cooldown: float = 300.0
     repeat: float = WEEK_SECONDS
-    """Seconds after which the bounds begin anew."""
+    """Seconds after which the schedule starts again."""
 
     def __post_init__(self) -> None:
         self._times = [bound.time for bound in self.bounds]
@@ -146,14 +146,14 @@ class Autoscaler:
 
 @dataclass
 class QueueScaler:
-    """Scaling of an asynchronous endpoint by its queue: zero when that is empty."""
+    """Scaling of an asynchronous endpoint by its queue: zero copies if the queue is empty."""
 
     backlog_per_copy: float
     maximum: int
     wake_seconds: float
-    """How long there is a backlog and no copy until the first is started."""
+    """Seconds with a backlog and without a copy until the first copy starts."""
     sleep_seconds: float = IN_SECONDS
-    """How long there is nothing to do until all are stopped."""
+    """Seconds without work until all copies stop."""
     _waiting: float = 0.0
     _idle: float = 0.0
     _copies: int = 0

@@ -1,4 +1,4 @@
-"""A plan beside other policies, on the same traffic."""
+"""A plan compared with other policies, with the same traffic."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from sustainability.simulation.traffic import Traffic
 
 @dataclass(frozen=True)
 class Result:
-    """What became of the traffic under one policy."""
+    """The result of one policy."""
 
     policy: str
     outcome: Outcome
     impact: Impact
-    """Of the instances and of the tokens that Bedrock served."""
+    """Footprint of the instances and of the tokens on Bedrock."""
 
 
 def compare(
@@ -40,7 +40,7 @@ def compare(
     *,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Result]:
-    """Replay ``traffic`` against the plan, its alternatives and the oracle; the plan is first."""
+    """Simulate ``traffic`` with the plan, other policies and the oracle; the plan is first."""
     level = situation.deployment.service_level
     limit = level.latency_p95 or level.deadline
     assert limit is not None
@@ -64,7 +64,7 @@ def compare(
 
 
 def run(traffic: Traffic, endpoint: Endpoint, policy: Policy) -> Outcome:
-    """Replay ``traffic`` under one policy."""
+    """Simulate ``traffic`` with one policy."""
     return replay(
         traffic.requests(),
         endpoint.starting_with(policy.initial_copies),
@@ -76,7 +76,7 @@ def run(traffic: Traffic, endpoint: Endpoint, policy: Policy) -> Outcome:
 def bridging_oracle(
     situation: Situation, plan: ServingPlan, capacity: Capacity, traffic: Traffic
 ) -> Outcome:
-    """Replay what takes least of what the deployment optimizes, for who knows the traffic."""
+    """Simulate the schedule with the lowest footprint, which knows the traffic in advance."""
     awake_hour, bedrock_answer = _prices(situation, plan, capacity)
     return choosing(
         traffic,
@@ -89,7 +89,7 @@ def bridging_oracle(
 
 
 def impact_of(situation: Situation, plan: ServingPlan, outcome: Outcome) -> Impact:
-    """Return what the instances and the tokens on Bedrock took."""
+    """Return the footprint of the instances and of the tokens on Bedrock."""
     copies = outcome.instance_seconds * max(1, plan.copies_per_instance)
     return situation.impact(
         plan.instance_type,
@@ -112,7 +112,7 @@ def _policies(situation: Situation, plan: ServingPlan, capacity: Capacity) -> li
 
 
 def _prices(situation: Situation, plan: ServingPlan, capacity: Capacity) -> tuple[float, float]:
-    """Return what an idle instance takes in an hour, and an answer of Bedrock beyond its work."""
+    """Return the footprint of an idle instance-hour, and of an answer on Bedrock minus its work."""
 
     def takes(*, hours: float = 0.0, utilization: float = 0.0, answers: float = 0.0) -> float:
         deployment = situation.deployment

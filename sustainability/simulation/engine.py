@@ -1,12 +1,11 @@
-"""The event loop: questions arrive, wait for a decode slot, are generated; copies come and go.
+"""The event loop: questions arrive, wait for a slot and are answered; copies start and stop.
 
-A copy of the model works as the serving container does with a static batch. It has ``slots``
-questions under way; each gains a token at every step, however many there are. Reading a new prompt
-is not batched with generating: while it lasts, nothing else on that copy advances. The router sends
-each question to the copy with the fewest outstanding.
+A copy of the model works like the serving container with a static batch. It answers ``slots``
+questions at a time, and each gets one token per step. While it reads a new prompt, the other
+answers wait. The router sends each question to the copy with the fewest open requests.
 
-Every ``TICK`` the scaler sees what CloudWatch would know and says how many copies there shall be.
-A started copy serves after its cold start; a stopped one first answers what it has.
+Every ``TICK``, the scaler sees the metrics of CloudWatch and returns the wanted number of copies. A
+copy serves after its cold start. A copy that stops completes its answers first.
 """
 
 from __future__ import annotations
@@ -22,28 +21,28 @@ from sustainability.simulation.outcome import Outcome, Sample
 from sustainability.simulation.traffic import Request
 
 TICK = 10.0
-"""Seconds between high-resolution metrics, and so between decisions."""
+"""Seconds between high-resolution metrics, and so between scaling decisions."""
 
 
 class Observation(NamedTuple):
-    """What CloudWatch knows at the end of a tick."""
+    """The metrics in CloudWatch at the end of a tick."""
 
     time: float
     questions: int
-    """Questions of the last ``TICK`` seconds, whoever answered them."""
+    """Questions of the last ``TICK`` seconds, on the endpoint and on Bedrock."""
     outstanding: float
-    """Mean number of questions in the endpoint over the last ``TICK`` seconds, queued included."""
+    """Mean number of running and queued questions of the last ``TICK`` seconds."""
     live: int
     """Copies that serve."""
 
 
 Scaler = Callable[[Observation], int]
-"""Says how many copies there shall be."""
+"""Returns the wanted number of copies."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bedrock:
-    """Who answers when the endpoint does not. Times in seconds."""
+    """Bedrock, which answers if the endpoint cannot. Times in seconds."""
 
     first_token: float
     per_token: float
@@ -51,7 +50,7 @@ class Bedrock:
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """What serves, and what starting and stopping it takes. Times in seconds."""
+    """The endpoint: its speed, and the times of start and stop. Times in seconds."""
 
     slots: int
     prefill_per_token: float
@@ -63,19 +62,19 @@ class Endpoint:
     copies_per_instance: int = 1
     initial_copies: int = 0
     limit: float
-    """Within which an answer is in time. A longer one than ``long_answer`` has more, in
-    proportion."""
+    """Longest time of an answer that is in time. An answer longer than ``long_answer`` has more
+    time, in proportion."""
     long_answer: float
-    """Seconds on an idle copy of the longest answer that the limit is meant for."""
+    """Seconds that an idle copy needs for the longest answer to which the limit applies."""
     patience: float = math.inf
-    """How long whoever asks waits for an answer. Then they hang up and ask Bedrock, if there is
-    one; the endpoint answers nevertheless, as nobody can take a question back."""
+    """How long a caller waits for an answer. Then it calls Bedrock, if allowed. The endpoint
+    completes the answer anyway, because a request cannot be cancelled."""
     bedrock: Bedrock | None = None
     shared_queue: bool = False
-    """One queue before all copies (asynchronous inference) instead of one inside each."""
+    """One queue for all copies (asynchronous inference) instead of one inside each copy."""
 
     def starting_with(self, copies: int) -> Endpoint:
-        """Return the same endpoint with so many copies when traffic begins."""
+        """Return the same endpoint with this number of copies when the traffic begins."""
         return replace(self, initial_copies=copies)
 
 
@@ -87,10 +86,10 @@ def replay(
     duration: float = 0.0,
     sample_every: float = 600.0,
 ) -> Outcome:
-    """Replay ``requests``, which come in order of time, and return what became of them.
+    """Simulate ``requests``, which must be in order of time, and return the outcome.
 
-    The replay lasts ``duration`` seconds at least, and until all is answered. A point of the
-    timeline is kept every ``sample_every`` seconds.
+    The simulation lasts at least ``duration`` seconds, and until all questions are answered. The
+    timeline has a point every ``sample_every`` seconds.
     """
     fleet = _Fleet(endpoint)
     outcome, ends = fleet.outcome, fleet.ends
@@ -124,7 +123,7 @@ def replay(
 
 
 _Waiting = tuple[float, float, float, Request]
-"""Arrival, seconds of reading, seconds of generating, the question."""
+"""Arrival, seconds of reading, seconds of writing, the question."""
 _Running = tuple[float, float, float, Request]
 """The copy's clock at its end, arrival, the work of the answer alone in seconds, the question."""
 
@@ -153,7 +152,7 @@ class _Copy:
 
 
 class _Fleet:
-    """All copies, what they cost, and what became of the questions."""
+    """All copies, their billed time, and the outcome of the questions."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
@@ -172,7 +171,7 @@ class _Fleet:
             self._serve(0.0)
 
     def arrive(self, request: Request) -> None:
-        """Give the question to a copy, to a queue, or to Bedrock."""
+        """Send the question to a copy, a queue or Bedrock."""
         self.outcome.questions += 1
         endpoint, now, counts = self.endpoint, request.time, self.counts
         if not counts and not endpoint.shared_queue:
@@ -198,7 +197,7 @@ class _Fleet:
             self.copies[index].waiting.append(waiting)
 
     def complete(self, index: int, now: float) -> None:
-        """End the answer that is next on this copy, and fill its slot."""
+        """End the next answer of this copy, and fill its slot."""
         copy = self.copies[index]
         copy.clock, arrival, work, request = heappop(copy.running)
         copy.resumes = now
@@ -217,13 +216,13 @@ class _Fleet:
         return (self.in_system_seconds + self.in_system * now) / (now - self.ticked_at)
 
     def billed_instances(self, now: float) -> int:
-        """Return the instances paid for until now: starting, serving and being released."""
+        """Return the billed instances: those that start, serve or are being released."""
         self.releasing = [end for end in self.releasing if end > now - TICK]
         copies = len(self.copies) + len(self.starting) + len(self.releasing)
         return math.ceil(copies / self.endpoint.copies_per_instance)
 
     def tick(self, desired: int, now: float) -> None:
-        """Bill the tick that ends, let started copies serve, start and stop copies."""
+        """Bill the past tick, put started copies into service, and start and stop copies."""
         outcome, endpoint = self.outcome, self.endpoint
         outcome.instance_seconds += self.billed_instances(now) * TICK
         while self.starting and self.starting[0] <= now:
@@ -238,7 +237,7 @@ class _Fleet:
         self.ticked_at = now
 
     def sample(self, now: float) -> None:
-        """Keep one point of the timeline."""
+        """Add one point to the timeline."""
         outcome = self.outcome
         since, questions, by_bedrock = self.sampled
         asked = outcome.questions - questions

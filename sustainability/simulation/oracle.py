@@ -1,7 +1,8 @@
-"""What somebody would do who knew the traffic beforehand: the bound that policies are held against.
+"""The oracle: a schedule that knows the traffic in advance, as a lower bound for all policies.
 
-The oracle has the same copies, the same cold start and the same queues. It only knows when to start
-them. Its schedule is replayed like any other policy's, so that chance spares it nothing.
+The oracle has the same copies, the same cold start and the same queues. Its only advantage is that
+it knows when to start copies. Its schedule is simulated like that of any other policy, with the
+same random traffic.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ from sustainability.simulation.traffic import Request, Traffic
 
 _INTERVAL = 300.0
 _LEAST_FULL = 0.3
-"""Share of its full rate that a copy is asked at least, in the search for what keeps a level."""
+"""The lowest load of a copy in the search, as a share of its full rate."""
 
 
 def clairvoyant(
     traffic: Traffic, endpoint: Endpoint, capacity: Capacity, attainment: float
 ) -> Outcome:
-    """Return the outcome of the leanest schedule that keeps ``attainment``, one copy always awake.
+    """Return the outcome of the smallest schedule with ``attainment``; one copy always runs.
 
-    As in a plan, a copy is there if it saves enough late answers; but of the work that really
-    comes. How many are enough is searched for in replays.
+    As in a plan, a copy runs if it saves enough late answers, but here of the real traffic. The
+    threshold is found by repeated simulation.
     """
     rates = [copies * capacity.full_rate for copies in work(traffic.requests(), endpoint)]
     most = 2 * math.ceil(max(rates) / capacity.full_rate) + 1
@@ -55,9 +56,9 @@ def fullest(
     attainment: float,
     steps: int = 7,
 ) -> Outcome:
-    """Return the outcome at the highest parameter that keeps ``attainment``, found by bisection.
+    """Return the outcome at the highest parameter with ``attainment``, found by bisection.
 
-    Higher means fewer copies. It is the one at ``low`` if none keeps it.
+    A higher parameter means fewer copies. If none meets ``attainment``, it is the one at ``low``.
     """
     best = outcome(low)
     for _ in range(steps):
@@ -79,11 +80,11 @@ def choosing(
     bedrock_answer: float,
     attainment: float,
 ) -> Outcome:
-    """Return the outcome of the schedule that takes least, where Bedrock answers the rest.
+    """Return the outcome of the schedule with the lowest footprint; Bedrock answers the rest.
 
-    ``awake_hour`` is what an idle instance takes in an hour, ``bedrock_answer`` what an answer of
-    Bedrock takes beyond the work that it would be on the endpoint, in the same unit. How full a
-    copy may be, so that ``attainment`` is kept, is searched for in replays.
+    ``awake_hour`` is the footprint of an idle instance-hour, ``bedrock_answer`` that of an answer
+    on Bedrock minus the work of the same answer on the endpoint, in the same unit. The highest load
+    of a copy with ``attainment`` is found by repeated simulation.
     """
     counts = [0] * (math.ceil(traffic.duration / _INTERVAL) + 1)
     for request in traffic.requests():
@@ -115,7 +116,7 @@ def _cheapest(
     stopping: float,
     elsewhere: float,
 ) -> list[int]:
-    """Return the copies of each interval that take least in all: the shortest path through them."""
+    """Return the copies of each interval with the lowest total footprint, as a shortest path."""
     taken = [0.0] + [math.inf] * most
     origins: list[list[int]] = []
     for count in counts:
@@ -142,7 +143,7 @@ def _cheapest(
 
 
 def work(requests: Iterable[Request], endpoint: Endpoint) -> list[float]:
-    """Return, for each interval, how many copies would be busy with what arrives in it."""
+    """Return for each interval how many copies its questions keep busy."""
     found: list[float] = []
     for request in requests:
         number = int(request.time // _INTERVAL)
@@ -155,7 +156,7 @@ def work(requests: Iterable[Request], endpoint: Endpoint) -> list[float]:
 
 
 def follow(traffic: Traffic, endpoint: Endpoint, copies: Sequence[int]) -> Outcome:
-    """Replay with so many copies serving in each interval, started as much earlier as it takes."""
+    """Simulate with these copies in each interval; each copy starts one cold start early."""
     restart = int((endpoint.cold_start + endpoint.release) / _INTERVAL)
     kept = without_dips(copies, restart, cyclic=False)
 

@@ -1,4 +1,4 @@
-"""What a replay found, in constant memory however many questions there were."""
+"""The outcome of a simulation; its memory does not grow with the number of questions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 _BINS_PER_E = 50
-"""Latencies are binned by their logarithm: percentiles are exact to 2 %."""
+"""Latencies are counted in logarithmic bins, so percentiles have an error of up to 2 %."""
 
 
 class Sample(NamedTuple):
@@ -19,23 +19,23 @@ class Sample(NamedTuple):
     live: int
     """Copies that serve."""
     billed: int
-    """Instances paid for: starting, serving and being released."""
+    """Billed instances: those that start, serve or are being released."""
     bedrock_share: float
     """Share of the questions since the last point that Bedrock answered."""
 
 
 @dataclass
 class Outcome:
-    """Counts of a replay. Times in seconds."""
+    """Counts of a simulation. Times in seconds."""
 
     questions: int = 0
     on_time: int = 0
     """Questions answered within the limit."""
     failed: int = 0
-    """Questions that neither a copy nor Bedrock answered while somebody waited. They are not on
+    """Questions that neither a copy nor Bedrock answered while the caller waited. They are not in
     time."""
     abandoned: int = 0
-    """Answers of the endpoint that nobody waited for any more."""
+    """Answers of the endpoint for which the caller no longer waited."""
     bedrock_questions: int = 0
     bedrock_input_tokens: float = 0.0
     bedrock_output_tokens: float = 0.0
@@ -53,7 +53,7 @@ class Outcome:
         self.latencies[index] = self.latencies.get(index, 0) + 1
 
     def percentile(self, share: float) -> float:
-        """Return the latency that ``share`` of the answered questions stayed within."""
+        """Return the latency within which ``share`` of the questions were answered, in seconds."""
         answered, seen = sum(self.latencies.values()), 0
         for index in sorted(self.latencies):
             seen += self.latencies[index]
@@ -63,7 +63,7 @@ class Outcome:
 
     @property
     def attainment(self) -> float:
-        """Share of the questions that kept the service level."""
+        """Share of the questions that met the service level."""
         return self.on_time / self.questions if self.questions else 1.0
 
     @property

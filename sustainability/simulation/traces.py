@@ -43,7 +43,7 @@ def read_trace(path: Path) -> Iterator[Request]:
         names = next((names for names in _SECONDS if set(names) <= set(columns)), None)
         if names is None:
             raise TrafficError(
-                f"{path}: a trace has the columns {' or '.join(map(','.join, _SECONDS))}; "
+                f"{path}: a trace needs the columns {' or '.join(map(','.join, _SECONDS))}; "
                 f"this one has {','.join(columns)}"
             )
         seconds = _SECONDS[names]
@@ -79,8 +79,8 @@ def read_rates(path: Path) -> Rates:
         unit = _PER_HOUR.get(column.removeprefix(_RATE).split("_")[0])
         if "t_s" not in columns or unit is None:
             raise TrafficError(
-                f"{path}: a rate curve has the columns t_s and requests_per_s, requests_per_min or "
-                f"requests_per_hour; this one has {','.join(columns)}"
+                f"{path}: a rate curve needs the columns t_s and requests_per_s, requests_per_min "
+                f"or requests_per_hour; this one has {','.join(columns)}"
             )
         times: list[float] = []
         per_hour: list[float] = []
@@ -91,14 +91,16 @@ def read_rates(path: Path) -> Rates:
                 if len(times) > 1 and not math.isclose(
                     times[-1] - times[-2], times[1] - times[0], rel_tol=0.01
                 ):
-                    raise ValueError("t_s: the interval differs from the first; all are the same")
+                    raise ValueError("t_s: the interval differs from the first; all must be equal")
     if len(times) < 2 or times[1] <= times[0] or not any(per_hour):
-        raise TrafficError(f"{path}: a rate curve has two rows or more, in order, and some traffic")
+        raise TrafficError(
+            f"{path}: a rate curve needs at least two rows, in order of time, and some traffic"
+        )
     return Rates(times[1] - times[0], tuple(per_hour))
 
 
 def is_rate_curve(path: Path) -> bool:
-    """Say whether ``path`` holds rates instead of single questions."""
+    """Return whether ``path`` contains rates instead of single questions."""
     with _table(path) as (columns, _):
         return any(name.startswith(_RATE) for name in columns)
 
@@ -176,7 +178,7 @@ def _number(text: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 <= value < math.inf:
-        raise ValueError(f"{text!r} is no number of zero or more")
+        raise ValueError(f"{text!r} is not a number of zero or more")
     return value
 
 

@@ -1,4 +1,4 @@
-"""Traffic to replay: questions that follow a rate, and synthetic weeks that a seed makes again."""
+"""Traffic for the simulator: questions at given rates, and synthetic weeks from a seed."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _BIN_SECONDS = 600
 _BINS_PER_DAY = 86400 // _BIN_SECONDS
 _WORKING_DAYS = 5
 _CROWD = (0.6, 1.0, 1.0, 0.6)
-"""Share of the week's peak that comes in each ten minutes of a flash crowd."""
+"""Rate of each ten minutes of a flash crowd, as a share of the weekly peak."""
 _WITHOUT_CROWD = 0.4
-"""Share of it that the busiest usual ten minutes bring."""
+"""Highest rate without a crowd, as a share of the weekly peak."""
 _QUARTER_SECONDS = 900
 _QUARTERS_PER_HOUR = 4
 
@@ -36,17 +36,17 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True)
 class Traffic:
-    """Questions that can be replayed as often as one likes."""
+    """Questions that can be simulated several times."""
 
     requests: Callable[[], Iterable[Request]]
-    """Begins anew with every call."""
+    """Each call starts again from the first question."""
     duration: float
     """Seconds."""
 
 
 @dataclass(frozen=True)
 class Rates:
-    """How many questions come, interval by interval."""
+    """The rate of questions in each interval."""
 
     interval: float
     """Seconds that each rate lasts."""
@@ -54,11 +54,11 @@ class Rates:
 
     @property
     def duration(self) -> float:
-        """Seconds from the first interval's start to the last one's end."""
+        """Seconds from the start of the first interval to the end of the last."""
         return self.interval * len(self.per_hour)
 
     def scaled(self, factor: float) -> Rates:
-        """Return the same curve, so many times as high."""
+        """Return the same curve multiplied by ``factor``."""
         return Rates(self.interval, tuple(rate * factor for rate in self.per_hour))
 
     def scaled_to_peak(self, per_hour: float) -> Rates:
@@ -68,7 +68,7 @@ class Rates:
 
 @dataclass(frozen=True)
 class TokenCounts:
-    """Lengths of prompts and answers: lognormal, about as heavy-tailed as real ones."""
+    """Lengths of prompts and answers: lognormal, with a long tail like real ones."""
 
     input: Tokens
     output: Tokens
@@ -91,10 +91,10 @@ class TokenCounts:
 def arrivals(
     rates: Rates, tokens: TokenCounts, *, seed: int, variation: float = 1.0
 ) -> Iterator[Request]:
-    """Yield questions that follow ``rates``, always the same for the same ``seed``.
+    """Yield questions at ``rates``; the same ``seed`` always gives the same questions.
 
-    ``variation`` is the coefficient of variation of the time between two questions: 1 is Poisson,
-    more comes in bursts.
+    ``variation`` is the coefficient of variation of the time between two questions: 1 for Poisson
+    arrivals, more for bursts.
     """
     random_ = random.Random(seed)
     draw_tokens = tokens.sampler(random_)
@@ -111,12 +111,12 @@ def arrivals(
 
 
 def of_rates(rates: Rates, tokens: TokenCounts, *, seed: int, variation: float = 1.0) -> Traffic:
-    """Return questions that follow ``rates``; see :func:`arrivals`."""
+    """Return questions at ``rates``; see :func:`arrivals`."""
     return Traffic(lambda: arrivals(rates, tokens, seed=seed, variation=variation), rates.duration)
 
 
 def declared_rates(week: Sequence[Rate], *, seed: int) -> Rates:
-    """Return a declared week: one quarter of each hour at the peak, the others below the mean."""
+    """Return a declared week: 15 minutes of each hour at the peak, the rest below the mean."""
     random_ = random.Random(seed)
     per_hour: list[float] = []
     for rate in week:
@@ -128,12 +128,12 @@ def declared_rates(week: Sequence[Rate], *, seed: int) -> Rates:
 
 
 def synthetic_week(kind: str, *, seed: int, peak_per_hour: float) -> Rates:
-    """Return a made-up week, from Monday 0:00, whose highest rate is ``peak_per_hour``.
+    """Return a generated week from Monday 0:00 with ``peak_per_hour`` as its highest rate.
 
-    ``diurnal``: working days with a hump in the morning and one in the afternoon, calm nights and
-    weekends. ``bursty``: the same, for arrivals of high variation. ``flash``: the same, calmer, and
-    three crowds that come within minutes and stay for half an hour. ``quiet``: about the same rate
-    at any time.
+    ``diurnal``: working days with a peak in the morning and one in the afternoon, and little
+    traffic at night and at weekends. ``bursty``: the same, for arrivals with high variation.
+    ``flash``: the same with less traffic, and three crowds that come within minutes and stay for
+    half an hour. ``quiet``: about the same rate at all times.
     """
     random_ = random.Random(f"{kind} {seed}")
     drift = 0.0

@@ -1,9 +1,9 @@
 """The deployed answer path with another generator: ``rag.trial`` as a process of its own.
 
-The API takes no model, on purpose: whoever may ask must not choose what it costs. So the same code
-runs here, with the settings of the deployed function and the caller's own permissions, against the
-deployed store, embedding model and Bedrock. The code is this checkout's, not what Lambda runs:
-deploy first if they differ.
+The API has no parameter for the model, so that a caller cannot choose what a question costs.
+Therefore the same code runs here, with the settings of the deployed function and your own
+permissions, with the deployed store, embedding model and Bedrock. The code is that of this
+checkout, not that in Lambda: deploy first if they differ.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def test_an_error_in_a_trace_names_file_line_and_field(
         ("t_s,requests_per_min\n0,1\n600,nan\n", r":3: requests_per_min: 'nan'"),
         ("t_s,requests_per_min\n0,1\n600,1\n700,1\n", r":4: t_s: the interval differs"),
         ("t_s,requests_per_day\n0,1\n600,1\n", "requests_per_day"),
-        ("t_s,requests_per_min\n0,1\n", "two rows or more"),
+        ("t_s,requests_per_min\n0,1\n", "at least two rows"),
         ("t_s,requests_per_min\n0,0\n600,0\n", "some traffic"),
     ],
 )
