@@ -1,4 +1,4 @@
-"""The budget: whoever pays is told before the month costs more than the deployment may."""
+"""The AWS budget: a message if the forecast for the month exceeds the budget of the deployment."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from constructs import Construct
 from sustainability.deployment.schema import Deployment
 
 REGION = "us-east-1"
-"""A budget belongs to an account and to no Region; not every Region's CloudFormation knows it."""
+"""A budget belongs to an AWS account, not to a Region; CloudFormation lacks it in some Regions."""
 
 
 class BudgetStack(cdk.Stack):
-    """A monthly budget of what carries the deployment's tag, with an alert on its forecast.
+    """A monthly budget for all resources with the tag of the deployment; exists if one is set.
 
-    It sees costs only once the tag ``deployment`` is activated as a cost allocation tag, in the
-    account that pays. Of a deployment that states ``monitoring.monthly_budget_usd``.
+    The budget sees costs only after the tag ``deployment`` is activated as a cost allocation tag in
+    the account that pays. ``monitoring.monthly_budget_usd`` sets the budget.
     """
 
     def __init__(self, scope: Construct, id_: str, *, deployment: Deployment) -> None:

@@ -1,4 +1,4 @@
-"""The model store: compiled models, in a stack of their own that outlives every endpoint."""
+"""The stack with the bucket for compiled models, which is kept when endpoints are deleted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sustainability.plan.compiled_models import artifacts_bucket
 
 
 class ModelsStack(cdk.Stack):
-    """The bucket that compiled models are put into, before an endpoint can serve them."""
+    """The S3 bucket for compiled models. Upload a model before you deploy an endpoint with it."""
 
     def __init__(
         self, scope: Construct, id_: str, *, deployment: Deployment, env: cdk.Environment

@@ -21,9 +21,9 @@ from sustainability.plan.serving_plan import Mode, ServingPlan
 
 
 class InferenceStack(cdk.Stack):
-    """What the plan's mode needs: an endpoint that sleeps or one that does not, a queue, a job.
+    """The resources of the plan's mode: a real-time or asynchronous endpoint, or a batch window.
 
-    Of any plan but one whose mode is Bedrock, which needs no stack.
+    Plans with the mode ``bedrock`` need no such stack.
     """
 
     def __init__(
@@ -100,9 +100,9 @@ class InferenceStack(cdk.Stack):
         return f"{kind}-{self._plan.instance_type}".title()
 
     def grant_invoke(self, function: lambda_.Function) -> None:
-        """Let a function ask what this stack runs, and tell it how.
+        """Allow a function to call the endpoint or mailbox of this stack, and configure it.
 
-        In ``GENERATOR_DEFERRED`` if answers come later, in ``GENERATOR_ENDPOINT`` if at once.
+        Sets ``GENERATOR_DEFERRED`` if answers come later, otherwise ``GENERATOR_ENDPOINT``.
         """
         if self._deployment.inference.bedrock is BedrockUse.NEVER:
             function.add_environment("GENERATOR_FALLBACK", "never")

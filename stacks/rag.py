@@ -1,4 +1,4 @@
-"""The RAG stack: documents go in through a bucket, questions come in through an API."""
+"""The RAG stack: documents arrive in an S3 bucket, questions arrive through an HTTP API."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ _ACCESS_LOG_FORMAT = json.dumps(
         for name in ("requestId", "requestTime", "routeKey", "status", "responseLatency")
     }
 )
-"""Enough to follow a request; neither who asked nor from where."""
+"""Fields of the access log: enough to follow a request, without the caller or its address."""
 _Resource = TypeVar("_Resource", bound=cdk.CfnResource)
 
 
 class RagStack(cdk.Stack):
-    """Bucket, queue, ingest and answer functions, knowledge store, answer cache, HTTP API."""
+    """Bucket, queue, ingest and answer functions, knowledge store, answer cache and HTTP API."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class RagStack(cdk.Stack):
 
     @property
     def _asks_bedrock(self) -> bool:
-        """Whether the answer function itself may ever have Bedrock write an answer."""
+        """Whether the answer function may call Bedrock to generate an answer."""
         return (
             self._deployment.answers.generated
             and self._deployment.inference.bedrock is BedrockUse.ALLOWED

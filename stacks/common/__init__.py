@@ -1,1 +1,1 @@
-"""What every stack needs: accepted findings and permissions."""
+"""Code for all stacks: acknowledged findings and permissions."""

@@ -1,4 +1,4 @@
-"""Findings that are accepted: on the construct they concern, each with its reason."""
+"""Acknowledged findings: each on the construct that it is about, with a reason."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from constructs import IConstruct
 
 
 def acknowledge(construct: IConstruct | None, rule: str, reason: str) -> None:
-    """Accept one rule's finding on one construct.
+    """Acknowledge the finding of one rule on one construct.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Who may call which Bedrock model: exact ARNs, for models and for cross-Region profiles."""
+"""Permissions to call Bedrock models, with exact ARNs of models and inference profiles."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from sustainability.offers.bedrock import ModelName
 
 
 def grant_invoke(role: iam.IRole | None, model_id: str) -> None:
-    """Let a role call one Bedrock model and nothing else.
+    """Allow a role to call one Bedrock model and no other.
 
-    A cross-Region profile such as ``eu.amazon.nova-lite-v1:0`` needs the profile itself, and its
-    model in whichever Region the profile routes to.
+    A cross-Region inference profile such as ``eu.amazon.nova-lite-v1:0`` needs two permissions: the
+    profile, and its model in every Region of the profile.
     """
     assert role is not None
     role.add_to_principal_policy(
@@ -22,7 +22,7 @@ def grant_invoke(role: iam.IRole | None, model_id: str) -> None:
 
 
 def model_arns(role: iam.IRole, model_id: str) -> list[str]:
-    """Return the ARNs of what a role must be permitted for it to use a model or a profile."""
+    """Return the ARNs that a role needs to use a model or an inference profile."""
     stack, name = cdk.Stack.of(role), ModelName.parse(model_id)
     region = stack.region if name.scope is None else "*"
     model = f"arn:{stack.partition}:bedrock:{region}::foundation-model/{name.model}"

@@ -1,4 +1,4 @@
-"""Permissions for all resources below a name: where they are right, and why."""
+"""Acknowledged permissions for all resources with a common prefix, with reasons."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from stacks.common.acknowledgements import acknowledge
 
 
 def acknowledge_pattern(role: iam.IRole, arn: str, reason: str) -> None:
-    """Accept that a role may use every resource whose ARN begins like ``arn``, which ends in ``*``.
+    """Acknowledge that a role may use every resource that matches ``arn``, which ends in ``*``.
 
-    The ARN may refer to the account and to the partition, and to nothing else.
+    The ARN can contain references to the account and the partition, but no others.
     """
     shown = arn.replace(cdk.Aws.ACCOUNT_ID, "<AWS::AccountId>")
     shown = shown.replace(cdk.Aws.PARTITION, "<AWS::Partition>")

@@ -1,1 +1,1 @@
-"""Lambda functions, and the bundles that they run."""
+"""Lambda functions, and the bundles with their code."""

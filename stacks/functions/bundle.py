@@ -1,4 +1,4 @@
-"""A Lambda bundle built without Docker: pinned wheels for arm64, our package, its prompts."""
+"""A Lambda bundle, built without Docker: pinned wheels for arm64, our package and its prompts."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ _PROMPTED = ("rag",)
 
 
 class Bundle(NamedTuple):
-    """A zip file, and a digest of what it was made from: the same on every machine."""
+    """A zip file and a digest of its sources, which is the same on every machine."""
 
     archive: Path
     digest: str
 
 
 class BundleError(Exception):
-    """A bundle that could not be built; the message says why and what to do."""
+    """A bundle that could not be built. The message gives the reason and the solution."""
 
 
 @cache
 def bundle(package: str, requirements: str = "requirements") -> Bundle:
-    """Return everything that ``lambdas/<package>`` needs at run time.
+    """Return a zip file with everything that ``lambdas/<package>`` needs at run time.
 
-    Wheels are fetched once for each lock file, ``<requirements>.txt``; after that no network is
-    needed. One file, because each synth copies and each deployment uploads it.
+    Wheels are downloaded once for each lock file, ``<requirements>.txt``; after that, no network is
+    needed. It is one file, because each synth copies it and each deployment uploads it.
 
     Raises
     ------

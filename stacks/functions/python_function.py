@@ -1,4 +1,4 @@
-"""A Lambda function with this project's defaults: arm64, its own log group, nothing to spare."""
+"""A Lambda function with the defaults of this project: arm64 and its own log group."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from stacks.functions.bundle import bundle
 from sustainability.deployment.schema import Deployment
 
 METRICS_NAMESPACE = "SustainableGenerativeAI"
-"""CloudWatch namespace of everything that the functions measure."""
+"""CloudWatch namespace of the metrics of the functions."""
 
 
 class PythonFunction(lambda_.Function):
-    """A function of ``lambdas/<package>`` whose role may write to its own log group only."""
+    """A function from ``lambdas/<package>``; its role may write only to its own log group."""
 
     def __init__(
         self,

@@ -1,1 +1,1 @@
-"""Daily windows in which questions that can wait are answered."""
+"""Daily batch windows, which answer questions that can wait."""

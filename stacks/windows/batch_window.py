@@ -1,6 +1,6 @@
-"""Questions that can wait: collected in a mailbox, answered in the plan's hours of the day.
+"""Batch windows: questions wait in the mailbox and are answered in the hours of the plan.
 
-Nothing runs between the windows. What a window does not answer stays in the mailbox for the next.
+Nothing runs between the windows. Questions that a window does not answer wait for the next one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _EVENTS_RULE = "StepFunctionsGetEventsForSageMakerTransformJobsRule"
 
 
 class BatchWindow(Construct):
-    """A state machine that a schedule starts to empty a mailbox."""
+    """A state machine that answers the questions in the mailbox, with its schedule."""
 
     def __init__(
         self,
@@ -202,7 +202,7 @@ class BatchWindow(Construct):
         )
 
     def _allow_children(self) -> None:
-        """Let the machine start the executions that its map is made of."""
+        """Allow the state machine to start the child executions of its map state."""
         policy = iam.Policy(
             self,
             "Children",
