@@ -46,7 +46,8 @@ def refreshed(
         if isinstance(count, dict):
             low, high = count["min"], count["max"]
             ends = {"low": f"{low}", "mid": f"{(low + high) / 2}", "high": f"{high}"}
-            source, confidence = f"{source}: a guess, not disclosed", "assumption"
+            source = f"{source}: an estimate, because the size is not published"
+            confidence = "assumption"
         else:
             ends, confidence = {"low": "", "mid": f"{count}", "high": ""}, "published"
         yield {**row, **ends, "source": source, "confidence": confidence}
