@@ -27,10 +27,10 @@ file = deployments/$(DEPLOYMENT).yaml
 
 .PHONY: help setup up ask add documents down status clean test test-fast lint bench synth deploy verify destroy lock refresh
 
-help: ## List what can be made.
+help: ## List all commands.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup: $(READY) ## Build .venv with all that is needed, from pinned and hashed versions.
+setup: $(READY) ## Build .venv from pinned versions with hashes.
 
 $(READY): requirements/uv.txt requirements/dev.txt requirements/models.txt package-lock.json $(wildcard lambdas/*/requirements*.txt)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
@@ -45,10 +45,10 @@ $(READY): requirements/uv.txt requirements/dev.txt requirements/models.txt packa
 	  $(python) -c 'from stacks.functions.bundle import bundle; bundle("operations"); bundle("rag"); bundle("rag", "requirements-ingest")' && \
 	  touch $@ && echo "set up in $$((SECONDS - began)) s"
 
-up: setup ## Run the system here, DEPLOYMENT=local or an examples/...: deploy, add documents, ask.
+up: setup ## Run the system on this machine (DEPLOYMENT=local or examples/...): deploy, add documents, ask.
 	@$(python) -m local up --deployment $(DEPLOYMENT)
 
-ask: setup ## Ask: make ask Q="...", or fetch an answer that came later: make ask ID=...
+ask: setup ## Ask a question: make ask Q="..."; or fetch a later answer: make ask ID=...
 	@[ -n "$$Q$$ID" ] || { echo 'usage: make ask Q="your question", or make ask ID=...'; exit 2; }
 	@$(against) $(python) -m sustainability ask $(file) $${ID:+--id "$$ID"} $${Q:+"$$Q"}
 
@@ -56,32 +56,32 @@ add: setup ## Add a document or a folder: make add FILE=...
 	@[ -n "$$FILE" ] || { echo 'usage: make add FILE=path/to/document.md'; exit 2; }
 	@$(against) $(python) -m sustainability add $(file) "$$FILE"
 
-documents: setup ## List the documents and what became of them.
+documents: setup ## List the documents with their state.
 	@$(against) $(python) -m sustainability documents $(file)
 
-down: setup ## Stop the embedded AWS; what it knows is kept.
+down: setup ## Stop the embedded AWS; its data is kept.
 	@$(python) -m local down
 
-status: setup ## Say what runs here, and how many copies of a model are awake.
+status: setup ## Show what runs on this machine, and how many model copies run.
 	@$(python) -m local status
 
-clean: ## Stop everything and forget everything, downloads included.
+clean: ## Stop everything, and delete all data and downloads.
 	@if [ -x $(python) ]; then $(python) -m local clean; fi
 	@rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/sustainable-genai"
 	@rm -rf $(VENV) node_modules .local .build cdk.out .model-choice .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -r {} +
 
-test: lint ## Run every gate: style, types, unit, infrastructure, end to end.
+test: lint ## Run every check: style, types, unit, infrastructure and end-to-end tests.
 	@$(fast) && $(python) -m pytest tests/e2e
 
 test-fast: setup ## Run unit and infrastructure tests, without the embedded AWS.
 	@$(fast)
 
-lint: setup ## Check style, types, and which room imports which.
+lint: setup ## Check style, types, docstrings, and the directions of imports.
 	@ruff check . && ruff format --check . && mypy
 	@PYTHONPATH=.:lambdas lint-imports --no-logo
 
-bench: setup ## Measure, and print tables.
+bench: setup ## Measure this machine, and print tables.
 	@$(python) -m benchmarks
 
 synth: setup ## Write the CloudFormation templates of DEPLOYMENT to cdk.out.
@@ -99,7 +99,7 @@ destroy: setup ## Take DEPLOYMENT away again, and say what is kept; EVERYTHING=1
 refresh: setup ## Renew the facts that the rules take from cfn-lint.
 	@$(python) -m cfn_sustainability.refresh
 
-lock: setup ## Resolve all Python dependencies anew, within what the .in files allow.
+lock: setup ## Resolve all Python dependencies again, within the limits of the .in files.
 	@compile() { uv pip compile --quiet --universal --generate-hashes --python-version 3.11 "$$@"; } && \
 	  compile requirements/uv.in -o requirements/uv.txt && \
 	  compile requirements/dev.in -o requirements/dev.txt && \
