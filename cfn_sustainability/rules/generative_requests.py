@@ -375,7 +375,7 @@ def _flow_parts(resource: Resource, _: RuleSettings) -> Iterator[Fault]:
     "AWS::Bedrock::KnowledgeBase",
     "AWS::Bedrock::Guardrail",
     severity=Severity.WARNING,
-    practices=("SUS03-BP02", "SUS02-BP03"),
+    practices=("SUS03-BP02",),
     what="Something in the program uses a knowledge base or a guardrail.",
     why="A knowledge base keeps its store, and often its sync, going whether or not anybody asks.",
     fix="Refer to it where it is asked, or remove it.",

@@ -186,7 +186,7 @@ def _is_empty(group: Resource) -> bool:
                 Outcome.UNKNOWN,
                 """
                 Resources: {A: {Type: AWS::EC2::EIP}}
-                Outputs: {A: {Value: !GetAtt A.AllocationId, Export: {Name: address}}}
+                Outputs: {Address: {Value: !GetAtt A.AllocationId, Export: {Name: address}}}
                 """,
             ),
         ),

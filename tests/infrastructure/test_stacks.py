@@ -164,7 +164,7 @@ def test_a_domain_has_spare_nodes_only_where_availability_asks(
 
 
 def test_documents_outlive_the_stack_in_production_only(synthesize: Synthesize) -> None:
-    for name, policy in {"dev": "Delete", "prod": "Retain"}.items():
+    for name, policy in {"dev": "Delete", "prod": "RetainExceptOnCreate"}.items():
         (template,) = (
             template
             for stack, template in synthesize(Deployment.load(f"deployments/{name}.yaml")).items()

@@ -45,6 +45,7 @@ EDITS: dict[str, dict[str, Any]] = {
             "cache_share": 0.4,
             "corpus_per_day": 3,
         },
+        "monitoring.runbook": "https://example.com/runbook",
         "monitoring.log_retention_days": 60,
         "monitoring.tracing": True,
         "footprint.accounting": "market",

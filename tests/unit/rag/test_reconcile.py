@@ -57,6 +57,7 @@ def test_a_document_becomes_searchable_chunks(services: Services) -> None:
         "title": "Title",
         "section": "Title > Section 0",
         "text": "Text of section 0 says one.",
+        "parts": "",
         "position": 0,
     }
     assert second["position"] == 1
