@@ -33,7 +33,7 @@ It was opened in 1974 and is tended by two keepers.
 QUESTIONS = (
     "How does the Tern station measure the tide?",
     "When was the Tern station opened?",
-    "WHEN was the Tern station opened?",
+    "when was the Tern station opened?",
     "Which sauce goes with asparagus?",
 )
 HOUR = timedelta(hours=1)

@@ -31,7 +31,7 @@ Resources:
       VectorBucketArn: !GetAtt Bucket.VectorBucketArn
       IndexName: contract
       DataType: float32
-      Dimension: 256
+      Dimension: 512
       DistanceMetric: cosine
       MetadataConfiguration:
         NonFilterableMetadataKeys: [title, section, text, position]
@@ -44,7 +44,7 @@ Outputs:
 def unit(seed: int, towards: Vector | None = None) -> Vector:
     """Return a random unit vector, near to another one if that is given."""
     draw = random.Random(seed)
-    vector = [draw.gauss(0, 1) for _ in range(256)]
+    vector = [draw.gauss(0, 1) for _ in range(512)]
     if towards:
         vector = [10 * near + 0.1 * noise for near, noise in zip(towards, vector, strict=True)]
     length = math.hypot(*vector)
