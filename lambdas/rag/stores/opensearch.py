@@ -131,7 +131,7 @@ def _hits(response: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _parts(source: Mapping[str, Any]) -> str:
-    return unicode_text.parts(f"{source.get('section', '')} {source['text']}")
+    return unicode_text.parts(f"{source.get('section', '')} {source.get('text', '')}")
 
 
 def _passage(hit: Mapping[str, Any]) -> Passage:
