@@ -42,10 +42,10 @@ def compile_commands(deployment: Deployment, shape: InferenceModel, account: str
 python3 -m pip install huggingface_hub
 hf download {HUB[shape.name]} --local-dir model
 {login} | docker login --username AWS --password-stdin {image.registry}
-docker run --rm --volume "$PWD:/work" --entrypoint optimum-cli {image.uri} \\
-  export neuron --model /work/model --task text-generation --instance_type inf2 \\
+docker run --rm --volume "$PWD:/models" --entrypoint optimum-cli {image.uri} \\
+  export neuron --model /models/model --task text-generation --instance_type inf2 \\
   --batch_size {shape.slots} --sequence_length {shape.sequence_length} \\
-  --tensor_parallel_size {shape.tensor_parallel} /work/compiled
+  --tensor_parallel_size {shape.tensor_parallel} /models/compiled
 aws s3 sync compiled {place} --region {deployment.region}
 """
 
