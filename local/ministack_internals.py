@@ -162,6 +162,11 @@ def set_expiry(table: str, specification: Mapping[str, Any] | None) -> None:
         dynamodb._update_ttl({"TableName": table, "TimeToLiveSpecification": specification})
 
 
+def tag_bucket(name: str, tags: dict[str, str]) -> None:
+    """Set all tags of an S3 bucket."""
+    s3._bucket_tags[name] = tags
+
+
 def delete_bucket(name: str) -> int:
     """Delete an S3 bucket as its API does and return the HTTP status."""
     status: int = s3._delete_bucket(name)[0]

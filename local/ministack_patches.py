@@ -115,7 +115,10 @@ def _message(status: int, text: str) -> dict[str, Any]:
 
 
 def _apply_properties_that_templates_set() -> None:
-    """Upstream: templates set neither a function's reserved concurrency nor a table's expiry."""
+    """Upstream: some properties of templates are not set.
+
+    They are a function's reserved concurrency, a table's expiry and a bucket's tags.
+    """
 
     def reserve(name: str, props: Mapping[str, Any]) -> None:
         reserved = props.get("ReservedConcurrentExecutions")
@@ -124,8 +127,12 @@ def _apply_properties_that_templates_set() -> None:
     def expire(name: str, props: Mapping[str, Any]) -> None:
         internals.set_expiry(name, props.get("TimeToLiveSpecification"))
 
+    def tag(name: str, props: Mapping[str, Any]) -> None:
+        internals.tag_bucket(name, {tag["Key"]: tag["Value"] for tag in props.get("Tags", ())})
+
     _after_provisioning("AWS::Lambda::Function", reserve)
     _after_provisioning("AWS::DynamoDB::Table", expire)
+    _after_provisioning("AWS::S3::Bucket", tag)
 
 
 def _after_provisioning(type_name: str, apply: Callable[[str, Mapping[str, Any]], None]) -> None:

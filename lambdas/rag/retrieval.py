@@ -11,9 +11,9 @@ from rag.languages import FUNCTION_WORDS
 from rag.stores.store import Found, Passage
 
 _WORDS = 0.3
-"""Weight of the words in the fusion; the vectors have the rest. Of 0.3, 0.5 and 0.7 the best on the
-tune split of the questions in three languages, and better than reciprocal ranks; `python -m
-benchmarks retrieval` prints the comparison on the other split."""
+"""Weight of the words in the fusion; the vectors have the rest. Of 0.3, 0.5 and 0.7 the best on all
+questions in three languages, which makes them no independent test; `python -m benchmarks retrieval`
+prints the comparison with reciprocal ranks."""
 
 _EVIDENCE = 0.1
 """How far shared words move what is asked of the vectors, as a cosine: half of it up or down."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import boto3
 import pytest
 import urllib3
 
 from local.embedded import EmbeddedAws
 from sustainability.deployment.schema import Deployment
 from sustainability.operate.account import Account
+from sustainability.operate.leftovers import Leftovers
 from tests.e2e.conftest import ROOT, left_of, quiet
 
 PROD = ROOT / "deployments" / "prod.yaml"
@@ -41,6 +43,9 @@ def test_the_domain_has_a_strict_index_and_answers_from_it(
 def test_destroy_keeps_what_production_must_not_lose(
     production: Account, embedded: EmbeddedAws
 ) -> None:
+    deployment, bucket = Deployment.load(PROD), production.outputs["BucketName"]
     embedded.destroy(PROD, quiet)
     kept = left_of(embedded, "prod-rag")
     assert kept == {"AWS::S3::Bucket"}  # the index is built again from the bucket
+    told = Leftovers(deployment, boto3.Session(region_name=deployment.region)).buckets()
+    assert bucket in {leftover.bucket for leftover in told}
