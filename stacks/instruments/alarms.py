@@ -17,6 +17,7 @@ from constructs import Construct
 
 from cfn_sustainability.practices import load_practices
 from stacks.instruments.burn_rates import BURN_RATES, LEAST_FAILURES
+from stacks.instruments.graphs import Line
 from sustainability.deployment.schema import Deployment
 
 _COMPARISONS = {
@@ -54,7 +55,7 @@ class Alarms(Construct):
         says: str,
         periods: int = 3,
         practice: str | None = None,
-    ) -> None:
+    ) -> Line:
         """Add an alarm that is on when all of the last ``periods`` breach the threshold.
 
         Without data the alarm is off, because a resource at zero capacity writes no metrics.
@@ -71,11 +72,17 @@ class Alarms(Construct):
             How many periods in a row must breach the threshold.
         practice
             The best practice that the alarm supports, such as ``SUS05-BP01``.
+
+        Returns
+        -------
+        Line
+            The threshold, for the graph of the same metric.
         """
         alarm = self._alarm(
             self, id_, metric, comparison, threshold, periods, self._described(id_, says, practice)
         )
         self.include(alarm)
+        return Line(threshold, f"alarm {id_}")
 
     def add_burn(
         self,

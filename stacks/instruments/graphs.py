@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from typing import Self
+
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 
@@ -18,6 +21,24 @@ BLUE, ORANGE, GREEN, RED, PURPLE, GREY, TEAL = (
 )
 
 
+@dataclass(frozen=True)
+class Line:
+    """A red line across a graph: the threshold of an alarm, or a limit."""
+
+    value: float
+    label: str = "objective"
+
+    def per(self, scale: float) -> Self:
+        """Return the line for a graph whose unit is ``scale`` units of the metric."""
+        return replace(self, value=self.value / scale)
+
+    def annotation(self) -> cloudwatch.HorizontalAnnotation:
+        """Return what CloudWatch draws."""
+        return cloudwatch.HorizontalAnnotation(
+            value=round(self.value, 6), label=self.label, color=RED
+        )
+
+
 def graph(
     title: str,
     *metrics: cloudwatch.IMetric,
@@ -25,8 +46,7 @@ def graph(
     stacked: bool = False,
     width: float = WIDTH,
     period: cdk.Duration | None = None,
-    limit: float | None = None,
-    limit_label: str = "objective",
+    limit: Line | None = None,
     top: float | None = None,
     bottom: float = 0,
 ) -> cloudwatch.GraphWidget:
@@ -39,11 +59,7 @@ def graph(
         height=HEIGHT,
         period=period,
         left_y_axis=cloudwatch.YAxisProps(label=unit, show_units=False, min=bottom, max=top),
-        left_annotations=[
-            cloudwatch.HorizontalAnnotation(value=limit, label=limit_label, color=RED)
-        ]
-        if limit is not None
-        else None,
+        left_annotations=None if limit is None else [limit.annotation()],
         legend_position=cloudwatch.LegendPosition.BOTTOM,
     )
 

@@ -8,7 +8,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from stacks.endpoints.endpoint import VARIANT
 from stacks.inference import InferenceStack
 from stacks.instruments.alarms import Alarms
-from stacks.instruments.graphs import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, TEAL, graph
+from stacks.instruments.graphs import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, TEAL, Line, graph
 from stacks.instruments.metrics import ACCELERATOR, FIVE_MINUTES, maths, metric, scaled
 from stacks.monitors.endpoint import cold_start_periods
 from sustainability.deployment.schema import Deployment
@@ -40,6 +40,7 @@ class AcceleratorMonitor:
             assert inference.window is not None
             served_as = inference.window.served_as
         self._dimensions = {"Deployment": deployment.name, "Endpoint": served_as}
+        self._slowest: Line | None = None
 
     def watch(self, health: Alarms, waste: Alarms) -> None:
         """Add the alarms."""
@@ -79,7 +80,7 @@ class AcceleratorMonitor:
             "answers that may fail.",
         )
         slowest = self._model.prefill.high * self._model.sequence_length
-        health.add(
+        self._slowest = health.add(
             "ExecutionLatency",
             self._own("ExecutionLatencyP99", "Maximum"),
             ">",
@@ -204,8 +205,7 @@ class AcceleratorMonitor:
                 self._own("NeuronCoreUtilization", "Average", label="mean", color=BLUE),
                 self._own("NeuronCoreUtilization", "Maximum", label="busiest", color=TEAL),
                 unit="%",
-                limit=None if floor is None else 100 * floor,
-                limit_label="waste below",
+                limit=None if floor is None else Line(100 * floor, "alarm UtilizationLow"),
                 top=100,
             ),
             graph(
@@ -247,6 +247,7 @@ class AcceleratorMonitor:
                     )
                 ),
                 unit="ms",
+                limit=self._slowest,
             ),
             graph(
                 "Execution errors, by kind",

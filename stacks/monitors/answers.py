@@ -8,7 +8,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 
 from stacks.instruments.alarms import Alarms
 from stacks.instruments.burn_rates import LEAST_FAILURES
-from stacks.instruments.graphs import BLUE, GREEN, GREY, ORANGE, RED, TEAL, WIDTH, graph
+from stacks.instruments.graphs import BLUE, GREEN, GREY, ORANGE, RED, TEAL, WIDTH, Line, graph
 from stacks.instruments.metrics import DAY, HOUR, maths, metric, own, scaled
 from stacks.rag import RagStack
 from sustainability.deployment.function_sizes import ANSWER_MEMORY_MIB
@@ -27,6 +27,7 @@ class AnswerMonitor:
         self._own = partial(own, deployment, "answer")
         group = {"LogGroupName": rag.answer.log_group.log_group_name}
         self._logged = metric("AWS/Logs", "IncomingBytes", group, "Sum")
+        self._longest: Line | None = None
 
     def watch(self, waste: Alarms) -> None:
         """Add the alarms."""
@@ -47,7 +48,7 @@ class AnswerMonitor:
             says="Too many answers are cut at answers.max_tokens, so users pay for incomplete "
             "answers. Ask for shorter answers in prompts/, or raise the limit.",
         )
-        waste.add(
+        self._longest = waste.add(
             "InputOverBudget",
             self._own("InputTokens", "p95", period=HOUR),
             ">",
@@ -132,8 +133,7 @@ class AnswerMonitor:
             ),
             unit="% of questions",
             period=DAY,
-            limit=100 * planned if planned else None,
-            limit_label="planned",
+            limit=Line(100 * planned, "planned") if planned else None,
             top=100,
         )
 
@@ -157,8 +157,7 @@ class AnswerMonitor:
                 "Answer function: memory",
                 self._own("MemoryUsed", "Maximum", label="used", color=BLUE),
                 unit="MB",
-                limit=ANSWER_MEMORY_MIB,
-                limit_label="provisioned",
+                limit=Line(ANSWER_MEMORY_MIB, "provisioned"),
             ),
             graph(
                 "Tokens per question",
@@ -166,8 +165,7 @@ class AnswerMonitor:
                 self._own("InputTokens", "Average", label="input, mean", color=TEAL),
                 self._own("OutputTokens", "Average", label="output, mean", color=ORANGE),
                 unit="tokens",
-                limit=self._deployment.traffic.input_tokens.p95,
-                limit_label="planned input, 95th percentile",
+                limit=self._longest,
             ),
             graph(
                 "Log volume",

@@ -10,7 +10,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from stacks.endpoints.demand import DEMAND, demand_metrics
 from stacks.endpoints.endpoint import VARIANT, CopiesEndpoint, InstancesEndpoint
 from stacks.instruments.alarms import Alarms
-from stacks.instruments.graphs import BLUE, GREY, ORANGE, PURPLE, RED, TEAL, graph
+from stacks.instruments.graphs import BLUE, GREY, ORANGE, PURPLE, RED, TEAL, Line, graph
 from stacks.instruments.metrics import (
     ACCELERATOR,
     FIVE_MINUTES,
@@ -59,6 +59,7 @@ class EndpointMonitor:
         self._served = (
             {"InferenceComponentName": self._component} if self._component else self._variant
         )
+        self._late: Line | None = None
 
     def watch(self, sla: Alarms, waste: Alarms) -> None:
         """Add the alarms."""
@@ -75,7 +76,7 @@ class EndpointMonitor:
         )
         if self._plan.alarms.endpoint_latency_p95_s is not None:
             limit_s = self._plan.alarms.endpoint_latency_p95_s
-            sla.add(
+            self._late = sla.add(
                 "EndpointLatency",
                 metric(_SAGEMAKER, "ModelLatency", self._served, "p95"),
                 ">",
@@ -167,13 +168,13 @@ class EndpointMonitor:
 
     def graphs(self) -> list[cloudwatch.GraphWidget]:
         """Return the graphs for the engineer dashboard."""
+        of_a_second = known(_SAGEMAKER, "ModelLatency").of_seconds(1)
         return [
             graph(
                 "Instances awake",
                 maths(INSTANCES_AWAKE, label="awake", color=BLUE, awake=awake(self._endpoint)),
                 unit="instances",
-                limit=self._plan.max_instances,
-                limit_label="maximum",
+                limit=Line(self._plan.max_instances, "maximum"),
             ),
             *([] if self._plan.mode is Mode.ASYNC else [self._calls()]),
             graph(
@@ -181,7 +182,7 @@ class EndpointMonitor:
                 *(
                     scaled(
                         metric(_SAGEMAKER, "ModelLatency", self._served, statistic),
-                        known(_SAGEMAKER, "ModelLatency").of_seconds(1),
+                        of_a_second,
                         label=label,
                         color=color,
                     )
@@ -191,7 +192,7 @@ class EndpointMonitor:
                     )
                 ),
                 unit="s",
-                limit=self._plan.alarms.endpoint_latency_p95_s,
+                limit=None if self._late is None else self._late.per(of_a_second),
             ),
             graph(
                 "Endpoint failures",

@@ -7,7 +7,7 @@ from functools import partial
 from aws_cdk import aws_cloudwatch as cloudwatch
 
 from stacks.instruments.alarms import Alarms
-from stacks.instruments.graphs import BLUE, GREEN, ORANGE, PURPLE, graph
+from stacks.instruments.graphs import BLUE, GREEN, ORANGE, PURPLE, Line, graph
 from stacks.instruments.metrics import DAY, HOUR, maths, metric, own
 from stacks.monitors.hourly_footprint import Operations
 from sustainability.deployment.schema import Deployment
@@ -85,8 +85,9 @@ class HourlyFootprintMonitor:
                 self._own("TotalCostUsdMid", label="total", color=BLUE),
                 unit="USD per day",
                 period=DAY,
-                limit=None if budget is None else round(budget / _DAYS_PER_MONTH, 2),
-                limit_label="budget",
+                limit=None
+                if budget is None
+                else Line(round(budget / _DAYS_PER_MONTH, 2), "budget"),
             ),
         ]
 

@@ -7,7 +7,7 @@ from functools import partial
 from aws_cdk import aws_cloudwatch as cloudwatch
 
 from stacks.instruments.alarms import Alarms
-from stacks.instruments.graphs import BLUE, GREEN, GREY, ORANGE, RED, graph
+from stacks.instruments.graphs import BLUE, GREEN, GREY, ORANGE, RED, Line, graph
 from stacks.instruments.metrics import DAY, known, metric, own
 from stacks.rag import RagStack
 from sustainability.deployment.function_sizes import INGEST_MEMORY_MIB
@@ -24,6 +24,7 @@ class IngestMonitor:
         self._own = partial(own, deployment, "ingest")
         self._queue = {"QueueName": rag.queue.queue_name}
         self._dead_letters = {"QueueName": rag.dead_letters.queue_name}
+        self._lag: Line | None = None
 
     def watch(self, sla: Alarms, waste: Alarms) -> None:
         """Add the alarms."""
@@ -38,7 +39,7 @@ class IngestMonitor:
             "dead-letter queue give the reason.",
         )
         lag = monitoring.ingest_lag
-        sla.add(
+        self._lag = sla.add(
             "IngestLag",
             metric("AWS/SQS", "ApproximateAgeOfOldestMessage", self._queue, "Maximum"),
             ">",
@@ -96,7 +97,7 @@ class IngestMonitor:
                     color=BLUE,
                 ),
                 unit="s",
-                limit=self._deployment.monitoring.ingest_lag.total_seconds(),
+                limit=self._lag,
             ),
             graph(
                 "Ingest: dead letters",
@@ -114,8 +115,7 @@ class IngestMonitor:
                 "Ingest function: memory",
                 self._own("MemoryUsed", "Maximum", label="used", color=BLUE),
                 unit="MB",
-                limit=INGEST_MEMORY_MIB,
-                limit_label="provisioned",
+                limit=Line(INGEST_MEMORY_MIB, "provisioned"),
             ),
         ]
 

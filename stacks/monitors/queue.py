@@ -6,7 +6,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 
 from stacks.endpoints.endpoint import CopiesEndpoint, InstancesEndpoint
 from stacks.instruments.alarms import Alarms
-from stacks.instruments.graphs import BLUE, GREEN, ORANGE, RED, graph
+from stacks.instruments.graphs import BLUE, GREEN, ORANGE, RED, Line, graph
 from stacks.instruments.metrics import FIVE_MINUTES, HOUR, known, maths, metric
 from stacks.monitors.endpoint import awake
 
@@ -20,11 +20,12 @@ class QueueMonitor:
         self, *, endpoint: CopiesEndpoint | InstancesEndpoint, longest_wait_s: float
     ) -> None:
         self._endpoint, self._longest_wait_s = endpoint, longest_wait_s
+        self._late: Line | None = None
 
     def watch(self, sla: Alarms, waste: Alarms) -> None:
         """Add the alarms."""
         age = known(_SAGEMAKER, "ApproximateAgeOfOldestRequest")
-        sla.add(
+        self._late = sla.add(
             "BacklogAge",
             self._own(age.name, "Maximum"),
             ">",
@@ -55,7 +56,7 @@ class QueueMonitor:
                 "Queue: oldest question",
                 self._own("ApproximateAgeOfOldestRequest", "Maximum", label="age", color=BLUE),
                 unit="s",
-                limit=self._longest_wait_s,
+                limit=self._late,
             ),
             graph(
                 "Queue: questions",

@@ -10,7 +10,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from stacks.functions.python_function import METRICS_NAMESPACE
 from stacks.instruments.alarms import Alarms
 from stacks.instruments.burn_rates import LEAST_FAILURES
-from stacks.instruments.graphs import BLUE, GREEN, ORANGE, PURPLE, RED, graph
+from stacks.instruments.graphs import BLUE, GREEN, ORANGE, PURPLE, RED, Line, graph
 from stacks.instruments.metrics import DAY, FIVE_MINUTES, known, maths, metric, own
 from stacks.rag import RagStack
 from sustainability.deployment.schema import Deployment
@@ -88,7 +88,7 @@ class ServiceLevelMonitor:
             *kept,
             unit="% of answers",
             period=DAY,
-            limit=100 * (1 - self._budget),
+            limit=Line(100 * (1 - self._budget)),
             top=100,
             # Ten times what may fail: at 0 nobody would see a difference.
             bottom=max(0.0, 100 - 1000 * self._budget),
@@ -109,7 +109,7 @@ class ServiceLevelMonitor:
                     )
                 ),
                 unit="ms",
-                limit=None if self._limit_s is None else _milliseconds(self._limit_s),
+                limit=None if self._limit_s is None else Line(_milliseconds(self._limit_s)),
             ),
             graph(
                 "Errors and throttles",
@@ -128,8 +128,7 @@ class ServiceLevelMonitor:
                     color=BLUE,
                 ),
                 unit="executions",
-                limit=self._deployment.answers.concurrency,
-                limit_label="reserved",
+                limit=Line(self._deployment.answers.concurrency, "reserved"),
             ),
         ]
 

@@ -6,7 +6,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_stepfunctions as sfn
 
 from stacks.instruments.alarms import Alarms
-from stacks.instruments.graphs import BLUE, GREEN, ORANGE, RED, graph
+from stacks.instruments.graphs import BLUE, GREEN, ORANGE, RED, Line, graph
 from stacks.instruments.metrics import HOUR, known, maths, metric, scaled
 from sustainability.plan.serving_plan import ServingPlan
 
@@ -81,7 +81,6 @@ class WindowMonitor:
                     color=BLUE,
                 ),
                 unit="minutes",
-                limit=round(self._batch.run_s / 60, 1),
-                limit_label="planned",
+                limit=Line(round(self._batch.run_s / 60, 1), "planned"),
             ),
         ]

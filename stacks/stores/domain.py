@@ -15,11 +15,11 @@ from constructs import Construct
 
 from stacks.common.acknowledgements import acknowledge
 from stacks.instruments.alarms import Alarms
-from stacks.instruments.graphs import BLUE, GREEN, ORANGE, PURPLE, graph
+from stacks.instruments.graphs import BLUE, GREEN, ORANGE, PURPLE, Line, graph
 from stacks.instruments.metrics import HOUR, maths, metric, own
 from stacks.stores.opensearch_index import text_fields, versioned_name
 from stacks.stores.store import FunctionMaker
-from sustainability.deployment.schema import Availability, Deployment
+from sustainability.deployment.schema import Deployment
 from sustainability.stores.domain import nodes
 
 OPENSEARCH_VERSION = "OpenSearch_3.7"
@@ -38,7 +38,8 @@ class DomainStore(Construct):
         super().__init__(scope, id_)
         self._deployment = deployment
         domain = deployment.knowledge.domain
-        zones = 3 if deployment.service_level.availability is Availability.HIGH else 1
+        # One node for each Availability Zone.
+        zones = nodes(deployment)
         self._domain = opensearch.CfnDomain(
             self,
             "Domain",
@@ -212,8 +213,7 @@ class DomainStore(Construct):
                 "OpenSearch disk",
                 of_domain("FreeStorageSpace", "Minimum", "free, fullest node", PURPLE),
                 unit="MB",
-                limit=self._deployment.knowledge.domain.volume_gb * 1000,
-                limit_label="provisioned",
+                limit=Line(self._deployment.knowledge.domain.volume_gb * 1000, "provisioned"),
             ),
         ]
 

@@ -13,7 +13,7 @@ from aws_cdk import aws_opensearchserverless as aoss
 from constructs import Construct
 
 from stacks.instruments.alarms import Alarms
-from stacks.instruments.graphs import BLUE, ORANGE, PURPLE, graph
+from stacks.instruments.graphs import BLUE, ORANGE, PURPLE, Line, graph
 from stacks.instruments.metrics import FIVE_MINUTES, HOUR, maths, metric, own
 from stacks.stores.opensearch_index import text_fields, versioned_name
 from stacks.stores.store import FunctionMaker
@@ -199,8 +199,7 @@ class ServerlessStore(Construct):
                     color=PURPLE,
                 ),
                 unit="OCU",
-                limit=ceiling,
-                limit_label="ceiling of each",
+                limit=Line(ceiling, "ceiling of each"),
             )
         ]
 

@@ -325,6 +325,27 @@ def _changed(
     return list(resources(tuple(templates.values()), "AWS::CloudWatch::Alarm"))
 
 
+def test_a_graph_draws_the_threshold_of_its_alarm_in_its_own_unit(
+    all_modes: dict[str, tuple[Template, ...]],
+) -> None:
+    drawn: dict[str, set[float]] = {}
+    thresholds: dict[str, set[float]] = {}
+    for templates in all_modes.values():
+        for names, alarm in alarms(templates):
+            thresholds.setdefault(names[-1], set()).add(alarm.get("Threshold"))
+        for widgets in dashboards(templates).values():
+            for widget in widgets:
+                lines = widget["properties"].get("annotations", {}).get("horizontal", ())
+                for line in lines:
+                    if line["label"].startswith("alarm "):
+                        drawn.setdefault(line["label"].split()[1], set()).add(line["value"])
+    # SageMaker counts microseconds; the graph is in seconds.
+    latencies = drawn.pop("EndpointLatency")
+    assert latencies == {value / 1_000_000 for value in thresholds["EndpointLatency"]}
+    assert drawn == {name: thresholds[name] for name in drawn}
+    assert {"IngestLag", "BacklogAge", "ExecutionLatency", "InputOverBudget"} <= set(drawn)
+
+
 def test_widgets_fit_the_grid_and_name_what_they_show(
     all_modes: dict[str, tuple[Template, ...]],
 ) -> None:
