@@ -25,8 +25,12 @@ def only(template: Template, type_: str) -> dict[str, Any]:
 
 
 def flat(value: Any) -> str:
-    """Return a text as whoever gets it reads it, every reference in it replaced by X."""
-    if not isinstance(value, dict):
-        return str(value)
-    parts = value.get("Fn::Join", ("", ["X"]))[1]
-    return "".join(part if isinstance(part, str) else "X" for part in parts)
+    """Return a text with references replaced by what refers to them."""
+    match value:
+        case {"Fn::Join": [separator, parts]}:
+            return str(separator).join(map(flat, parts))
+        case {"Ref": name} | {"Fn::GetAtt": [name, *_]}:
+            return f"<{name}>"
+        case {"Fn::GetStackOutput": output}:
+            return f"<{output['OutputName']}>"
+    return str(value)

@@ -24,7 +24,7 @@ from sustainability.facts.lookup import Facts
 from sustainability.facts.metrics import UnknownMetricError, documented_metrics
 from sustainability.plan.serving import plan_serving
 from tests.infrastructure.conftest import DEPLOYMENTS, FOLDER, ROOT
-from tests.infrastructure.reading import Template, Templates
+from tests.infrastructure.reading import Template, Templates, flat
 
 Synthesize = Callable[[Deployment], Templates]
 
@@ -80,18 +80,6 @@ def resources(
 def alarms(templates: tuple[Template, ...]) -> Iterator[tuple[list[str], dict[str, Any]]]:
     yield from resources(templates, "AWS::CloudWatch::Alarm")
     yield from resources(templates, "AWS::CloudWatch::CompositeAlarm")
-
-
-def flat(value: Any) -> str:
-    """Return a text with references replaced by what refers to them."""
-    match value:
-        case {"Fn::Join": [separator, parts]}:
-            return str(separator).join(map(flat, parts))
-        case {"Ref": name} | {"Fn::GetAtt": [name, *_]}:
-            return f"<{name}>"
-        case {"Fn::GetStackOutput": output}:
-            return f"<{output['OutputName']}>"
-    return str(value)
 
 
 def dashboards(templates: tuple[Template, ...]) -> dict[str, list[dict[str, Any]]]:
