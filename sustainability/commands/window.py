@@ -11,10 +11,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "window",
         help="find the hours with the lowest carbon for work that can wait",
-        description="Finds the hours with the lowest carbon per kWh that end before the deadline. "
-        "Uses Electricity Maps (ELECTRICITY_MAPS_TOKEN) or WattTime (WATTTIME_USERNAME, "
-        "WATTTIME_PASSWORD) if the environment has a key, otherwise the usual day of the grid. The "
-        "output names the source.",
+        description="Finds the hours with the lowest carbon per kWh that end before the deadline, "
+        "from the usual day of the Region's grid. The output names the source.",
     )
     parser.add_argument("deployment", type=Path, help="deployment file in deployments/")
     parser.add_argument(
@@ -31,15 +29,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(options: argparse.Namespace) -> int:
     """Print the window."""
-    import os
     from datetime import UTC, datetime
     from zoneinfo import ZoneInfo
 
     from sustainability.deployment.durations import parse_duration
     from sustainability.deployment.schema import Deployment
     from sustainability.errors import UserError
-    from sustainability.plan.carbon_signals import choose_signal
-    from sustainability.plan.clean_hours import choose_window
+    from sustainability.plan.clean_hours import StaticProfile, choose_window
 
     deployment = Deployment.load(options.deployment)
     now = datetime.now(UTC)
@@ -48,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
         declared = deployment.service_level.deadline or parse_duration("24h")
         within = parse_duration(options.within) if options.within else declared
         window = choose_window(
-            choose_signal(deployment.region, os.environ),
+            StaticProfile(deployment.region),
             earliest=now,
             deadline=now + within,
             length=length,
