@@ -10,8 +10,8 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from stacks.endpoints.async_queue import AsyncQueue
-from stacks.endpoints.endpoint import CopiesEndpoint, InstancesEndpoint
 from stacks.endpoints.mailbox import Mailbox
+from stacks.endpoints.neuron_endpoint import CopiesEndpoint, InstancesEndpoint
 from stacks.endpoints.scaling import EndpointScaling
 from stacks.endpoints.serving_image import ServingImage
 from stacks.windows.batch_window import BatchWindow

@@ -10,7 +10,7 @@ from rag.answers import Answers
 from rag.clients import client
 from rag.deferral import Carrier, Deferral, Queue, Record, Window
 from rag.embedding import Embedder
-from rag.endpoint import (
+from rag.endpoint_generator import (
     Breaker,
     BridgedGenerator,
     ChatCompletions,

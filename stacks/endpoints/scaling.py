@@ -11,7 +11,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from stacks.endpoints.demand import DEMAND, demand_metrics, own_questions
-from stacks.endpoints.endpoint import VARIANT, CopiesEndpoint, InstancesEndpoint
+from stacks.endpoints.neuron_endpoint import VARIANT, CopiesEndpoint, InstancesEndpoint
 from sustainability.deployment.schema import Deployment
 from sustainability.facts.lookup import Facts
 from sustainability.plan.serving_plan import DemandThreshold, ServingPlan

@@ -5,7 +5,7 @@ from __future__ import annotations
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 
-from stacks.endpoints.endpoint import VARIANT
+from stacks.endpoints.neuron_endpoint import VARIANT
 from stacks.inference import InferenceStack
 from stacks.instruments.alarms import Alarms
 from stacks.instruments.graphs import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, TEAL, Line, graph

@@ -8,7 +8,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 
 from stacks.endpoints.demand import DEMAND, demand_metrics
-from stacks.endpoints.endpoint import VARIANT, CopiesEndpoint, InstancesEndpoint
+from stacks.endpoints.neuron_endpoint import VARIANT, CopiesEndpoint, InstancesEndpoint
 from stacks.instruments.alarms import Alarms
 from stacks.instruments.graphs import BLUE, GREY, ORANGE, PURPLE, RED, TEAL, Line, graph
 from stacks.instruments.metrics import (

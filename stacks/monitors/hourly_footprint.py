@@ -14,7 +14,7 @@ from constructs import Construct
 
 from cfn_sustainability.settings import Profile
 from stacks.common.acknowledgements import acknowledge
-from stacks.endpoints.endpoint import VARIANT
+from stacks.endpoints.neuron_endpoint import VARIANT
 from stacks.functions.python_function import PythonFunction
 from stacks.inference import InferenceStack
 from stacks.rag import RagStack

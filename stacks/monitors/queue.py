@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aws_cdk import aws_cloudwatch as cloudwatch
 
-from stacks.endpoints.endpoint import CopiesEndpoint, InstancesEndpoint
+from stacks.endpoints.neuron_endpoint import CopiesEndpoint, InstancesEndpoint
 from stacks.instruments.alarms import Alarms
 from stacks.instruments.graphs import BLUE, GREEN, ORANGE, RED, Line, graph
 from stacks.instruments.metrics import FIVE_MINUTES, HOUR, known, maths, metric

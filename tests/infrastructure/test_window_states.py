@@ -12,7 +12,7 @@ import jsonata  # type: ignore[import-untyped]
 import pytest
 
 from rag.deferral import Deferral, Place, Record, Window, ticket
-from rag.endpoint import ChatCompletions
+from rag.endpoint_generator import ChatCompletions
 from rag.generation import Converse, Shape
 from stacks.windows.window_states import bedrock_jobs, transform_jobs
 

@@ -16,7 +16,7 @@ from rag import answer_handler, trial, wiring
 from rag.answering import HAND_OVER_S, Answering, Trace
 from rag.answers import Pending
 from rag.deferral import Carrier, Deferral, Queue, Record, Window
-from rag.endpoint import ChatCompletions
+from rag.endpoint_generator import ChatCompletions
 from rag.errors import NotFound, SettingsError, Throttled, Unanswered
 from rag.generation import Converse, Shape
 from rag.question import Question

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from rag import wiring
 from rag.answering import Trace
-from rag.endpoint import Breaker, BridgedGenerator, Copies, EndpointGenerator, Fallback
+from rag.endpoint_generator import Breaker, BridgedGenerator, Copies, EndpointGenerator, Fallback
 from rag.errors import DeadlineExceeded, SettingsError, Throttled, Unavailable
 from rag.footprint import Footprint, Usage
 from rag.generation import BedrockGenerator, Generation
