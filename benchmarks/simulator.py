@@ -26,10 +26,10 @@ from sustainability.deployment.schema import Deployment, Tokens
 from sustainability.plan.serving import plan_serving
 from sustainability.plan.situation import Situation
 from sustainability.simulation.autoscaling import Metric
-from sustainability.simulation.comparison import bridging_oracle, impact_of
+from sustainability.simulation.comparison import impact_of, oracle, prices_of
 from sustainability.simulation.comparison import run as replayed
 from sustainability.simulation.engine import Endpoint
-from sustainability.simulation.oracle import clairvoyant, fullest
+from sustainability.simulation.oracle import fullest
 from sustainability.simulation.outcome import Outcome
 from sustainability.simulation.policies import aws_default, endpoint_of, planned, tracking
 from sustainability.simulation.traces import declaring, read_rates, read_trace
@@ -173,7 +173,9 @@ def _against_others(name: str, deployment: Deployment, traffic: Traffic) -> list
     endpoint = endpoint_of(situation, plan, capacity)
     ours = replayed(traffic, endpoint, planned(plan))
     advice = replayed(traffic, endpoint, aws_default(situation, capacity, plan.max_copies))
-    oracle = clairvoyant(traffic, endpoint, capacity, attainment)
+    _, prices = prices_of(situation, plan, capacity)
+    least = oracle(traffic, endpoint, attainment, prices, [ours, advice])
+    assert least is not None
     reactive = min(
         (
             _best_reactive(traffic, endpoint, metric, full, plan.max_copies, ours.attainment)
@@ -188,7 +190,7 @@ def _against_others(name: str, deployment: Deployment, traffic: Traffic) -> list
     return [
         Measurement(f"{name}: answers in time", 100 * ours.attainment, "%", "≥ 99"),
         Measurement(f"{name}: instance-hours", hours, "h"),
-        Measurement(f"{name}: times the oracle's", hours / oracle.instance_hours, "", "≤ 1.15"),
+        Measurement(f"{name}: times the oracle's", hours / least.instance_hours, "", "≤ 1.15"),
         Measurement(f"{name}: times AWS's advice", hours / advice.instance_hours, "", "≤ 0.75"),
         Measurement(f"{name}: AWS's advice, answers in time", 100 * advice.attainment, "%"),
         Measurement(
@@ -233,8 +235,10 @@ def _bridged(kind: str, seed: int) -> list[Measurement]:
     measured = [Measurement(f"{name}: answers in time", 100 * ours.attainment, "%", "≥ 99")]
     if kind == "quiet":
         return [*measured, Measurement(f"{name}: instance-hours", ours.instance_hours, "h", "≤ 0")]
-    oracle = bridging_oracle(situation, plan, capacity, traffic)
-    energy, least = (impact_of(situation, plan, each).kwh.mid for each in (ours, oracle))
+    _, prices = prices_of(situation, plan, capacity)
+    best = oracle(traffic, endpoint, deployment.service_level.attainment, prices, [ours])
+    assert best is not None
+    energy, least = (impact_of(situation, plan, each).kwh.mid for each in (ours, best))
     return [
         *measured,
         Measurement(f"{name}: energy", energy, "kWh"),

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sustainability.simulation.kinds import KINDS
+
 if TYPE_CHECKING:
     from sustainability.deployment.schema import Deployment
     from sustainability.simulation.traffic import Traffic
@@ -36,7 +38,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     source.add_argument(
         "--synthetic",
         metavar="KIND",
-        choices=("diurnal", "bursty", "flash", "quiet"),
+        choices=KINDS,
         help="a generated week: diurnal, bursty, flash or quiet",
     )
     parser.add_argument(
@@ -91,16 +93,16 @@ def run(options: argparse.Namespace) -> int:
         )
     plan, situation = plan_serving(deployment), Situation.of(deployment)
     with status_line() as progress:
-        results = compare(situation, plan, traffic, progress=progress)
+        comparison = compare(situation, plan, traffic, progress=progress)
     if options.plot:
         trace = options.trace.name if options.trace else None
         source = trace or options.synthetic or "declared week"
-        picture = svg(f"{deployment.name}, {plan.mode}: {source}", results[0].outcome.timeline)
+        picture = svg(f"{deployment.name}, {plan.mode}: {source}", comparison.plan.outcome.timeline)
         options.plot.write_text(picture, encoding="utf-8")
     if options.json:
-        print(json.dumps(report.as_json(situation, results), indent=2))
+        print(json.dumps(report.as_json(situation, comparison), indent=2))
     else:
-        print(report.as_text(situation, results))
+        print(report.as_text(situation, comparison))
     return 0
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from sustainability.plan.situation import Situation
 from sustainability.report.text import amount, spread, table
-from sustainability.simulation.comparison import Result
+from sustainability.simulation.comparison import Comparison, Result
 
+VERSION = 1
+"""Of the JSON; ``docs/schemas/simulate.schema.json`` describes it."""
 _PERCENTILES = (0.5, 0.95, 0.99)
 
 
-def as_text(situation: Situation, results: Sequence[Result]) -> str:
+def as_text(situation: Situation, comparison: Comparison) -> str:
     """Return one table. Latencies are from the question to the last token."""
     before = situation.seconds("before_generation")
     header = (
@@ -26,7 +28,7 @@ def as_text(situation: Situation, results: Sequence[Result]) -> str:
         "gCO2e",
     )
     rows = []
-    for result in results:
+    for result in _all(comparison):
         outcome = result.outcome
         tokens = outcome.bedrock_input_tokens + outcome.bedrock_output_tokens
         rows.append(
@@ -41,39 +43,68 @@ def as_text(situation: Situation, results: Sequence[Result]) -> str:
                 spread(result.impact.carbon_g),
             )
         )
-    outcome = results[0].outcome
     return "\n".join(
         [
-            f"{outcome.questions:,} questions. kWh and gCO2e: middle estimate and range for "
-            "generating the answers.",
+            f"{comparison.plan.outcome.questions:,} questions. kWh and gCO2e: middle estimate and "
+            "range for generating the answers.",
             "",
             table(header, rows),
+            *_verdict(comparison),
         ]
     )
 
 
-def as_json(situation: Situation, results: Sequence[Result]) -> list[dict[str, Any]]:
+def as_json(situation: Situation, comparison: Comparison) -> dict[str, Any]:
     """Return the results as plain data. Latencies are in seconds."""
-    before = situation.seconds("before_generation")
-    return [
-        {
-            "policy": result.policy,
-            "questions": result.outcome.questions,
-            "attainment": result.outcome.attainment,
-            "failed": result.outcome.failed,
-            "latency_s": {
-                f"p{share * 100:g}": before + result.outcome.percentile(share)
-                for share in _PERCENTILES
-            },
-            "instance_hours": result.outcome.instance_hours,
-            "launches": result.outcome.launches,
-            "bedrock_share": result.outcome.bedrock_share,
-            "bedrock_tokens": {
-                "input": result.outcome.bedrock_input_tokens,
-                "output": result.outcome.bedrock_output_tokens,
-            },
-            "kwh": result.impact.kwh.as_list(),
-            "gco2e": result.impact.carbon_g.as_list(),
-        }
-        for result in results
-    ]
+    return {
+        "version": VERSION,
+        "attainment": comparison.attainment,
+        "policies": [_policy(situation, result) for result in comparison.results],
+        "oracle": comparison.oracle and _policy(situation, comparison.oracle),
+        "ratio_to_oracle": comparison.ratio,
+        "compared_in": comparison.unit,
+    }
+
+
+def _policy(situation: Situation, result: Result) -> dict[str, Any]:
+    before, outcome = situation.seconds("before_generation"), result.outcome
+    return {
+        "policy": result.policy,
+        "questions": outcome.questions,
+        "attainment": outcome.attainment,
+        "failed": outcome.failed,
+        "latency_s": {
+            f"p{share * 100:g}": before + outcome.percentile(share) for share in _PERCENTILES
+        },
+        "instance_hours": outcome.instance_hours,
+        "launches": outcome.launches,
+        "bedrock_share": outcome.bedrock_share,
+        "bedrock_tokens": {
+            "input": outcome.bedrock_input_tokens,
+            "output": outcome.bedrock_output_tokens,
+        },
+        "kwh": result.impact.kwh.as_list(),
+        "gco2e": result.impact.carbon_g.as_list(),
+    }
+
+
+def _all(comparison: Comparison) -> list[Result]:
+    return [*comparison.results, *([comparison.oracle] if comparison.oracle else [])]
+
+
+def _verdict(comparison: Comparison) -> Iterator[str]:
+    """Yield how the plan compares with the oracle, with the share in time of both."""
+    if comparison.unit is None:
+        return
+    level = f"{comparison.attainment * 100:.4g} %"
+    if comparison.oracle is None:
+        yield f"\nNo fleet keeps {level} in time with this traffic, however large it is."
+    elif comparison.ratio is None:
+        yield f"\nThe oracle needs nothing to keep {level} in time."
+    else:
+        yield (
+            f"\nThe plan takes {comparison.ratio:.2f} times the {comparison.unit} of the oracle. "
+            f"In time: {comparison.plan.outcome.attainment:.2%} with the plan, "
+            f"{comparison.oracle.outcome.attainment:.2%} with the oracle; the service level asks "
+            f"for {level}."
+        )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from sustainability.deployment.schema import Objective
 from sustainability.energy.impact import Impact
 from sustainability.plan.capacity import Capacity
 from sustainability.plan.serving_plan import Mode, ServingPlan
 from sustainability.plan.situation import Situation
 from sustainability.simulation.engine import Endpoint, replay
-from sustainability.simulation.oracle import choosing, clairvoyant
+from sustainability.simulation.oracle import Prices, clairvoyant
 from sustainability.simulation.outcome import Outcome
 from sustainability.simulation.policies import (
     Policy,
@@ -33,34 +34,115 @@ class Result:
     """Footprint of the instances and of the tokens on Bedrock."""
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """The results of all policies on the same traffic; the plan is first."""
+
+    attainment: float
+    """Share of answers in time that the service level asks for."""
+    results: list[Result]
+    oracle: Result | None = None
+    """What keeps the level with the least. None if no fleet keeps it."""
+    unit: str | None = None
+    """What the oracle takes least of; None if there is no oracle, because nothing is scaled."""
+    ratio: float | None = None
+    """What the plan takes, divided by what the oracle takes."""
+
+    @property
+    def plan(self) -> Result:
+        """The result of the plan."""
+        return self.results[0]
+
+
+_UNITS = {
+    Objective.ENERGY: "energy",
+    Objective.CARBON: "carbon",
+    Objective.COST: "cost",
+}
+
+
 def compare(
     situation: Situation,
     plan: ServingPlan,
     traffic: Traffic,
     *,
     progress: Callable[[str], None] = lambda _: None,
-) -> list[Result]:
-    """Simulate ``traffic`` with the plan, other policies and the oracle; the plan is first."""
+) -> Comparison:
+    """Simulate ``traffic`` with the plan, other policies and the oracle."""
     level = situation.deployment.service_level
     limit = level.latency_p95 or level.deadline
     assert limit is not None
     capacity = situation.capacity(limit)
     endpoint = endpoint_of(situation, plan, capacity)
+
+    def result(name: str, outcome: Outcome) -> Result:
+        return Result(name, outcome, impact_of(situation, plan, outcome))
+
     results = []
-
-    def add(name: str, outcome: Outcome) -> None:
-        results.append(Result(name, outcome, impact_of(situation, plan, outcome)))
-
     for policy in _policies(situation, plan, capacity):
         progress(f"replaying: {policy.name}")
-        add(policy.name, run(traffic, endpoint, policy))
-    if plan.mode is Mode.REALTIME:
-        progress("replaying: oracle")
-        add("oracle", clairvoyant(traffic, endpoint, capacity, level.attainment))
-    elif plan.mode is Mode.BRIDGED:
-        progress("replaying: oracle")
-        add("oracle", bridging_oracle(situation, plan, capacity, traffic))
-    return results
+        results.append(result(policy.name, run(traffic, endpoint, policy)))
+    if plan.mode not in (Mode.REALTIME, Mode.BRIDGED):
+        return Comparison(level.attainment, results)
+    progress("searching: oracle")
+    unit, prices = prices_of(situation, plan, capacity)
+    ours = results[0].outcome
+    found = oracle(traffic, endpoint, level.attainment, prices, [each.outcome for each in results])
+    least = prices.of(found) if found else 0.0
+    return Comparison(
+        level.attainment,
+        results,
+        result("oracle", found) if found else None,
+        unit,
+        prices.of(ours) / least if least else None,
+    )
+
+
+def oracle(
+    traffic: Traffic,
+    endpoint: Endpoint,
+    attainment: float,
+    prices: Prices,
+    others: Iterable[Outcome],
+) -> Outcome | None:
+    """Return the outcome that keeps the level with the least: the oracle's, or one of ``others``.
+
+    None if no fleet keeps the level.
+    """
+    found = clairvoyant(traffic, endpoint, attainment=attainment, prices=prices)
+    keeping = [other for other in others if other.attainment >= attainment]
+    return min([*([found] if found else []), *keeping], key=prices.of, default=None)
+
+
+def prices_of(situation: Situation, plan: ServingPlan, capacity: Capacity) -> tuple[str, Prices]:
+    """Return what a fleet is measured by, and what it takes.
+
+    For an endpoint that always runs, that is instance-hours; otherwise the footprint by
+    ``inference.optimize``.
+    """
+    if plan.mode is not Mode.BRIDGED:
+        return "instance-hours", Prices(1.0, 0.0, lambda outcome: outcome.instance_hours)
+
+    def takes(*, hours: float = 0.0, utilization: float = 0.0, answers: float = 0.0) -> float:
+        deployment = situation.deployment
+        return situation.quantity(
+            situation.impact(
+                plan.instance_type,
+                hours=hours,
+                utilization=utilization,
+                bedrock_tokens_in=answers * deployment.traffic.input_tokens.mean,
+                bedrock_tokens_out=answers * deployment.answer_tokens.mean,
+            )
+        )
+
+    idle = takes(hours=1)
+    work = takes(hours=1, utilization=1) - idle
+    full = plan.copies_per_instance * capacity.full_rate * 3600
+    return _UNITS[situation.deployment.inference.optimize], Prices(
+        idle,
+        takes(answers=1) - work / full,
+        lambda outcome: situation.quantity(impact_of(situation, plan, outcome)),
+    )
 
 
 def run(traffic: Traffic, endpoint: Endpoint, policy: Policy) -> Outcome:
@@ -70,21 +152,6 @@ def run(traffic: Traffic, endpoint: Endpoint, policy: Policy) -> Outcome:
         endpoint.starting_with(policy.initial_copies),
         policy.scaler(),
         duration=traffic.duration,
-    )
-
-
-def bridging_oracle(
-    situation: Situation, plan: ServingPlan, capacity: Capacity, traffic: Traffic
-) -> Outcome:
-    """Simulate the schedule with the lowest footprint, which knows the traffic in advance."""
-    awake_hour, bedrock_answer = _prices(situation, plan, capacity)
-    return choosing(
-        traffic,
-        endpoint_of(situation, plan, capacity),
-        most=plan.max_copies,
-        awake_hour=awake_hour,
-        bedrock_answer=bedrock_answer,
-        attainment=situation.deployment.service_level.attainment,
     )
 
 
@@ -109,24 +176,3 @@ def _policies(situation: Situation, plan: ServingPlan, capacity: Capacity) -> li
     if plan.instance_type is None:
         return [bedrock_alone()]
     return [planned(plan), static(max(1, most))]
-
-
-def _prices(situation: Situation, plan: ServingPlan, capacity: Capacity) -> tuple[float, float]:
-    """Return the footprint of an idle instance-hour, and of an answer on Bedrock minus its work."""
-
-    def takes(*, hours: float = 0.0, utilization: float = 0.0, answers: float = 0.0) -> float:
-        deployment = situation.deployment
-        return situation.quantity(
-            situation.impact(
-                plan.instance_type,
-                hours=hours,
-                utilization=utilization,
-                bedrock_tokens_in=answers * deployment.traffic.input_tokens.mean,
-                bedrock_tokens_out=answers * deployment.answer_tokens.mean,
-            )
-        )
-
-    idle = takes(hours=1)
-    work = takes(hours=1, utilization=1) - idle
-    full = plan.copies_per_instance * capacity.full_rate * 3600
-    return idle, takes(answers=1) - work / full

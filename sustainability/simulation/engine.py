@@ -40,6 +40,10 @@ Scaler = Callable[[Observation], int]
 """Returns the wanted number of copies."""
 
 
+Watch = Callable[[float, bool, bool], None]
+"""Is told when a question came, whether its answer was in time, and whether Bedrock gave it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Bedrock:
     """Bedrock, which answers if the endpoint cannot. Times in seconds."""
@@ -73,6 +77,10 @@ class Endpoint:
     shared_queue: bool = False
     """One queue for all copies (asynchronous inference) instead of one inside each copy."""
 
+    def in_time(self, latency: float, alone: float) -> bool:
+        """Return whether an answer that needs ``alone`` seconds on an idle copy is in time."""
+        return latency <= self.limit or latency * self.long_answer <= alone * self.limit
+
     def starting_with(self, copies: int) -> Endpoint:
         """Return the same endpoint with this number of copies when the traffic begins."""
         return replace(self, initial_copies=copies)
@@ -85,13 +93,14 @@ def replay(
     *,
     duration: float = 0.0,
     sample_every: float = 600.0,
+    watch: Watch | None = None,
 ) -> Outcome:
     """Simulate ``requests``, which must be in order of time, and return the outcome.
 
     The simulation lasts at least ``duration`` seconds, and until all questions are answered. The
-    timeline has a point every ``sample_every`` seconds.
+    timeline has a point every ``sample_every`` seconds. ``watch`` is told of every question.
     """
-    fleet = _Fleet(endpoint)
+    fleet = _Fleet(endpoint, watch)
     outcome, ends = fleet.outcome, fleet.ends
     stream = iter(requests)
     request = next(stream, None)
@@ -154,8 +163,9 @@ class _Copy:
 class _Fleet:
     """All copies, their billed time, and the outcome of the questions."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, watch: Watch | None = None) -> None:
         self.endpoint = endpoint
+        self.watch = watch
         self.outcome = Outcome()
         self.copies: list[_Copy] = []
         self.ends: list[float] = []  # of each copy: when its next answer ends
@@ -208,7 +218,7 @@ class _Fleet:
             self.outcome.abandoned += 1
             self._answer_elsewhere(request, waited=self.endpoint.patience)
         else:
-            self._record(now - arrival, work)
+            self._record(request, now - arrival, work)
         self._fill(index, now)
 
     def mean_outstanding(self, now: float) -> float:
@@ -293,22 +303,28 @@ class _Fleet:
             self.ends[index] = copy.next_end()
 
     def _answer_elsewhere(self, request: Request, *, waited: float) -> None:
-        outcome, bedrock = self.outcome, self.endpoint.bedrock
+        outcome, endpoint, bedrock = self.outcome, self.endpoint, self.endpoint.bedrock
         if bedrock is None:
             outcome.failed += 1
+            if self.watch:
+                self.watch(request.time, False, False)
             return
         outcome.bedrock_questions += 1
         outcome.bedrock_input_tokens += request.input_tokens
         outcome.bedrock_output_tokens += request.output_tokens
-        endpoint = self.endpoint
         self._record(
+            request,
             waited + bedrock.first_token + bedrock.per_token * request.output_tokens,
             request.input_tokens * endpoint.prefill_per_token
             + request.output_tokens * endpoint.decode_per_token,
+            by_bedrock=True,
         )
 
-    def _record(self, latency: float, work: float) -> None:
+    def _record(
+        self, request: Request, latency: float, alone: float, *, by_bedrock: bool = False
+    ) -> None:
+        in_time = self.endpoint.in_time(latency, alone)
         self.outcome.record(latency)
-        endpoint = self.endpoint
-        if latency <= endpoint.limit or latency * endpoint.long_answer <= work * endpoint.limit:
-            self.outcome.on_time += 1
+        self.outcome.on_time += in_time
+        if self.watch:
+            self.watch(request.time, in_time, by_bedrock)

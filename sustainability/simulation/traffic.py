@@ -12,8 +12,6 @@ from sustainability.deployment.schema import Rate, Tokens
 from sustainability.plan.queueing import lognormal_sigma
 
 WEEK_SECONDS = 7 * 24 * 3600.0
-KINDS = ("diurnal", "bursty", "flash", "quiet")
-"""Synthetic weeks; see :func:`synthetic_week`."""
 _BIN_SECONDS = 600
 _BINS_PER_DAY = 86400 // _BIN_SECONDS
 _WORKING_DAYS = 5

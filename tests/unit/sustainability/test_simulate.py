@@ -37,7 +37,8 @@ def hours(tmp_path: Path) -> Path:
 def replay(deployment: Path, hours: Path, capsys: pytest.CaptureFixture[str]) -> Any:
     def replay(*options: str) -> dict[str, dict[str, Any]]:
         assert main(["simulate", str(deployment), "--trace", str(hours), "--json", *options]) == 0
-        return {result["policy"]: result for result in json.loads(capsys.readouterr().out)}
+        found = json.loads(capsys.readouterr().out)
+        return {result["policy"]: result for result in (*found["policies"], found["oracle"])}
 
     return replay
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 from dataclasses import replace
 
 import pytest
@@ -13,7 +15,7 @@ from sustainability.plan.capacity import Capacity
 from sustainability.simulation.autoscaling import Metric
 from sustainability.simulation.comparison import run
 from sustainability.simulation.engine import Bedrock, Endpoint
-from sustainability.simulation.oracle import choosing, clairvoyant
+from sustainability.simulation.oracle import Prices, clairvoyant, follow
 from sustainability.simulation.outcome import Outcome
 from sustainability.simulation.policies import Policy, static, tracking
 from sustainability.simulation.traffic import Rates, TokenCounts, Traffic, of_rates
@@ -34,6 +36,7 @@ ENDPOINT = Endpoint(
     limit=CAPACITY.limit,
     long_answer=CAPACITY.long.total,
 )
+HOURS = Prices(1.0, 0.0, lambda outcome: outcome.instance_hours)
 HOURLY = (600, 1500, 3200, 2600, 1200, 500)
 
 
@@ -44,7 +47,9 @@ def traffic(*per_hour: float) -> Traffic:
 
 @pytest.fixture(scope="module")
 def oracle() -> Outcome:
-    return clairvoyant(traffic(*HOURLY), ENDPOINT, CAPACITY, 0.99)
+    found = clairvoyant(traffic(*HOURLY), ENDPOINT, attainment=0.99, prices=HOURS)
+    assert found is not None
+    return found
 
 
 @pytest.mark.parametrize(
@@ -68,22 +73,27 @@ def test_no_policy_keeps_as_much_with_fewer_instance_hours(policy: Policy, oracl
     assert found.attainment < oracle.attainment or found.instance_hours >= oracle.instance_hours
 
 
+def priced(bedrock_answer: float) -> Prices:
+    """An awake hour takes 100."""
+
+    def takes(outcome: Outcome) -> float:
+        return 100 * outcome.instance_hours + bedrock_answer * outcome.bedrock_questions
+
+    return Prices(100, bedrock_answer, takes)
+
+
 @pytest.mark.parametrize(
     ("bedrock_answer", "asleep"), [(0.1, True), (10.0, False)], ids=["cheap", "dear"]
 )
 def test_it_sleeps_while_bedrock_takes_less_and_wakes_for_what_is_worth_it(
     bedrock_answer: float, asleep: bool
 ) -> None:
-    """An awake hour takes 100: from 10 or from 1,000 answers an hour on, that is worth it."""
+    """An awake hour is worth it from 10 or from 1,000 answers an hour on."""
     bridged = replace(ENDPOINT, bedrock=Bedrock(first_token=0.5, per_token=0.01))
-    found = choosing(
-        traffic(100, 700, 100),
-        bridged,
-        most=2,
-        awake_hour=100,
-        bedrock_answer=bedrock_answer,
-        attainment=0.95,
+    found = clairvoyant(
+        traffic(100, 700, 100), bridged, attainment=0.95, prices=priced(bedrock_answer)
     )
+    assert found is not None
     assert (found.instance_seconds == 0) is asleep
     assert found.failed == 0
     if not asleep:
@@ -92,12 +102,46 @@ def test_it_sleeps_while_bedrock_takes_less_and_wakes_for_what_is_worth_it(
 
 def test_it_is_awake_only_in_the_busy_hours() -> None:
     bridged = replace(ENDPOINT, bedrock=Bedrock(first_token=0.5, per_token=0.01))
-    found = choosing(
-        traffic(50, 600, 600, 50, 50),
-        bridged,
-        most=1,
-        awake_hour=100,
-        bedrock_answer=0.4,
-        attainment=0.95,
-    )
+    found = clairvoyant(traffic(50, 600, 600, 50, 50), bridged, attainment=0.95, prices=priced(0.4))
+    assert found is not None
     assert 2 <= found.instance_hours <= 2.5, "two hours, and the start"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_it_is_as_good_as_the_best_of_all_schedules(seed: int) -> None:
+    """Twenty minutes with up to three instances: each schedule is simulated. Odd seeds bridge."""
+    random_ = random.Random(seed)
+    answer = random_.choice([0.0005, 0.001, 0.002]) if seed % 2 else 0.0
+    endpoint = Endpoint(
+        slots=4,
+        prefill_per_token=0.0004,
+        decode_per_token=0.03,
+        cold_start=random_.choice([20, 120, 300]),
+        release=random_.choice([0, 100]),
+        limit=12,
+        long_answer=9,
+        patience=13,
+        bedrock=Bedrock(first_token=0.5, per_token=0.0125) if answer else None,
+    )
+    rates = Rates(300, tuple(random_.choice([100, 600, 1500, 3000]) for _ in range(4)))
+    tokens = TokenCounts(CAPACITY.input_tokens, CAPACITY.output_tokens, CAPACITY.max_tokens)
+    questions = list(of_rates(rates, tokens, seed=seed).requests())
+    asked = Traffic(lambda: questions, rates.duration)
+    prices = Prices(
+        1.0, answer, lambda found: found.instance_hours + answer * found.bedrock_questions
+    )
+    attainment = random_.choice([0.9, 0.95, 0.98])
+    every = (
+        follow(asked, endpoint, instances)
+        for instances in itertools.product(range(0 if answer else 1, 4), repeat=4)
+    )
+    best = min(prices.of(found) for found in every if found.attainment >= attainment)
+    oracle = clairvoyant(asked, endpoint, attainment=attainment, prices=prices)
+    assert oracle is not None
+    assert oracle.attainment >= attainment
+    assert prices.of(oracle) <= 1.005 * best
+
+
+def test_no_fleet_keeps_what_an_idle_copy_misses() -> None:
+    slow = replace(ENDPOINT, limit=1.0, long_answer=2.0, decode_per_token=1.0)
+    assert clairvoyant(traffic(100), slow, attainment=0.99, prices=HOURS) is None

@@ -9,8 +9,8 @@ from statistics import mean, quantiles, stdev
 import pytest
 
 from sustainability.deployment.schema import Rate, Tokens
+from sustainability.simulation.kinds import KINDS
 from sustainability.simulation.traffic import (
-    KINDS,
     WEEK_SECONDS,
     Rates,
     TokenCounts,
