@@ -104,6 +104,9 @@ lock: setup ## Resolve all Python dependencies again, within the limits of the .
 	  compile requirements/uv.in -o requirements/uv.txt && \
 	  compile requirements/dev.in -o requirements/dev.txt && \
 	  compile requirements/app.in -c requirements/dev.txt -o requirements.txt && \
+	  compile --no-emit-package triton requirements/pipeline.in -o requirements/pipeline.txt && \
+	  compile --no-emit-package triton requirements/training.in -c requirements/pipeline.txt \
+	    -o requirements/training.txt && \
 	  compile --no-deps requirements/models.in -o requirements/models.txt && \
 	  for lock in operations/requirements rag/requirements rag/requirements-ingest; do \
 	    compile lambdas/$$lock.in -c requirements/dev.txt -o lambdas/$$lock.txt; \

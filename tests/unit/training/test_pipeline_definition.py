@@ -1,0 +1,117 @@
+"""The committed definition, as the service would read it: no SDK, no network."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.models.aws import ServiceError, check_request
+
+ROOT = Path(__file__).resolve().parents[3]
+TEXT = (ROOT / "training" / "pipeline.json").read_text()
+CREATES = {
+    "Training": ("CreateTrainingJob", "TrainingJobName"),
+    "Processing": ("CreateProcessingJob", "ProcessingJobName"),
+    "RegisterModel": ("CreateModelPackage", None),
+}
+IMAGE = "763104351884.dkr.ecr.us-west-2.amazonaws.com/some-image:1"
+VALUES = {
+    "CpuInstanceType": "ml.m7i.large",
+    "TuneInstanceType": "ml.trn1.2xlarge",
+    "CompileInstanceType": "ml.trn1.2xlarge",
+    "ServingInstanceType": "ml.inf2.xlarge",
+    "CpuImage": IMAGE,
+    "TuneImage": IMAGE,
+    "ServingImage": IMAGE,
+    "Bucket": "customization-data",
+}
+
+
+def filled(**values: str) -> dict[str, Any]:
+    """Return the definition as CloudFormation fills it in; what is not named becomes a word."""
+    known = VALUES | values
+    role = "arn:aws:iam::123456789012:role/step"
+    text = re.sub(
+        r"\$\{(\w+)\}", lambda name: known.get(name[1], role if "Role" in name[1] else "x"), TEXT
+    )
+    definition: dict[str, Any] = json.loads(text)
+    return definition
+
+
+def steps(definition: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield every step, also those behind conditions."""
+    pending = list(definition["Steps"])
+    while pending:
+        step = pending.pop(0)
+        yield step
+        if step["Type"] == "Condition":
+            pending += step["Arguments"]["IfSteps"] + step["Arguments"]["ElseSteps"]
+
+
+def resolved(value: Any) -> Any:
+    """Put a word where the service puts a value while the pipeline runs."""
+    if isinstance(value, dict):
+        if value.keys() <= {"Get", "Std:Join", "Std:JsonGet"}:
+            return "s3://run/value"
+        return {key: resolved(item) for key, item in value.items()}
+    return [resolved(item) for item in value] if isinstance(value, list) else value
+
+
+def check(step: dict[str, Any]) -> None:
+    operation, name = CREATES[step["Type"]]
+    request = resolved(copy.deepcopy(step["Arguments"])) | ({name: "x"} if name else {})
+    check_request("sagemaker", operation, request)
+
+
+NAMED = {step["Name"]: step for step in steps(filled())}
+
+
+@pytest.mark.parametrize("name", [n for n, step in NAMED.items() if step["Type"] in CREATES])
+def test_each_step_is_a_request_that_the_service_takes(name: str) -> None:
+    check(NAMED[name])
+
+
+def test_an_instance_type_that_no_list_has_is_found() -> None:
+    wrong = {step["Name"]: step for step in steps(filled(CpuInstanceType="ml.trn1.2xlarge"))}
+    with pytest.raises(ServiceError, match="InstanceType: must be one of"):
+        check(wrong["Prepare"])
+
+
+def test_what_a_step_reads_another_step_writes() -> None:
+    references = set(re.findall(r'"Steps\.(\w+)\.', TEXT))
+    assert references < NAMED.keys()
+    declared = {parameter["Name"] for parameter in filled()["Parameters"]}
+    assert set(re.findall(r'"Parameters\.(\w+)"', TEXT)) == declared
+
+
+def test_each_job_has_a_role_of_its_own_no_network_and_an_end() -> None:
+    jobs = [step for step in NAMED.values() if step["Type"] in ("Training", "Processing")]
+    roles = re.findall(r'"RoleArn": "\$\{(\w+)\}"', TEXT)
+    assert len(set(roles)) == len(roles) == len(jobs)
+    for job in jobs:
+        arguments = job["Arguments"]
+        network = arguments.get("NetworkConfig", arguments)
+        assert network["EnableNetworkIsolation"] is True
+        limits = arguments["StoppingCondition"]
+        if arguments.get("EnableManagedSpotTraining"):
+            assert limits["MaxWaitTimeInSeconds"] >= limits["MaxRuntimeInSeconds"]
+            assert arguments["CheckpointConfig"]["LocalPath"] == "/opt/ml/checkpoints"
+        else:
+            assert limits["MaxRuntimeInSeconds"] > 0
+            assert "MaxWaitTimeInSeconds" not in limits
+
+
+def test_no_artifact_is_an_archive() -> None:
+    for step in NAMED.values():
+        if step["Type"] == "Training":
+            assert step["Arguments"]["OutputDataConfig"]["CompressionType"] == "NONE"
+
+
+def test_nothing_in_the_file_is_of_one_account_or_machine() -> None:
+    assert not re.search(r"\d{12}|null|/home/|/tmp/", TEXT)
