@@ -1,11 +1,13 @@
-"""Sustainability rules: large templates, and what the pack adds to a synthesis."""
+"""Sustainability rules: waste caught beside other tools, large templates, a synthesis."""
 
 from __future__ import annotations
 
 import json
 import tempfile
+import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
@@ -14,6 +16,8 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 
 from benchmarks.measurement import Measurement, best_seconds
+from benchmarks.pairs import Pair, chosen_pairs
+from benchmarks.peers import installed
 from cfn_sustainability.engine import judge
 from cfn_sustainability.pack import SustainabilityChecks
 from cfn_sustainability.reader import read
@@ -24,8 +28,8 @@ _STACKS, _FUNCTIONS = 4, 25
 
 
 def run() -> list[Measurement]:
-    """Scan templates in one process, and synthesize an app with and without the pack."""
-    found = []
+    """Compare tools on pairs, scan large templates, and synthesize with and without the pack."""
+    found = _compared(chosen_pairs())
     writers: dict[str, Callable[[object], str]] = {"JSON": json.dumps, "YAML": yaml.safe_dump}
     for form, write in writers.items():
         small, large = (_scan_seconds(write(_template(size)).encode()) for size in (1250, 5000))
@@ -35,6 +39,31 @@ def run() -> list[Measurement]:
         ]
     plain, checked = _synth_seconds()
     found.append(Measurement("added to a synth of 300", (checked / plain - 1) * 100, "%", "≤ 15"))
+    return found
+
+
+def _compared(pairs: list[Pair]) -> list[Measurement]:
+    """Return, for each tool, the pairs that it tells apart and the time for all templates."""
+    found: list[Measurement] = []
+    with tempfile.TemporaryDirectory() as name:
+        waste, lean = Path(name, "waste"), Path(name, "lean")
+        waste.mkdir()
+        lean.mkdir()
+        for pair in pairs:
+            (waste / f"{pair.name}.yaml").write_bytes(pair.waste)
+            (lean / f"{pair.name}.yaml").write_bytes(pair.lean)
+        for tool, judge_folder in installed().items():
+            began = time.perf_counter()
+            wasteful, thrifty = judge_folder(waste), judge_folder(lean)
+            seconds = time.perf_counter() - began
+            caught = sum(
+                bool(wasteful.get(pair.name, set()) - thrifty.get(pair.name, set()))
+                for pair in pairs
+            )
+            found += [
+                Measurement(f"pairs of {len(pairs)} caught by {tool}", caught, ""),
+                Measurement(f"their {2 * len(pairs)} templates by {tool}", seconds, "s"),
+            ]
     return found
 
 

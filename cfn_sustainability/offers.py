@@ -56,8 +56,9 @@ class Generation:
     """A generation that newer ones of its series have replaced."""
 
     listed: bool
-    """Whether AWS lists it among its previous generations."""
-    successor: str
+    """Whether the *Amazon EC2 Instance Types* guide lists it among previous generations."""
+    successors: tuple[str, ...]
+    """Families of the same processor architecture, the newest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,21 @@ class Offer:
         """Return whether the class exists in the Region, or in most where none is known."""
         few = region is None and 2 * len(self.classes[name]) > self.regions
         return self.has(name, region) and not few
+
+    def replaces(self, name: str, own: str, region: str | None) -> bool:
+        """Return whether the class exists wherever ``own`` does: in the Region, or in all."""
+        if region is not None:
+            return self.has(name, region)
+        return name in self.classes and self.classes[name] <= self.classes.get(own, frozenset())
+
+    def successor(self, old: Generation, region: str | None) -> str | None:
+        """Return the newest family in place of a replaced generation that the offer suggests."""
+        families = {
+            name.removeprefix("ml.").partition(".")[0]
+            for name in self.classes
+            if self.suggests(name, region)
+        }
+        return next((family for family in old.successors if family in families), None)
 
 
 @cache
@@ -114,7 +130,7 @@ def generations() -> dict[tuple[str, int], Generation]:
     """Return the replaced generations, by series and number."""
     return {
         (row["series"], int(row["generation"])): Generation(
-            row["listed"] == "yes", row["successor"]
+            row["listed"] == "yes", tuple(row["successors"].split())
         )
         for row in _rows("generations.csv")
     }
@@ -124,9 +140,11 @@ def generations() -> dict[tuple[str, int], Generation]:
 class Runtime:
     """A runtime of AWS Lambda."""
 
-    on_arm64: bool
-    retired: bool
-    """Whether no function with it can be made or changed any more."""
+    on_arm64: bool = True
+    deprecated: bool = False
+    """Whether AWS no longer mends its faults."""
+    retired: bool = False
+    """Whether no function with it can be made any more."""
 
 
 @cache
@@ -135,7 +153,7 @@ def runtimes() -> dict[str, Runtime]:
     return {
         row["runtime"]: Runtime(
             row["arm64"] == "yes",
-            bool(row["no_new_after"]) and row["no_new_after"] <= row["checked"],
+            *("" < row[key] <= row["checked"] for key in ("deprecated", "no_new_after")),
         )
         for row in _rows("runtimes.csv")
     }

@@ -80,10 +80,10 @@ def _document(offers: Offers, source: str, date: str) -> dict[str, Any]:
 def _write_runtimes(lifecycle: Mapping[str, Mapping[str, str | None]], checked: str) -> None:
     with (_DATA / "runtimes.csv").open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(("runtime", "arm64", "no_new_after", "no_change_after", "checked"))
+        rows.writerow(("runtime", "arm64", "deprecated", "no_new_after", "checked"))
         for name, dates in sorted(lifecycle.items()):
             arm64 = "no" if _X86_ONLY.fullmatch(name) else "yes"
-            rows.writerow((name, arm64, dates["create-block"], dates["update-block"], checked))
+            rows.writerow((name, arm64, dates["deprecated"], dates["create-block"], checked))
 
 
 def main() -> None:

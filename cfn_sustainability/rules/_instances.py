@@ -64,15 +64,24 @@ def is_gpu(name: str) -> bool:
 
 
 def old_faults(
-    resource: Properties, path: str, settings: RuleSettings, *, prefix: str = ""
+    resource: Properties,
+    path: str,
+    settings: RuleSettings,
+    *,
+    prefix: str = "",
+    region: str | None = None,
 ) -> Iterator[Fault]:
-    """Yield the fault that a type is of a replaced generation; certain if AWS lists it as such."""
+    """Yield the fault that a type is of a replaced generation.
+
+    It is certain if AWS lists the generation among its previous ones, and offers a successor.
+    """
     name = resource.text(path)
     known = parsed(name)
     old = generations().get((known.series, known.generation)) if known else None
     if old and name not in settings.allowed_instances:
-        wants = f"a newer generation such as {prefix}{old.successor}"
-        yield resource.fault(path, wants, certain=old.listed)
+        successor = _offer(name).successor(old, region)
+        wants = f"a newer generation such as {prefix}{successor}" if successor else "a newer one"
+        yield resource.fault(path, wants, certain=old.listed and successor is not None)
 
 
 def graviton_faults(
@@ -94,7 +103,11 @@ def graviton_faults(
         classes = offers().get(offer, Offer({})) if offer else _offer(name)
         sibling = graviton_sibling(classes, name, region)
         if sibling is not None and name not in settings.allowed_instances:
-            surely = name.endswith(f".{sibling.size}") and is_oldest_graviton(classes, sibling)
+            surely = (
+                name.endswith(f".{sibling.size}")
+                and is_oldest_graviton(classes, sibling)
+                and classes.replaces(sibling.name, name, region)
+            )
             wants = f"a Graviton type such as {sibling.name}"
             yield resource.fault(path, wants, certain=certain and surely)
 

@@ -169,14 +169,14 @@ def _glue_job_scales(job: Resource, _: RuleSettings) -> Iterator[Fault]:
 @rule(
     "KendraEdition",
     "AWS::Kendra::Index",
-    severity=Severity.ERROR,
+    severity=Severity.WARNING,
     practices=("SUS02-BP02", "SUS05-BP01"),
     profiles=(Profile.DEVELOPMENT,),
     what="A development search index is of the developer edition.",
     why="The enterprise editions run over three zones around the clock.",
     fix="Set Edition to DEVELOPER_EDITION.",
     evidence="Amazon Kendra Developer Guide, editions",
-    note="An index must state its edition.",
+    note="An index must state its edition. The developer edition takes 10,000 documents.",
     cases=Cases(
         compliant="K: {Type: AWS::Kendra::Index, Properties: {Edition: DEVELOPER_EDITION}}",
         non_compliant="K: {Type: AWS::Kendra::Index, Properties: {Edition: ENTERPRISE_EDITION}}",
@@ -195,3 +195,40 @@ def _glue_job_scales(job: Resource, _: RuleSettings) -> Iterator[Fault]:
 def _kendra_edition(index: Resource, _: RuleSettings) -> Iterator[Fault]:
     if index.text("Edition").endswith("ENTERPRISE_EDITION"):
         yield index.fault("Edition", "DEVELOPER_EDITION")
+
+
+_PREPARED = "InitialCapacity: [{Key: Driver, Value: {WorkerCount: 2}}]"
+
+
+def _application(properties: str) -> str:
+    return f"A: {{Type: AWS::EMRServerless::Application, Properties: {{{properties}}}}}"
+
+
+@rule(
+    "EmrServerlessStops",
+    "AWS::EMRServerless::Application",
+    severity=Severity.WARNING,
+    practices=("SUS02-BP03", "MLSUS03-BP01", "SUS02-BP01"),
+    what="An EMR Serverless application stops when it is idle.",
+    why="Workers that are started in advance stay on, and are charged, until the application "
+    "stops.",
+    fix="Leave AutoStopConfiguration.Enabled at its default, true, with IdleTimeoutMinutes.",
+    evidence="Amazon EMR Serverless User Guide, configuring an application (pre-initialized "
+    "capacity)",
+    note="Without InitialCapacity no worker waits.",
+    cases=Cases(
+        compliant=_application(_PREPARED),
+        non_compliant=_application(f"{_PREPARED}, AutoStopConfiguration: {{Enabled: false}}"),
+        not_applicable=_application("AutoStopConfiguration: {Enabled: false}"),
+        edges=(
+            (
+                Outcome.COMPLIANT,
+                _application(f"{_PREPARED}, AutoStopConfiguration: {{Enabled: 'true'}}"),
+            ),
+        ),
+    ),
+)
+def _emr_serverless_stops(application: Resource, _: RuleSettings) -> Iterator[Fault]:
+    applies_if(bool(application.each("InitialCapacity")))
+    if not application.flag("AutoStopConfiguration.Enabled", True):
+        yield application.fault("AutoStopConfiguration.Enabled", "true")

@@ -250,3 +250,67 @@ def _builds_arm64(project: Resource, _: RuleSettings) -> Iterator[Fault]:
     )
     if kind.startswith("LINUX"):
         yield project.fault("Environment.Type", kind.replace("LINUX", "ARM"))
+
+
+@rule(
+    "EksNodegroupScales",
+    "AWS::EKS::Nodegroup",
+    severity=Severity.WARNING,
+    practices=("SUS02-BP01", "GENSUS01-BP01"),
+    what="A node group of several nodes can shrink.",
+    why="With the same minimum and maximum the group runs for its peak at all times.",
+    fix="Set ScalingConfig.MinSize below MaxSize, and run the Cluster Autoscaler or Karpenter.",
+    evidence="Amazon EKS User Guide, scale cluster compute",
+    note="A group of one node heals; it does not scale.",
+    cases=Cases(
+        compliant=_nodes("ScalingConfig: {MinSize: 1, MaxSize: 6}"),
+        non_compliant=_nodes("ScalingConfig: {MinSize: 6, MaxSize: 6}"),
+        not_applicable=_nodes("ScalingConfig: {MinSize: 1, MaxSize: 1}"),
+        edges=(
+            (Outcome.NOT_APPLICABLE, _nodes("ClusterName: c")),
+            (Outcome.UNKNOWN, _nodes("ScalingConfig: {MinSize: !ImportValue least, MaxSize: 6}")),
+        ),
+    ),
+)
+def _eks_scales(nodes: Resource, _: RuleSettings) -> Iterator[Fault]:
+    most = nodes.number("ScalingConfig.MaxSize", 2)
+    applies_if(most > 1 and nodes.has("ScalingConfig.MaxSize"))
+    if nodes.number("ScalingConfig.MinSize", 1) >= most:
+        yield nodes.fault("ScalingConfig.MinSize", f"less than {most:.0f}")
+
+
+_DEBUG_LOGS = ("api", "controllerManager", "scheduler")
+
+
+def _cluster(types: str) -> str:
+    return f"""
+C:
+  Type: AWS::EKS::Cluster
+  Properties: {{Logging: {{ClusterLogging: {{EnabledTypes: [{types}]}}}}}}
+"""
+
+
+@rule(
+    "EksLogsLean",
+    "AWS::EKS::Cluster",
+    severity=Severity.WARNING,
+    practices=("SUS04-BP05",),
+    what="The control plane of an EKS cluster logs what somebody reads.",
+    why="The logs of the API server, the scheduler and the controller manager write a line for "
+    "nearly each request and decision; they help while somebody debugs the cluster.",
+    fix="Keep audit and authenticator, and switch on the others while you debug.",
+    evidence="Amazon EKS User Guide, send control plane logs to CloudWatch Logs",
+    note="By default nothing is logged.",
+    cases=Cases(
+        compliant=_cluster("{Type: audit}"),
+        non_compliant=_cluster("{Type: audit}, {Type: scheduler}"),
+        not_applicable="C: {Type: AWS::EKS::Cluster}",
+        edges=((Outcome.UNKNOWN, _cluster("{Type: !ImportValue kind}")),),
+    ),
+)
+def _eks_logs(cluster: Resource, _: RuleSettings) -> Iterator[Fault]:
+    path = "Logging.ClusterLogging.EnabledTypes"
+    types = [entry.text("Type") for entry in cluster.each(path)]
+    applies_if(bool(types))
+    if any(kind in _DEBUG_LOGS for kind in types):
+        yield cluster.fault(path, "audit and authenticator")

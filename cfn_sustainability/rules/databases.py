@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cfn_sustainability.properties import Fault
-from cfn_sustainability.rule import Cases, Outcome, Severity, applies_if, rule
-from cfn_sustainability.rules._instances import graviton_faults, takes_graviton
+from cfn_sustainability.rule import Cases, NotApplicable, Outcome, Severity, applies_if, rule
+from cfn_sustainability.rules._instances import graviton_faults, is_old, takes_graviton
 from cfn_sustainability.settings import Profile, RuleSettings
 from cfn_sustainability.template import Resource
 from cfn_sustainability.values import MARK
@@ -224,3 +224,91 @@ def _aurora_pauses(cluster: Resource, _: RuleSettings) -> Iterator[Fault]:
     applies_if(cluster.has("ServerlessV2ScalingConfiguration"))
     if cluster.number(path, 0.5) > 0:
         yield cluster.fault(path, "0")
+
+
+_STORES = {
+    **dict.fromkeys(_CLASSES, "DBInstanceClass"),
+    "AWS::ElastiCache::CacheCluster": "CacheNodeType",
+    "AWS::ElastiCache::ReplicationGroup": "CacheNodeType",
+}
+
+
+@rule(
+    "DatabaseCurrentGeneration",
+    *_STORES,
+    severity=Severity.WARNING,
+    practices=("SUS05-BP02", "SUS06-BP03"),
+    what="A managed database or cache does not run on a generation that newer ones have replaced.",
+    why="Old generations use more energy for the same work than those that replaced them.",
+    fix="Move to the current generation of the series.",
+    evidence="Sustainability Pillar: Use instance types with the least impact",
+    note="DatabaseGraviton and CacheGraviton report a class that has a Graviton counterpart.",
+    cases=Cases(
+        compliant=_instance("db.t3.small", "sqlserver-ex"),
+        non_compliant=_instance("db.t2.small", "sqlserver-ex"),
+        not_applicable="D: {Type: AWS::RDS::DBCluster}",
+        edges=(
+            (Outcome.COMPLIANT, _instance("db.m4.large")),
+            (
+                Outcome.NON_COMPLIANT,
+                "C: {Type: AWS::ElastiCache::CacheCluster, "
+                "Properties: {Engine: memcached, CacheNodeType: cache.m3.medium}}",
+            ),
+            (Outcome.UNKNOWN, _instance("!ImportValue size", "oracle-ee")),
+        ),
+    ),
+)
+def _database_generation(database: Resource, settings: RuleSettings) -> Iterator[Fault]:
+    path = _STORES[database.type]
+    name = database.text(path)
+    if not is_old(name) or name in settings.allowed_instances:
+        return
+    graviton = _database_graviton if path == "DBInstanceClass" else _cache_graviton
+    try:
+        reported = any(graviton.check(database, settings))
+    except NotApplicable:
+        reported = False
+    if not reported:
+        yield database.fault(path, "a newer generation")
+
+
+_GROWN_GIB = 500
+
+
+@rule(
+    "DatabaseStorageGrows",
+    _RDS,
+    severity=Severity.WARNING,
+    practices=("SUS04-BP04",),
+    what="The storage of a database grows with its data.",
+    why="RDS cannot shrink a volume, so what is allocated for years to come is stored from the "
+    "first day.",
+    fix="Set AllocatedStorage to what the data needs now, and MaxAllocatedStorage to the limit.",
+    evidence="Amazon RDS User Guide, managing capacity automatically with storage autoscaling",
+    note="Up to 500 GiB pass. Aurora grows by itself.",
+    cases=Cases(
+        compliant="""
+            D:
+              Type: AWS::RDS::DBInstance
+              Properties: {Engine: mysql, AllocatedStorage: '600', MaxAllocatedStorage: 2000}
+            """,
+        non_compliant="""
+            D:
+              Type: AWS::RDS::DBInstance
+              Properties: {Engine: mysql, AllocatedStorage: '2000'}
+            """,
+        not_applicable="D: {Type: AWS::RDS::DBInstance, Properties: {Engine: aurora-mysql}}",
+        edges=(
+            (
+                Outcome.COMPLIANT,
+                "D: {Type: AWS::RDS::DBInstance, "
+                "Properties: {Engine: mysql, AllocatedStorage: '500'}}",
+            ),
+        ),
+    ),
+)
+def _database_storage(database: Resource, _: RuleSettings) -> Iterator[Fault]:
+    applies_if(not database.fragment("Engine").startswith("aurora"))
+    large = database.number("AllocatedStorage", 0) > _GROWN_GIB
+    if large and not database.has("MaxAllocatedStorage"):
+        yield database.fault("MaxAllocatedStorage", "storage that grows")

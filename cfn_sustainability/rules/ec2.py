@@ -84,10 +84,11 @@ def _is_windows(machine: Resource) -> bool:
     practices=("SUS05-BP02", "SUS06-BP03"),
     what="A virtual machine is not of a generation that newer ones have replaced.",
     why="Old generations use more energy for the same work than those that replaced them.",
-    fix="Move to the current generation of the series.",
+    fix="Move to the current generation of the series; to Graviton where the software exists for "
+    "arm64.",
     evidence="Sustainability Pillar: Use instance types with the least impact",
-    note="An error for what AWS lists among its previous generations, such as m4; a warning for "
-    "those that it replaced but does not list: t2, x1 and d2.",
+    note="An error for what the Amazon EC2 Instance Types guide lists among previous generations, "
+    "such as m4; a warning for those that it does not list: d2, g2, p2, t2 and x1.",
     cases=Cases(
         compliant=_instance("t4g.small"),
         non_compliant=_instance("t2.micro"),
@@ -100,7 +101,8 @@ def _is_windows(machine: Resource) -> bool:
     ),
 )
 def _ec2_current_generation(machine: Resource, settings: RuleSettings) -> Iterator[Fault]:
-    yield from old_faults(machine, _INSTANCE_TYPE[machine.type], settings)
+    path = _INSTANCE_TYPE[machine.type]
+    yield from old_faults(machine, path, settings, region=machine.template.region)
 
 
 @rule(
@@ -245,3 +247,78 @@ def _stops_at_night(machine: Resource, _: RuleSettings) -> Iterator[Fault]:
     scheduled = any(tag.fragment("Key").lower() == "schedule" for tag in machine.each("Tags"))
     if not scheduled and machine.is_alone(*_SCHEDULES):
         yield machine.fault("", "a schedule that stops it", found="runs day and night")
+
+
+_SCALERS = (
+    "AWS::AutoScaling::ScalingPolicy",
+    "AWS::AutoScaling::ScheduledAction",
+    "AWS::ECS::CapacityProvider",
+    "AWS::CodeDeploy::DeploymentGroup",
+    "AWS::EKS::Cluster",
+)
+_CLUSTER_TAG = "k8s.io/cluster-autoscaler/"
+
+
+@rule(
+    "AutoScalingGroupFollowsLoad",
+    "AWS::AutoScaling::AutoScalingGroup",
+    severity=Severity.WARNING,
+    practices=("SUS02-BP01", "GENSUS01-BP01"),
+    what="Something scales an Auto Scaling group that keeps more than its minimum.",
+    why="Without a policy or a schedule the group stays at its desired capacity, day and night.",
+    fix="Add a target tracking policy or scheduled actions, or set DesiredCapacity to MinSize.",
+    evidence="Amazon EC2 Auto Scaling User Guide, choose your scaling method",
+    note="The Cluster Autoscaler and a capacity provider of Amazon ECS scale a group, too. "
+    "AutoScalingGroupScales judges a group whose minimum is its maximum.",
+    cases=Cases(
+        compliant="""
+            G:
+              Type: AWS::AutoScaling::AutoScalingGroup
+              Properties: {MinSize: '2', MaxSize: '10', DesiredCapacity: '6'}
+            P:
+              Type: AWS::AutoScaling::ScalingPolicy
+              Properties: {AutoScalingGroupName: !Ref G, PolicyType: TargetTrackingScaling}
+            """,
+        non_compliant="""
+            G:
+              Type: AWS::AutoScaling::AutoScalingGroup
+              Properties: {MinSize: '2', MaxSize: '10', DesiredCapacity: '6'}
+            """,
+        not_applicable="""
+            G:
+              Type: AWS::AutoScaling::AutoScalingGroup
+              Properties: {MinSize: '2', MaxSize: '10'}
+            """,
+        edges=(
+            (
+                Outcome.NOT_APPLICABLE,
+                """
+                G:
+                  Type: AWS::AutoScaling::AutoScalingGroup
+                  Properties:
+                    MinSize: '2'
+                    MaxSize: '10'
+                    DesiredCapacity: '6'
+                    Tags: [{Key: k8s.io/cluster-autoscaler/enabled, Value: 'true'}]
+                """,
+            ),
+            (
+                Outcome.UNKNOWN,
+                """
+                Resources:
+                  G:
+                    Type: AWS::AutoScaling::AutoScalingGroup
+                    Properties: {MinSize: '2', MaxSize: '10', DesiredCapacity: '6'}
+                Outputs: {G: {Value: !Ref G, Export: {Name: group}}}
+                """,
+            ),
+        ),
+    ),
+)
+def _group_follows_load(group: Resource, _: RuleSettings) -> Iterator[Fault]:
+    least, most = group.number("MinSize", 0), group.number("MaxSize", 0)
+    kept = group.number("DesiredCapacity", least)
+    tags = [tag.fragment("Key") for tag in group.each("Tags")]
+    applies_if(least < most and kept > least and not any(_CLUSTER_TAG in tag for tag in tags))
+    if group.is_alone(*_SCALERS):
+        yield group.fault("DesiredCapacity", f"{least:.0f}, or a scaling policy")

@@ -219,3 +219,98 @@ def _schedule_does_not_poll(schedule: Resource, settings: RuleSettings) -> Itera
         yield schedule.fault(
             "ScheduleExpression", f"{settings.schedule_minutes_min} minutes or more"
         )
+
+
+@rule(
+    "QueuePollsLong",
+    "AWS::SQS::Queue",
+    severity=Severity.WARNING,
+    practices=("SUS03-BP01",),
+    what="A queue lets its consumers wait for a message.",
+    why="With short polling each empty answer is followed by the next request at once.",
+    fix="Set ReceiveMessageWaitTimeSeconds to 20.",
+    evidence="Amazon SQS Developer Guide, short and long polling",
+    note="A function's event source mapping polls long by itself, and a dead-letter queue is read "
+    "by people.",
+    cases=Cases(
+        compliant="Q: {Type: AWS::SQS::Queue, Properties: {ReceiveMessageWaitTimeSeconds: 20}}",
+        non_compliant="Q: {Type: AWS::SQS::Queue, Properties: {ReceiveMessageWaitTimeSeconds: 0}}",
+        not_applicable="""
+            Q: {Type: AWS::SQS::Queue, Properties: {ReceiveMessageWaitTimeSeconds: 0}}
+            M: {Type: AWS::Lambda::EventSourceMapping, Properties: {EventSourceArn: !GetAtt Q.Arn}}
+            """,
+        edges=(
+            (Outcome.COMPLIANT, "Q: {Type: AWS::SQS::Queue}"),
+            (
+                Outcome.COMPLIANT,
+                """
+                D: {Type: AWS::SQS::Queue, Properties: {ReceiveMessageWaitTimeSeconds: 0}}
+                Q:
+                  Type: AWS::SQS::Queue
+                  Properties:
+                    ReceiveMessageWaitTimeSeconds: 5
+                    RedrivePolicy: {deadLetterTargetArn: !GetAtt D.Arn, maxReceiveCount: 3}
+                """,
+            ),
+        ),
+    ),
+)
+def _queue_polls_long(queue: Resource, _: RuleSettings) -> Iterator[Fault]:
+    applies_if(
+        not any(queue.referrers(_MAPPING, at="EventSourceArn"))
+        and not any(queue.referrers("AWS::SQS::Queue", at="RedrivePolicy"))
+    )
+    if queue.number("ReceiveMessageWaitTimeSeconds", 20) == 0:
+        yield queue.fault("ReceiveMessageWaitTimeSeconds", "20")
+
+
+@rule(
+    "CanaryPaced",
+    "AWS::Synthetics::Canary",
+    severity=Severity.WARNING,
+    practices=("SUS03-BP01", "SUS04-BP05"),
+    what="A canary of CloudWatch Synthetics runs every five minutes at the most.",
+    why="Each run starts a function and a browser, calls the workload, and writes a screenshot, a "
+    "log and metrics.",
+    fix="Raise the interval in Schedule.Expression to how soon somebody would act.",
+    evidence="Amazon CloudWatch User Guide, synthetic monitoring (canaries)",
+    note="rate(0 minute) runs once. The limit is schedule_minutes_min.",
+    cases=Cases(
+        compliant="""
+            C:
+              Type: AWS::Synthetics::Canary
+              Properties: {Schedule: {Expression: rate(15 minutes)}}
+            """,
+        non_compliant="""
+            C:
+              Type: AWS::Synthetics::Canary
+              Properties: {Schedule: {Expression: rate(1 minute)}}
+            """,
+        not_applicable="C: {Type: AWS::Synthetics::Group}",
+        edges=(
+            (
+                Outcome.NOT_APPLICABLE,
+                """
+                C:
+                  Type: AWS::Synthetics::Canary
+                  Properties: {Schedule: {Expression: rate(0 minute)}}
+                """,
+            ),
+            (
+                Outcome.UNKNOWN,
+                """
+                C:
+                  Type: AWS::Synthetics::Canary
+                  Properties: {Schedule: {Expression: !ImportValue pace}}
+                """,
+            ),
+        ),
+    ),
+)
+def _canary_paced(canary: Resource, settings: RuleSettings) -> Iterator[Fault]:
+    minutes = minutes_between(canary.text("Schedule.Expression"))
+    applies_if(minutes > 0)
+    if minutes < settings.schedule_minutes_min:
+        yield canary.fault(
+            "Schedule.Expression", f"{settings.schedule_minutes_min} minutes or more"
+        )

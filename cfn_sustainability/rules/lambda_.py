@@ -15,22 +15,26 @@ from cfn_sustainability.values import MARK
 _DISTRIBUTION = "AWS::CloudFront::Distribution"
 
 
-_CURRENT = Runtime(on_arm64=True, retired=False)
-
-
 def _is_at_edge(function: Resource) -> bool:
     """Return whether CloudFront may run the function: it then has no choice of architecture."""
     role = function.target("Role", "AWS::IAM::Role")
     if role is not None and "edgelambda.amazonaws.com" in role.words("AssumeRolePolicyDocument"):
         return True
-    versions = function.referrers("AWS::Lambda::Version", at="FunctionName")
     return any(
-        any(one.referrers(_DISTRIBUTION, at="DistributionConfig")) for one in (function, *versions)
+        any(one.referrers(_DISTRIBUTION, at="DistributionConfig"))
+        for one in (function, *_versions(function))
     )
 
 
+def _versions(function: Resource) -> Iterator[Resource]:
+    return function.referrers("AWS::Lambda::Version", at="FunctionName")
+
+
 def _may_hold_x86(function: Resource) -> bool:
-    """Return whether something that the template does not show may be built for x86."""
+    """Return whether something that the template does not show may need x86.
+
+    It is code from elsewhere, or a distribution of another template that runs a version.
+    """
     runtime = function.fragment("Runtime")
     return (
         function.fragment("PackageType") == "Image"
@@ -38,6 +42,7 @@ def _may_hold_x86(function: Resource) -> bool:
         or function.has("Layers")
         or MARK in runtime
         or runtime.startswith("provided")
+        or any(version.is_shared for version in _versions(function))
     )
 
 
@@ -52,8 +57,9 @@ def _may_hold_x86(function: Resource) -> bool:
     fix="Set Architectures to [arm64] and build dependencies with native code for aarch64.",
     evidence="AWS Lambda Developer Guide, instruction set architectures; Sustainability Pillar",
     saving="Up to 60 % less energy at the same performance (AWS, of Graviton3 against x86)",
-    note="A warning where layers, a container image or a runtime of one's own may be built for "
-    "x86. Lambda@Edge and some retired runtimes have no arm64.",
+    note="A warning where layers, a container image or a custom runtime may be built for x86, and "
+    "where another template may run a version at the edge. Lambda@Edge and some retired runtimes "
+    "have no arm64.",
     cases=Cases(
         compliant="F: {Type: AWS::Lambda::Function, Properties: {Architectures: [arm64]}}",
         non_compliant="F: {Type: AWS::Lambda::Function, Properties: {Handler: app.handler}}",
@@ -97,7 +103,7 @@ def _may_hold_x86(function: Resource) -> bool:
 def _lambda_arm64(function: Resource, _: RuleSettings) -> Iterator[Fault]:
     if function.texts("Architectures") == ["arm64"]:
         return
-    runtime = runtimes().get(function.fragment("Runtime"), _CURRENT)
+    runtime = runtimes().get(function.fragment("Runtime"), Runtime())
     applies_if(runtime.on_arm64 and not runtime.retired and not _is_at_edge(function))
     yield function.fault("Architectures", "[arm64]", certain=not _may_hold_x86(function))
 
@@ -107,9 +113,10 @@ def _lambda_arm64(function: Resource, _: RuleSettings) -> Iterator[Fault]:
     "AWS::Lambda::Function",
     severity=Severity.WARNING,
     practices=("SUS06-BP03",),
-    what="A function's runtime is one that AWS still makes functions with, and has arm64.",
-    why="Newer runtimes do the same work faster, and on Graviton.",
-    fix="Move to a current version of the runtime; go1.x and java8 to provided.al2023 and java21.",
+    what="A function's runtime is supported by AWS, and exists for arm64.",
+    why="A deprecated runtime gets no more fixes, and soon no new function; newer ones do the same "
+    "work faster.",
+    fix="Move to a current version of the runtime; go1.x and java8 to provided.al2023 and java25.",
     evidence="Sustainability Pillar: Keep your workload up-to-date",
     note="Container images bring their own runtime.",
     cases=Cases(
@@ -119,19 +126,19 @@ def _lambda_arm64(function: Resource, _: RuleSettings) -> Iterator[Fault]:
         edges=(
             (
                 Outcome.NON_COMPLIANT,
-                "F: {Type: AWS::Lambda::Function, Properties: {Runtime: nodejs}}",
+                "F: {Type: AWS::Lambda::Function, Properties: {Runtime: nodejs12.x}}",
             ),
             (
                 Outcome.COMPLIANT,
-                "F: {Type: AWS::Lambda::Function, Properties: {Runtime: java8.al2}}",
+                "F: {Type: AWS::Lambda::Function, Properties: {Runtime: java21}}",
             ),
         ),
     ),
 )
 def _lambda_runtime(function: Resource, _: RuleSettings) -> Iterator[Fault]:
     applies_if(function.has("Runtime"))
-    runtime = runtimes().get(function.text("Runtime"), _CURRENT)
-    if runtime.retired or not runtime.on_arm64:
+    runtime = runtimes().get(function.text("Runtime"), Runtime())
+    if runtime.deprecated or not runtime.on_arm64:
         yield function.fault("Runtime", "a current runtime")
 
 

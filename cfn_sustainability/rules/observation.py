@@ -300,3 +300,110 @@ def _traces_sampled(sampling: Resource, _: RuleSettings) -> Iterator[Fault]:
         yield sampling.fault("SamplingRule.FixedRate", "at most 0.1")
     if sampling.number("IndexingPercentage", 0) > 10:
         yield sampling.fault("IndexingPercentage", "at most 10")
+
+
+@rule(
+    "MetricStreamFiltered",
+    "AWS::CloudWatch::MetricStream",
+    severity=Severity.WARNING,
+    practices=("SUS04-BP05", "SUS03-BP02"),
+    what="A metric stream sends the metrics that somebody looks at.",
+    why="Without a filter it sends every metric of the account, each minute.",
+    fix="Name the namespaces that are looked at in IncludeFilters.",
+    evidence="Amazon CloudWatch User Guide, metric streams",
+    note="An exclusion is a filter, too.",
+    cases=Cases(
+        compliant="""
+            M:
+              Type: AWS::CloudWatch::MetricStream
+              Properties: {IncludeFilters: [{Namespace: AWS/Lambda}]}
+            """,
+        non_compliant="""
+            M: {Type: AWS::CloudWatch::MetricStream, Properties: {OutputFormat: json}}
+            """,
+        not_applicable="M: {Type: AWS::CloudWatch::Dashboard}",
+        edges=(
+            (
+                Outcome.NON_COMPLIANT,
+                "M: {Type: AWS::CloudWatch::MetricStream, Properties: {IncludeFilters: []}}",
+            ),
+            (
+                Outcome.COMPLIANT,
+                """
+                M:
+                  Type: AWS::CloudWatch::MetricStream
+                  Properties: {ExcludeFilters: [{Namespace: AWS/EC2}]}
+                """,
+            ),
+        ),
+    ),
+)
+def _metric_stream(stream: Resource, _: RuleSettings) -> Iterator[Fault]:
+    if not stream.each("IncludeFilters") and not stream.each("ExcludeFilters"):
+        yield stream.fault("IncludeFilters", "the namespaces that are looked at")
+
+
+def _trail(selectors: str) -> str:
+    return f"""
+T:
+  Type: AWS::CloudTrail::Trail
+  Properties: {{IsLogging: true, S3BucketName: b, {selectors}}}
+"""
+
+
+_ALL_DATA = ("arn:aws:s3", "arn:aws:s3:::", "arn:aws:lambda", "arn:aws:dynamodb")
+
+
+@rule(
+    "TrailEventsSelective",
+    "AWS::CloudTrail::Trail",
+    severity=Severity.WARNING,
+    practices=("SUS04-BP05",),
+    what="A trail of AWS CloudTrail records data events of the resources that need it.",
+    why="Data events of a whole account write one record for each object read, written or function "
+    "called.",
+    fix="Name the buckets or functions that must be traced, in Values or by resources.ARN.",
+    evidence="AWS CloudTrail User Guide, logging data events",
+    note="Management events are one trail's business, and pass.",
+    cases=Cases(
+        compliant=_trail(
+            "EventSelectors: [{DataResources: [{Type: 'AWS::S3::Object', "
+            "Values: ['arn:aws:s3:::ledger/']}]}]"
+        ),
+        non_compliant=_trail(
+            "EventSelectors: [{DataResources: [{Type: 'AWS::S3::Object', Values: ['arn:aws:s3']}]}]"
+        ),
+        not_applicable=_trail("EnableLogFileValidation: true"),
+        edges=(
+            (
+                Outcome.NON_COMPLIANT,
+                _trail(
+                    "AdvancedEventSelectors: [{FieldSelectors: ["
+                    "{Field: eventCategory, Equals: [Data]}, "
+                    "{Field: resources.type, Equals: ['AWS::S3::Object']}]}]"
+                ),
+            ),
+            (
+                Outcome.COMPLIANT,
+                _trail(
+                    "AdvancedEventSelectors: [{FieldSelectors: ["
+                    "{Field: eventCategory, Equals: [Data]}, "
+                    "{Field: resources.ARN, StartsWith: ['arn:aws:s3:::ledger/']}]}]"
+                ),
+            ),
+        ),
+    ),
+)
+def _trail_events(trail: Resource, _: RuleSettings) -> Iterator[Fault]:
+    basic, advanced = trail.each("EventSelectors"), trail.each("AdvancedEventSelectors")
+    applies_if(bool(basic or advanced))
+    for selector in basic:
+        for data in selector.each("DataResources"):
+            if any(value in _ALL_DATA for value in data.texts("Values")):
+                yield data.fault("Values", "the resources that need it")
+    for selector in advanced:
+        fields = {field.text("Field"): field for field in selector.each("FieldSelectors")}
+        category = fields.get("eventCategory")
+        wide = not {"resources.ARN", "eventName"} & fields.keys()
+        if wide and category is not None and category.texts("Equals") == ["Data"]:
+            yield selector.fault("FieldSelectors", "resources.ARN", found="selects all resources")

@@ -134,7 +134,9 @@ def _opensearch_off_peak(domain: Resource, _: RuleSettings) -> Iterator[Fault]:
     fix="Put the collection into an AWS::OpenSearchServerless::CollectionGroup of Generation "
     "NEXTGEN.",
     evidence="Amazon OpenSearch Service Developer Guide, scale to zero",
-    note="The store of a knowledge base is KnowledgeBaseStoreSleeps's business.",
+    note="Groups of NEXTGEN take collections of type SEARCH and VECTORSEARCH. A warning for a "
+    "group, and for a collection that states no type. KnowledgeBaseStoreSleeps judges the store "
+    "of a knowledge base.",
     cases=Cases(
         compliant="""
             V:
@@ -145,7 +147,7 @@ def _opensearch_off_peak(domain: Resource, _: RuleSettings) -> Iterator[Fault]:
         non_compliant="""
             V:
               Type: AWS::OpenSearchServerless::Collection
-              Properties: {Name: vectors}
+              Properties: {Name: vectors, Type: VECTORSEARCH}
             """,
         not_applicable="""
             V: {Type: AWS::OpenSearchServerless::Collection, Properties: {Name: vectors}}
@@ -172,16 +174,27 @@ def _opensearch_off_peak(domain: Resource, _: RuleSettings) -> Iterator[Fault]:
                   Properties: {CollectionGroupName: theirs}
                 """,
             ),
+            (
+                Outcome.NOT_APPLICABLE,
+                """
+                V:
+                  Type: AWS::OpenSearchServerless::Collection
+                  Properties: {Name: logs, Type: TIMESERIES}
+                """,
+            ),
         ),
     ),
 )
 def _serverless_sleeps(resource: Resource, _: RuleSettings) -> Iterator[Fault]:
     if resource.type == _GROUP:
         if resource.text("Generation") != "NEXTGEN":
-            yield resource.fault("Generation", "NEXTGEN")
+            yield resource.fault("Generation", "NEXTGEN", certain=False)
     elif not resource.has("CollectionGroupName"):
-        applies_if(resource.is_alone("AWS::Bedrock::KnowledgeBase"))
-        yield resource.fault("CollectionGroupName", "a group of generation NEXTGEN")
+        kind = resource.text("Type")
+        applies_if(kind != "TIMESERIES" and resource.is_alone("AWS::Bedrock::KnowledgeBase"))
+        yield resource.fault(
+            "CollectionGroupName", "a group of generation NEXTGEN", certain=bool(kind)
+        )
 
 
 @rule(

@@ -283,3 +283,39 @@ def _cache_standby(cluster: Resource, _: RuleSettings) -> Iterator[Fault]:
     for path, (default, enough) in most.items():
         if cluster.number(path, default) > enough:
             yield cluster.fault(path, str(enough))
+
+
+def _plan(entry: str) -> str:
+    return f"""
+P:
+  Type: AWS::Backup::BackupPlan
+  Properties: {{BackupPlan: {{BackupPlanName: p, BackupPlanRule: [{{RuleName: r, {entry}}}]}}}}
+"""
+
+
+_ELSEWHERE = "DestinationBackupVaultArn: 'arn:aws:backup:eu-west-3:1:backup-vault:v'"
+
+
+@rule(
+    "BackupCopiesSelective",
+    "AWS::Backup::BackupPlan",
+    severity=Severity.WARNING,
+    practices=("SUS04-BP08", "SUS04-BP07"),
+    what="A backup is copied to a second vault as far as its data is hard to make again.",
+    why="Each copy is sent over the network and stored once more, for as long as its own lifecycle "
+    "says.",
+    fix="Drop CopyActions from rules whose data can be made again, and give the others a short "
+    "lifecycle.",
+    evidence="Sustainability Pillar: Back up data only when difficult to recreate",
+    note="Where the law or a recovery plan asks for a copy elsewhere: acknowledge it.",
+    cases=Cases(
+        compliant=_plan("Lifecycle: {DeleteAfterDays: 35}"),
+        non_compliant=_plan(f"CopyActions: [{{{_ELSEWHERE}}}]"),
+        not_applicable="P: {Type: AWS::Backup::BackupVault}",
+        edges=((Outcome.COMPLIANT, _plan("CopyActions: []")),),
+    ),
+)
+def _backup_copies(plan: Resource, _: RuleSettings) -> Iterator[Fault]:
+    for entry in plan.each("BackupPlan.BackupPlanRule"):
+        if entry.each("CopyActions"):
+            yield entry.fault("CopyActions", "no copy", found="stores each backup twice")

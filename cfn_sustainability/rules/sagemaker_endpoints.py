@@ -9,7 +9,7 @@ from cfn_sustainability.rule import Cases, Outcome, Severity, applies_if, rule
 from cfn_sustainability.rules._scaling import policies, scalable_targets
 from cfn_sustainability.settings import Profile, RuleSettings
 from cfn_sustainability.template import Resource
-from cfn_sustainability.values import MARK
+from cfn_sustainability.values import MARK, Undecidable
 
 _CONFIG = "AWS::SageMaker::EndpointConfig"
 _ENDPOINT = "AWS::SageMaker::Endpoint"
@@ -96,12 +96,14 @@ def _variant_targets(config: Resource, variant: Properties, dimension: str) -> l
     "ManagedInstanceScaling, or use ServerlessConfig.",
     evidence="Generative AI Lens: Implement auto scaling and serverless architectures to optimize "
     "resource utilization",
-    note="A config that no endpoint of the template uses may be scaled elsewhere.",
+    note="A warning for one instance, which has none to give back while requests must be answered "
+    "at once. SageMaker AI does not scale burstable types such as ml.t2.",
     cases=Cases(
         compliant=_REAL_TIME + _target("1"),
         non_compliant=_REAL_TIME,
         not_applicable=_serving("{VariantName: a, ServerlessConfig: {MaxConcurrency: 5}}"),
         edges=(
+            (Outcome.NOT_APPLICABLE, _serving("{VariantName: a, InstanceType: ml.t2.medium}")),
             (
                 Outcome.COMPLIANT,
                 _serving("{VariantName: a, ManagedInstanceScaling: {Status: ENABLED}}"),
@@ -139,27 +141,44 @@ E: {Type: AWS::SageMaker::Endpoint, Properties: {EndpointName: bot, EndpointConf
     ),
 )
 def _endpoint_scales(config: Resource, _: RuleSettings) -> Iterator[Fault]:
-    servers = [v for v in config.each("ProductionVariants") if not v.has("ServerlessConfig")]
+    servers = [
+        variant
+        for variant in config.each("ProductionVariants")
+        if not variant.has("ServerlessConfig")
+        and not variant.fragment("InstanceType").startswith("ml.t")
+    ]
     applies_if(bool(servers) and bool(_endpoints(config)))
+    waits = config.has("AsyncInferenceConfig")
     for variant in servers:
         managed = variant.text("ManagedInstanceScaling.Status") == "ENABLED"
         if not managed and not _variant_targets(config, variant, _INSTANCES):
             yield variant.fault(
-                "", f"a scalable target for {_INSTANCES}", found="has a fixed instance count"
+                "",
+                f"a scalable target for {_INSTANCES}",
+                found="has a fixed instance count",
+                certain=waits or _has_several(variant),
             )
+
+
+def _has_several(variant: Properties) -> bool:
+    try:
+        return variant.number("InitialInstanceCount", 1) > 1
+    except Undecidable:
+        return False
 
 
 @rule(
     "AsyncEndpointScalesToZero",
     _CONFIG,
-    severity=Severity.ERROR,
+    severity=Severity.WARNING,
     practices=("MLSUS05-BP01", "GENSUS01-BP01"),
     what="An asynchronous endpoint rests at zero instances.",
     why="Its requests wait in a queue, so nothing is lost while no instance runs.",
     fix="Set MinCapacity of its scalable target to 0, with a step policy on "
     "HasBacklogWithoutCapacity.",
     evidence="Amazon SageMaker AI Developer Guide, autoscaling an asynchronous endpoint",
-    note="An endpoint without any target is SageMakerEndpointScales's business.",
+    note="SageMakerEndpointScales judges an endpoint without any target. An instance that is "
+    "always on spares the first request some minutes.",
     cases=Cases(
         compliant=_ASYNC + _target("0"),
         non_compliant=_ASYNC + _target("1"),

@@ -63,8 +63,8 @@ def _variants(config: Resource, settings: RuleSettings) -> list[tuple[Properties
     why="Old generations use more energy for the same work than those that replaced them.",
     fix="Move to the current generation of the series, best to one on AWS silicon.",
     evidence="Sustainability Pillar: Use instance types with the least impact",
-    note="An error for what EC2 lists among its previous generations, such as m4 and p3; a "
-    "warning for t2, which it replaced but does not list.",
+    note="An error for what the Amazon EC2 Instance Types guide lists among previous generations, "
+    "such as m4 and p3; a warning for t2 and p2, which it does not list.",
     cases=Cases(
         compliant=_config("ml.c7g.large"),
         non_compliant=_config("ml.p3.2xlarge"),
@@ -92,7 +92,8 @@ def _variants(config: Resource, settings: RuleSettings) -> list[tuple[Properties
 def _instance_current(config: Resource, settings: RuleSettings) -> Iterator[Fault]:
     for variant, name in _variants(config, settings):
         if is_old(name):
-            yield from old_faults(variant, "InstanceType", settings, prefix="ml.")
+            region = config.template.region
+            yield from old_faults(variant, "InstanceType", settings, prefix="ml.", region=region)
 
 
 @rule(

@@ -86,7 +86,8 @@ def _notebook_stops(notebook: Resource, _: RuleSettings) -> Iterator[Fault]:
     fix="Set LifecycleManagement to ENABLED and IdleTimeoutInMinutes for JupyterLab and Code "
     "Editor.",
     evidence="Amazon SageMaker AI Developer Guide, idle shutdown in Studio",
-    note="A user's profile may narrow what the domain sets.",
+    note="A warning where a lifecycle configuration is attached, which may stop applications, too. "
+    "A user's profile may narrow what the domain sets.",
     cases=Cases(
         compliant=_domain(_HOUR, _HOUR),
         non_compliant=_domain(_HOUR, "{LifecycleManagement: DISABLED}"),
@@ -108,7 +109,12 @@ def _studio_stops(domain: Resource, settings: RuleSettings) -> Iterator[Fault]:
     for app in _APPS:
         path = f"DefaultUserSettings.{app}.{_IDLE}"
         if domain.text(f"{path}.LifecycleManagement") != "ENABLED":
-            yield domain.fault(f"{path}.LifecycleManagement", "ENABLED")
+            settings_of_app = f"DefaultUserSettings.{app}"
+            scripted = any(
+                domain.has(f"{settings_of_app}.{key}")
+                for key in ("LifecycleConfigArns", "BuiltInLifecycleConfigArn")
+            )
+            yield domain.fault(f"{path}.LifecycleManagement", "ENABLED", certain=not scripted)
         elif domain.number(f"{path}.IdleTimeoutInMinutes", 60) > settings.studio_idle_minutes_max:
             yield domain.fault(
                 f"{path}.IdleTimeoutInMinutes", f"at most {settings.studio_idle_minutes_max}"

@@ -137,3 +137,53 @@ def _broker_graviton(broker: Resource, settings: RuleSettings) -> Iterator[Fault
     name = broker.text("HostInstanceType")
     if name.startswith(_X86_BROKERS) and name not in settings.allowed_instances:
         yield broker.fault("HostInstanceType", "a type of mq.m7g")
+
+
+_S3_DESTINATIONS = ("ExtendedS3DestinationConfiguration", "S3DestinationConfiguration")
+
+
+def _delivery(destination: str) -> str:
+    return f"""
+D:
+  Type: AWS::KinesisFirehose::DeliveryStream
+  Properties: {{ExtendedS3DestinationConfiguration: {{BucketARN: b, {destination}}}}}
+"""
+
+
+@rule(
+    "DeliveryStreamCompresses",
+    "AWS::KinesisFirehose::DeliveryStream",
+    severity=Severity.WARNING,
+    practices=("SUS04-BP07", "GENSUS02-BP01"),
+    what="A delivery stream of Amazon Data Firehose compresses what it writes to Amazon S3.",
+    why="Records of text shrink to a fraction; without compression each is sent, stored and read "
+    "in full.",
+    fix="Set CompressionFormat to GZIP, or convert the records to Parquet or ORC with "
+    "DataFormatConversionConfiguration.",
+    evidence="Amazon Data Firehose Developer Guide, configure destination settings",
+    note="The default is UNCOMPRESSED. Records that arrive compressed gain nothing.",
+    cases=Cases(
+        compliant=_delivery("CompressionFormat: GZIP"),
+        non_compliant=_delivery("CompressionFormat: UNCOMPRESSED"),
+        not_applicable="""
+            D:
+              Type: AWS::KinesisFirehose::DeliveryStream
+              Properties: {HttpEndpointDestinationConfiguration: {S3Configuration: {}}}
+            """,
+        edges=(
+            (Outcome.NON_COMPLIANT, _delivery("Prefix: logs/")),
+            (
+                Outcome.COMPLIANT,
+                _delivery("DataFormatConversionConfiguration: {Enabled: true}"),
+            ),
+            (Outcome.UNKNOWN, _delivery("CompressionFormat: !ImportValue format")),
+        ),
+    ),
+)
+def _delivery_compresses(stream: Resource, _: RuleSettings) -> Iterator[Fault]:
+    destinations = [path for path in _S3_DESTINATIONS if stream.has(path)]
+    applies_if(bool(destinations))
+    for path in destinations:
+        plain = stream.text(f"{path}.CompressionFormat", "UNCOMPRESSED") == "UNCOMPRESSED"
+        if plain and not stream.flag(f"{path}.DataFormatConversionConfiguration.Enabled"):
+            yield stream.fault(f"{path}.CompressionFormat", "GZIP")

@@ -171,3 +171,49 @@ def _volume_type_stated(holder: Resource, _: RuleSettings) -> Iterator[Fault]:
 def _file_system_throughput(system: Resource, _: RuleSettings) -> Iterator[Fault]:
     if system.text("ThroughputMode") == "provisioned":
         yield system.fault("ThroughputMode", "elastic")
+
+
+_ATTACHES = (
+    "AWS::EC2::VolumeAttachment",
+    "AWS::EC2::Instance",
+    "AWS::ECS::TaskDefinition",
+    "AWS::ECS::Service",
+    "AWS::Lambda::Function",
+    "AWS::SSM::Association",
+)
+
+
+@rule(
+    "VolumeAttached",
+    "AWS::EC2::Volume",
+    severity=Severity.WARNING,
+    practices=("SUS03-BP02", "SUS02-BP03", "SUS04-BP04"),
+    what="An EBS volume is attached to an instance.",
+    why="A volume that nothing uses is stored in full, and charged as one that is in use.",
+    fix="Attach it with AWS::EC2::VolumeAttachment, or delete it and keep a snapshot.",
+    evidence="Sustainability Pillar: Remove or refactor workload components with low or no use",
+    note="A driver in a cluster, such as the EBS CSI driver, may attach a volume that no template "
+    "attaches: acknowledge it there.",
+    cases=Cases(
+        compliant=_volume("VolumeType: gp3, Size: 10")
+        + """
+A:
+  Type: AWS::EC2::VolumeAttachment
+  Properties: {VolumeId: !Ref V, InstanceId: i-1, Device: /dev/sdf}
+""",
+        non_compliant=_volume("VolumeType: gp3, Size: 10"),
+        not_applicable="F: {Type: AWS::EFS::FileSystem}",
+        edges=(
+            (
+                Outcome.UNKNOWN,
+                """
+                Resources: {V: {Type: AWS::EC2::Volume, Properties: {Size: 10}}}
+                Outputs: {Volume: {Value: !Ref V, Export: {Name: data}}}
+                """,
+            ),
+        ),
+    ),
+)
+def _volume_attached(volume: Resource, _: RuleSettings) -> Iterator[Fault]:
+    if volume.is_alone(*_ATTACHES):
+        yield volume.fault("", "an attachment", found="is attached to nothing")
