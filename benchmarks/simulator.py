@@ -220,7 +220,7 @@ def _bridged(kind: str, seed: int) -> list[Measurement]:
     """Return how a plan that sleeps compares, in energy of instances and tokens on Bedrock."""
     deployment = _deployment(
         service_level={"latency_p95": "12s"},
-        answers={"max_tokens": 300, "generator": "mistral.ministral-3-14b-instruct"},
+        answers={"max_tokens": 300, "generator": "qwen.qwen3-32b-v1:0"},
         inference={"model": "qwen3-1.7b", "bedrock": "allowed"},
     )
     peak = 900.0 if kind == "quiet" else 6000.0

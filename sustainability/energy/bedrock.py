@@ -5,7 +5,7 @@ from __future__ import annotations
 from sustainability.deployment.schema import EXTRACTIVE, Deployment
 from sustainability.energy.impact import Impact
 from sustainability.energy.site import Site
-from sustainability.energy.tokens import generation, prefill
+from sustainability.energy.tokens import embodied_of_reading, generation, prefill
 from sustainability.facts.lookup import Facts
 from sustainability.facts.ranges import Estimate
 from sustainability.offers.bedrock import ModelName
@@ -65,7 +65,8 @@ def bedrock_tokens(
     )
     return site.impact(
         (tokens.wh_per_1k_input * input_tokens + tokens.wh_per_1k_output * output_tokens) / 1e6,
-        embodied_g=tokens.embodied_g_per_1k_output * (output_tokens / 1000),
+        embodied_g=tokens.embodied_g_per_1k_input * (input_tokens / 1000)
+        + tokens.embodied_g_per_1k_output * (output_tokens / 1000),
         usd=usd * site.facts("prices/bedrock/batch", "ratio") if batch else usd,
     )
 
@@ -86,7 +87,9 @@ def _price(model: str, direction: str, facts: Facts) -> str:
 
 def embedded_token(model: str, site: Site) -> Impact:
     """Return the footprint of one input token of an embedding model."""
+    name = ModelName.parse(model).model
     return site.impact(
-        prefill(ModelName.parse(model).model, site.facts) / 1e6,
+        prefill(name, site.facts) / 1e6,
+        embodied_g=embodied_of_reading(name, site.facts) / 1000,
         usd=token_price(model, "input", site.facts) / 1e6,
     )

@@ -10,6 +10,7 @@ from sustainability.facts.lookup import Facts
 from sustainability.facts.ranges import Estimate
 
 _MIB_PER_GIB = 1024
+_HOURS_PER_YEAR = 8760
 _SERVICE_PREFIXES = ("ml.", "db.", "cache.")
 _SHAPE = re.compile(r"(?P<family>[a-z]+)\d(?P<options>[a-z-]*)\.(?P<times>\d*)(?P<size>[a-z]+)")
 _VCPUS = {"medium": 1, "large": 2, "xlarge": 4}
@@ -35,12 +36,23 @@ class Machine:
         return self.watts * hours / 1000
 
 
+def lifetime_g_per_h(made: Estimate, facts: Facts) -> Estimate:
+    """Return the grams of CO2e for each hour of the life of hardware whose making took ``made`` kg.
+
+    All hardware has the same life, your instances as well as the servers of a shared service.
+    """
+    return made * facts("embodied/lifetime", "year").inverse() * (1000 / _HOURS_PER_YEAR)
+
+
 def share(vcpus: float, memory_gib: float, facts: Facts, *, processor: str = "graviton") -> Machine:
     """Return a part of a server with ``graviton`` or ``x86`` processors."""
     return Machine(
         facts(f"power/vcpu/{processor}", "W") * vcpus + facts("power/memory", "W/GiB") * memory_gib,
-        facts("embodied/vcpu", "gCO2e/h") * vcpus
-        + facts("embodied/memory", "gCO2e/h/GiB") * memory_gib,
+        lifetime_g_per_h(
+            facts("embodied/vcpu", "kgCO2e") * vcpus
+            + facts("embodied/memory", "kgCO2e/GiB") * memory_gib,
+            facts,
+        ),
     )
 
 
@@ -85,12 +97,14 @@ def search_unit(facts: Facts) -> Machine:
 
 def ssd(terabytes: float, facts: Facts) -> Machine:
     """Return solid-state storage."""
-    return Machine(facts("power/ssd", "W/TB"), facts("embodied/ssd", "gCO2e/h/TB")) * terabytes
+    made = lifetime_g_per_h(facts("embodied/ssd", "kgCO2e/TB"), facts)
+    return Machine(facts("power/ssd", "W/TB"), made) * terabytes
 
 
 def hdd(terabytes: float, facts: Facts) -> Machine:
     """Return hard disk storage."""
-    return Machine(facts("power/hdd", "W/TB"), facts("embodied/hdd", "gCO2e/h/TB")) * terabytes
+    made = lifetime_g_per_h(facts("embodied/hdd", "kgCO2e/TB"), facts)
+    return Machine(facts("power/hdd", "W/TB"), made) * terabytes
 
 
 def managed_requests(count: float, facts: Facts) -> Estimate:
@@ -133,7 +147,7 @@ def accelerated(instance_type: str, facts: Facts) -> Accelerated:
     family = name.split(".")[0]
     host = facts(f"power/host/{name}", "W")
     devices = facts(f"power/accelerators/{name}", "devices").mid
-    made = facts(f"embodied/{name}", "gCO2e/h")
+    made = lifetime_g_per_h(facts(f"embodied/{name}", "kgCO2e"), facts)
     return Accelerated(
         idle=Machine(host + facts(f"power/idle/{family}", "W") * devices, made),
         busy=Machine(host + facts(f"power/busy/{family}", "W") * devices, made),

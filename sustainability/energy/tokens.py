@@ -1,10 +1,12 @@
 """Energy and embodied carbon of tokens of a shared service, before PUE.
 
-Output tokens follow EcoLogits 0.11.3 (``impacts/llm.py``): the GPU energy per token comes from a
-regression on measured models; a part of a server is added for the time of generation; both are
-divided by the requests in a batch. Input tokens follow the formula of Epoch AI, two floating-point
-operations per active parameter, because EcoLogits does not count them. The formulas are copied here
-because an import of the package needs half a second, more than all other steps of a footprint.
+Writing: the GPU energy and the GPU time of a token are linear in what a decoding step does: compute
+for each active parameter, read the weights that the batch needs once, start the step, and keep each
+GPU of the model busy. The coefficients are fitted to the 515 points of the ML.ENERGY Benchmark v3.0
+(24 models, H100 and B200, batches of 8 to 4,096); ``docs/calibration.md`` shows the fit and its
+error. A part of the server is added for the GPU time.
+
+Reading: two floating-point operations for each active parameter, at a part of the peak speed.
 """
 
 from __future__ import annotations
@@ -12,11 +14,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from sustainability.energy import power
 from sustainability.facts.lookup import Facts
 from sustainability.facts.ranges import Estimate
 
 _SECONDS_PER_HOUR = 3600
-_SECONDS_PER_YEAR = 365 * 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -25,64 +27,76 @@ class TokenFootprint:
 
     wh_per_1k_input: Estimate
     wh_per_1k_output: Estimate
+    embodied_g_per_1k_input: Estimate
     embodied_g_per_1k_output: Estimate
     """Grams of CO2e from making the hardware, in proportion to the time of use."""
 
 
 @dataclass(frozen=True)
-class _Deployed:
-    """A model on its hardware, at one end of the range."""
+class Step:
+    """A decoding step: what one token of each of ``batch`` requests needs together.
+
+    Parameters
+    ----------
+    active, total
+        Parameters in billions: those that compute a token, and all that are stored.
+    bytes_per_parameter
+        Bytes of a stored parameter: 2 for 16 bits, 1.6 for FP8 as measured, 0.55 for MXFP4.
+    batch
+        Requests that are decoded together.
+    gpus
+        GPUs that the model is spread over.
+    """
 
     active: float
     total: float
+    bytes_per_parameter: float
     batch: float
-    facts: Facts
-
-    def _number(self, name: str, unit: str) -> float:
-        return self.facts(f"llm/{name}", unit).mid
+    gpus: int
 
     @property
-    def seconds_per_token(self) -> float:
+    def gigabytes(self) -> float:
+        """The weights that the step reads.
+
+        Of a mixture of experts, a larger batch needs more of the experts; tokens choose them
+        independently of each other here.
+        """
+        unused = (1 - self.active / self.total) ** self.batch if self.total > self.active else 0.0
+        return self.bytes_per_parameter * (self.total - (self.total - self.active) * unused)
+
+    def per_token(self, quantity: str, unit: str, facts: Facts) -> float:
+        """Return ``quantity`` of a token by the middle values of the fit.
+
+        Parameters
+        ----------
+        quantity
+            ``gpu_energy`` in J of the GPUs, or ``gpu_time`` in s of all GPUs together.
+        unit
+            ``J`` or ``s``.
+        facts
+            The source of the coefficients.
+        """
+
+        def fitted(name: str, per: str) -> float:
+            return facts(f"llm/{quantity}/{name}", f"{unit}/{per}").mid
+
         return (
-            self._number("latency_alpha", "s/token/billion parameters") * self.active
-            + self._number("latency_beta", "s/token/request") * self.batch
-            + self._number("latency_gamma", "s/token")
+            fitted("compute", "token/billion parameters") * self.active
+            + fitted("weights", "GB") * self.gigabytes / self.batch
+            + fitted("step", "step") / self.batch
+            + fitted("gpu", "token/GPU") * self.gpus
         )
 
-    @property
-    def gpus(self) -> int:
-        needed = (
-            self._number("memory_overhead", "ratio")
-            * self.total
-            * self._number("bytes_per_parameter", "byte")
-            / self._number("gpu_memory", "GB")
-        )
-        return int(2 ** math.ceil(math.log2(math.ceil(needed))))
 
-    @property
-    def server_share(self) -> float:
-        return self.gpus / self._number("server_gpus", "GPU")
-
-    def wh_per_token(self, gpu_scale: float, reserve: float) -> float:
-        gpu = self._number("gpu_energy_alpha", "Wh/token/billion parameters") * math.exp(
-            -self._number("gpu_energy_beta", "1/request") * self.batch
-        ) * self.active + self._number("gpu_energy_gamma", "Wh/token")
-        server = (
-            self.seconds_per_token
-            / _SECONDS_PER_HOUR
-            * self._number("server_power", "W")
-            * self.server_share
-            / self.batch
-        )
-        return (self.gpus * gpu * gpu_scale + server) * reserve
-
-    @property
-    def embodied_g_per_token(self) -> float:
-        kilograms = self.server_share * self._number("server_embodied", "kgCO2e") + (
-            self.gpus * self._number("gpu_embodied", "kgCO2e")
-        )
-        lifetime = self._number("lifetime", "year") * _SECONDS_PER_YEAR
-        return kilograms * 1000 * self.seconds_per_token / (lifetime * self.batch)
+def gpus(total: float, bytes_per_parameter: float, facts: Facts) -> int:
+    """Return how many GPUs hold a model of ``total`` billion parameters: a power of two."""
+    needed = (
+        facts("llm/memory_overhead", "ratio").mid
+        * total
+        * bytes_per_parameter
+        / facts("llm/gpu_memory", "GB").mid
+    )
+    return int(2 ** math.ceil(math.log2(max(1, math.ceil(needed)))))
 
 
 def generation(model: str, facts: Facts) -> TokenFootprint:
@@ -95,37 +109,69 @@ def generation(model: str, facts: Facts) -> TokenFootprint:
     """
     active = facts(f"models/{model}/active", "billion parameters")
     total = facts(f"models/{model}/total", "billion parameters")
+    precision = _bytes(model, facts)
     batch = facts("llm/batch", "requests")
-    scale = facts("llm/gpu_energy_scale", "ratio")
+
+    def step(active: float, total: float, batch: float) -> Step:
+        return Step(active, max(active, total), precision, batch, gpus(total, precision, facts))
+
+    low = step(active.low, total.low, batch.high)
+    mid = step(active.mid, total.mid, batch.mid)
+    high = step(active.high, total.high, batch.low)
+
+    def written(quantity: str, unit: str) -> Estimate:
+        ends = Estimate(*(each.per_token(quantity, unit, facts) for each in (low, mid, high)))
+        return (
+            ends
+            * facts(f"llm/{quantity}/fit", "ratio")
+            * (facts(f"llm/{quantity}/hardware", "ratio"))
+        )
+
+    seconds = written("gpu_time", "s")
+    joules = written("gpu_energy", "J") + seconds * _host_watts(facts)
     reserve = facts("llm/idle_reserve", "ratio")
-    low = _Deployed(active.low, total.low, batch.high, facts)
-    mid = _Deployed(active.mid, total.mid, batch.mid, facts)
-    high = _Deployed(active.high, total.high, batch.low, facts)
     return TokenFootprint(
         wh_per_1k_input=prefill(model, facts),
-        wh_per_1k_output=1000
-        * Estimate(
-            low.wh_per_token(scale.low, reserve.low),
-            mid.wh_per_token(scale.mid, reserve.mid),
-            high.wh_per_token(scale.high, reserve.high),
-        ),
-        embodied_g_per_1k_output=1000
-        * Estimate(low.embodied_g_per_token, mid.embodied_g_per_token, high.embodied_g_per_token),
+        wh_per_1k_output=joules * reserve * (1000 / _SECONDS_PER_HOUR),
+        embodied_g_per_1k_input=embodied_of_reading(model, facts),
+        embodied_g_per_1k_output=seconds * _embodied_g_per_gpu_second(facts) * 1000,
     )
 
 
 def prefill(model: str, facts: Facts) -> Estimate:
     """Return the Wh of reading 1,000 tokens. For an embedding model, this is its whole energy."""
+    seconds = _reading_seconds(model, facts)
+    watts = facts("llm/prefill_power", "W") + Estimate.exact(_host_watts(facts))
+    reserve = facts("llm/idle_reserve", "ratio")
+    return seconds * watts * reserve * (1000 / _SECONDS_PER_HOUR)
+
+
+def embodied_of_reading(model: str, facts: Facts) -> Estimate:
+    """Return the grams of CO2e from making the hardware, for reading 1,000 tokens."""
+    return _reading_seconds(model, facts) * _embodied_g_per_gpu_second(facts) * 1000
+
+
+def _reading_seconds(model: str, facts: Facts) -> Estimate:
+    """Return the GPU time of reading one token."""
     active = facts(f"models/{model}/active", "billion parameters")
     utilization = facts("llm/prefill_utilization", "share")
-    power = facts("llm/prefill_power", "W")
     peak = facts("llm/prefill_peak", "FLOP/s").mid
+    return active * (2e9 / peak) * utilization.inverse()
 
-    def wh(parameters: float, used: float, watts: float) -> float:
-        return 1000 * 2 * parameters * 1e9 / (peak * used) * watts / _SECONDS_PER_HOUR
 
-    return Estimate(
-        wh(active.low, utilization.high, power.low),
-        wh(active.mid, utilization.mid, power.mid),
-        wh(active.high, utilization.low, power.high),
-    )
+def _bytes(model: str, facts: Facts) -> float:
+    own = f"models/{model}/bytes"
+    return facts(own if facts.has(own) else "llm/bytes_per_parameter", "byte").mid
+
+
+def _host_watts(facts: Facts) -> float:
+    """Return the power of a server without its GPUs, for each of them."""
+    return facts("llm/server_power", "W").mid / facts("llm/server_gpus", "GPU").mid
+
+
+def _embodied_g_per_gpu_second(facts: Facts) -> Estimate:
+    """Return what making a server takes for each second in which one of its GPUs works."""
+    server = power.lifetime_g_per_h(facts("embodied/gpu_server", "kgCO2e"), facts)
+    utilization = facts("llm/server_utilization", "share")
+    count = facts("llm/server_gpus", "GPU").mid
+    return server * utilization.inverse() / (count * _SECONDS_PER_HOUR)

@@ -53,6 +53,10 @@ class Estimate:
     def __truediv__(self, divisor: float) -> Estimate:
         return self * (1 / divisor)
 
+    def inverse(self) -> Estimate:
+        """Return one divided by it: the low end becomes the high one."""
+        return Estimate(1 / self.high, 1 / self.mid, 1 / self.low)
+
     def as_list(self) -> list[float]:
         """Return ``[low, mid, high]``, the form in JSON and in the environment of a function."""
         return [self.low, self.mid, self.high]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sustainability.decide.break_even_curves import Offer, curves, meetings, rates
 from sustainability.decide.instance_offers import offers
 from sustainability.deployment.schema import Objective
+from sustainability.energy.tokens import generation
 from sustainability.errors import UserError
 from sustainability.facts.lookup import FactError, Facts
 from sustainability.facts.ranges import Estimate
@@ -42,8 +43,10 @@ def test_cost_by_hand() -> None:
 
 
 def test_energy_by_hand() -> None:
-    # Idle 12 + 20 W, busy 12 + 100 W; a request on Bedrock 0.0055483 + 0.2 x 0.0695616 Wh.
-    request = 0.005548253005280305 + 0.2 * 0.06956163194065532
+    # Idle 12 + 20 W, busy 12 + 100 W; a request on Bedrock 0.0034810 + 0.2 x 0.0401518 Wh.
+    tokens = generation(MODEL, Facts())
+    request = tokens.wh_per_1k_input.mid + 0.2 * tokens.wh_per_1k_output.mid
+    assert request == pytest.approx(0.0034810 + 0.2 * 0.0401518, rel=1e-4)
     found = meet()
 
     assert found.mid == pytest.approx(32 / (request - 80 / 20_000))

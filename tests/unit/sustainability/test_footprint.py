@@ -50,7 +50,10 @@ def test_three_nodes_day_and_night_by_hand() -> None:
     assert always.kwh.mid == pytest.approx(kwh)
     assert always.kwh.mid == pytest.approx(12.873696)
     assert always.operational_g.mid == pytest.approx(12.873696 * 35.26)
-    assert always.embodied_g.mid == pytest.approx((2 * 0.11 + 8 * 0.0375 + 0.04 * 1.256) * 2190)
+    assert always.embodied_g.mid == pytest.approx(
+        # 5.78 kg a vCPU, 1.97 kg a GiB, 55 kg a TB, over 5 years.
+        (2 * 5.78 + 8 * 1.97 + 0.04 * 55) * 1000 / (5 * 8760) * 2190
+    )
     assert always.usd.mid == pytest.approx((3 * 730 * 0.136 + 3 * 20 * 0.122) * 1.06)
 
 
@@ -76,16 +79,36 @@ def test_nothing_but_storage_polling_and_alarms_is_left_when_nobody_asks() -> No
     assert idle.idle.kwh.mid < 0.01
 
 
-def test_tokens_on_bedrock_equal_ecologits_to_the_digit() -> None:
-    tokens = generation(MODEL, Facts())
-    sparse = generation("openai.gpt-oss-20b-1:0", Facts())
-    large = generation(MODEL, sized(70.55))
+WRITTEN = 0.0401518
+"""Wh of 1,000 tokens of the small model, by hand below."""
 
-    # compute_llm_impacts_dag of ecologits 0.11.3, 1,000 tokens, before PUE.
-    assert tokens.wh_per_1k_output.mid == pytest.approx(0.06956163194065532)
-    assert tokens.embodied_g_per_1k_output.mid == pytest.approx(0.006785474092057888)
-    assert sparse.wh_per_1k_output.mid == pytest.approx(0.06984475433075588)
-    assert large.wh_per_1k_output.mid == pytest.approx(0.5501653604263295)
+
+def test_a_token_on_bedrock_by_hand() -> None:
+    tokens = generation(MODEL, Facts())
+    # 3.32 billion parameters of 2 bytes in batches of 64 on one GPU.
+    joules = 0.00261 * 3.32 + 0.222 * 6.64 / 64 + 1.08 / 64 + 0.0476
+    seconds = 1.37e-6 * 3.32 + 4.62e-4 * 6.64 / 64 + 4.42e-3 / 64 + 9.77e-5
+    # 150 W of the server for each GPU; 12 % of the machines wait.
+    assert tokens.wh_per_1k_output.mid == pytest.approx(
+        (joules + 150 * seconds) * 1.12 * 1000 / 3600
+    )
+    assert tokens.wh_per_1k_output.mid == pytest.approx(WRITTEN, rel=1e-5)
+    # A server of eight GPUs takes 10,512 kg to make, lives 5 years and works for 60 % of them.
+    made = 10_512_000 / 8 / (5 * 8760 * 3600 * 0.6)
+    assert tokens.embodied_g_per_1k_output.mid == pytest.approx(1000 * seconds * made)
+    # Reading: 2 operations for each parameter at 45 % of 989 TFLOP/s, with 750 W.
+    reading = 2 * 3.32e9 / (989e12 * 0.45)
+    assert tokens.wh_per_1k_input.mid == pytest.approx(reading * 750 * 1.12 * 1000 / 3600)
+    assert tokens.embodied_g_per_1k_input.mid == pytest.approx(1000 * reading * made)
+
+
+def test_four_bit_weights_need_one_gpu_and_few_reads() -> None:
+    # gpt-oss-120b takes less than a dense model of 32 billion parameters, as measured.
+    sparse, dense = (
+        generation(model, Facts()).wh_per_1k_output.mid
+        for model in ("openai.gpt-oss-120b-1:0", "qwen.qwen3-32b-v1:0")
+    )
+    assert sparse < dense
 
 
 def test_published_energy_of_a_prompt_is_within_the_range() -> None:
@@ -102,7 +125,7 @@ def test_answer_coefficients_are_at_the_wall_and_the_grid_is_without_pue() -> No
     coefficients = answer_coefficients(a_deployment(), a_plan())
 
     assert coefficients["generator"]["wh_per_1k_output_tokens"][1] == pytest.approx(
-        0.06956163194065532 * 1.10, rel=1e-5
+        WRITTEN * 1.10, rel=1e-5
     )
     assert coefficients["gco2e_per_kwh"][1] == pytest.approx(35.26)
     assert set(coefficients) == {"generator", "embedding", "wh_per_request", "gco2e_per_kwh"}
