@@ -1,7 +1,7 @@
 """What time it is in the embedded AWS: the machine's, or ahead of it because somebody moved it.
 
-Metrics, alarms, cold starts, cooldowns and schedules go by this clock, so that hours can pass in a
-moment. What other processes measure themselves goes by the machine's.
+Metrics, alarms, cold starts, cooldowns, schedules and waiting state machines go by this clock, so
+that hours can pass in a moment. What other processes measure themselves goes by the machine's.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from ministack.services import cloudwatch
 from local import ministack_internals as internals
 
 _state = {"ahead_s": 0.0}
+_TICK_S = 0.1
 
 
 def now() -> float:
@@ -31,8 +32,15 @@ def move(seconds: float) -> None:
     _state["ahead_s"] += seconds
 
 
-def install() -> None:
-    """Have CloudWatch go by this clock, and keep it with the rest of the emulator's state."""
-    cloudwatch.time = SimpleNamespace(time=now)
+def sleep(seconds: float) -> None:
+    """Wait until so many seconds have passed here."""
+    until = now() + seconds
+    while (left := until - now()) > 0:
+        time.sleep(min(left, _TICK_S))
 
+
+def install() -> None:
+    """Have others go by this clock, and keep it with the rest of the emulator's state."""
+    cloudwatch.time = SimpleNamespace(time=now)
+    internals.WAIT.wrap(lambda theirs: sleep)
     internals.keep("local_clock", lambda: _state, _state.update)

@@ -213,6 +213,8 @@ def install(*, cold_start_s: float) -> dict[str, Behaviour]:
 
     def check_models(physical_id: str, props: Properties) -> None:
         for variant in props["ProductionVariants"]:
+            if "RoutingConfig" in variant and "AsyncInferenceConfig" in props:
+                raise ValueError("RoutingConfig is not for asynchronous endpoints.")
             if "ModelName" in variant:
                 find(MODEL, variant["ModelName"], get_region())
 
@@ -228,9 +230,10 @@ def install(*, cold_start_s: float) -> dict[str, Behaviour]:
     def update_component(physical_id: str, props: Properties) -> None:
         check_component(physical_id, props)
         (fleet,) = (fleet for fleet in fleets() if fleet.record["id"] == physical_id)
-        copies = _copy_count(props)
-        if copies != _copy_count(fleet.record["properties"]):
-            fleet.resize(copies, waited_for=True)
+        policy = props.get("DeploymentConfig", {}).get("RollingUpdatePolicy")
+        if policy is not None:
+            _check_batch(policy["MaximumBatchSize"], fleet.desired)
+        fleet.resize(_copy_count(props), waited_for=True)
 
     def check_empty(physical_id: str, props: Properties) -> None:
         name = _name(physical_id)
@@ -280,6 +283,19 @@ def variant_of(endpoint: str, region: str) -> dict[str, Any]:
     """Return an endpoint's only variant. Raises ValueError."""
     variant: dict[str, Any] = config_of(endpoint, region)["ProductionVariants"][0]
     return variant
+
+
+def _check_batch(size: Mapping[str, Any], copies: int) -> None:
+    """Refuse a rolling update that is not of 5 to 50 % of the copies at a time.
+
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_InferenceComponentRollingUpdatePolicy.html
+    """
+    counted = size["Type"] == "COPY_COUNT"
+    percent = 100 * int(size["Value"]) / max(copies, 1) if counted else int(size["Value"])
+    if not copies or not 5 <= percent <= 50:
+        raise ValueError(
+            f"MaximumBatchSize must be between 5% and 50% of the copy count, which is {copies}."
+        )
 
 
 def _copy_count(props: Properties) -> int:

@@ -82,6 +82,10 @@ ExecutionError: type[Exception] = stepfunctions._ExecutionError
 TASKS: dict[str, Any] = stepfunctions._SERVICE_DISPATCH
 """From the beginning of a task's ARN to the function that runs it."""
 
+# Would go with a clock that can be set.
+WAIT = Replaceable(stepfunctions, "_scaled_sleep")
+"""How a state machine waits for a number of seconds."""
+
 
 def act_as(account: str, region: str) -> None:
     """Let what follows happen in an account and Region. Would go with a public function."""

@@ -18,8 +18,8 @@ from ministack.core import iam_actions
 from ministack.core.responses import get_account_id, get_region
 
 from local import ministack_internals as internals
-from local import transform
-from local.endpoints import COMPONENT, ENDPOINT, Fleet, find, fleets, variant_of
+from local import state_tasks
+from local.endpoints import COMPONENT, ENDPOINT, MODEL, Fleet, find, fleets, variant_of
 from local.invocations import Answer, enqueue, invoke
 from local.models.application import error_response
 from local.models.aws import ServiceError
@@ -34,27 +34,26 @@ _NO_CAPACITY = (
 _RESOURCES = {
     "EndpointName": "endpoint",
     "InferenceComponentName": "inference-component",
-    "TransformJobName": "transform-job",
 }
 
 
-def operations(models_url: str) -> dict[str, Callable[[dict[str, Any]], dict[str, Any]]]:
+def operations() -> dict[str, Callable[[dict[str, Any]], dict[str, Any]]]:
     """Return a function from request to response for each operation of the control plane.
 
     Each raises ValueError where SageMaker would answer with a ValidationException.
     """
     return {
+        "CreateTransformJob": _refuse_transform_job,
         "DescribeEndpoint": _describe_endpoint,
         "DescribeInferenceComponent": _describe_component,
+        "UpdateEndpointWeightsAndCapacities": _update_instances,
         "UpdateInferenceComponentRuntimeConfig": _update_copies,
-        "CreateTransformJob": lambda request: transform.create(request, models_url),
-        "DescribeTransformJob": transform.describe,
     }
 
 
 def install(models_url: str) -> None:
     """Serve SageMaker beside the emulator's own services, with the models at `models_url`."""
-    played = operations(models_url)
+    played = operations()
 
     async def serve(
         method: str, path: str, headers: Mapping[str, str], body: bytes, query: object
@@ -71,7 +70,7 @@ def install(models_url: str) -> None:
 
     app.SERVICE_HANDLERS["sagemaker"] = serve
     _authorize()
-    transform.install(models_url)
+    state_tasks.install()
 
 
 def _authorize() -> None:
@@ -185,6 +184,37 @@ def _update_copies(request: dict[str, Any]) -> dict[str, Any]:
     fleet = _component(request)
     fleet.resize(int(request["DesiredRuntimeConfig"]["CopyCount"]))
     return {"InferenceComponentArn": fleet.record["id"]}
+
+
+def _update_instances(request: dict[str, Any]) -> dict[str, Any]:
+    name, region = request["EndpointName"], get_region()
+    for change in request["DesiredWeightsAndCapacities"]:
+        served = [
+            fleet
+            for fleet in fleets()
+            if (fleet.region, fleet.endpoint, fleet.variant, fleet.component)
+            == (region, name, change["VariantName"], None)
+        ]
+        if not served:
+            raise ValueError(f"Variant {change['VariantName']} of endpoint {name} not found.")
+        wanted = int(change["DesiredInstanceCount"])
+        if not wanted and served[0].queue_config is None:
+            raise ValueError(f"Endpoint {name} is not asynchronous: it keeps one instance.")
+        if _status(served) != "InService":
+            raise ValueError(f"Cannot update in-progress endpoint {name}.")
+        served[0].resize(wanted)
+    return {"EndpointArn": _arn("endpoint", name)}
+
+
+def _refuse_transform_job(request: dict[str, Any]) -> dict[str, Any]:
+    """Refuse as SageMaker refuses (ContainerDefinition, SageMaker API reference)."""
+    container = find(MODEL, request["ModelName"], get_region())["properties"]["PrimaryContainer"]
+    if "ModelDataSource" in container:
+        raise ValueError(
+            f"Model {request['ModelName']} has a ModelDataSource, which cannot be used in "
+            "conjunction with SageMaker batch transform."
+        )
+    raise ValueError("The embedded AWS plays no transform jobs.")
 
 
 def _component(request: dict[str, Any]) -> Fleet:

@@ -46,14 +46,19 @@ class InferenceStack(cdk.Stack):
         self.mailbox: Mailbox | None = None
         self.queue: AsyncQueue | None = None
         self.window: BatchWindow | None = None
-        if plan.mode is Mode.BATCH:
+        if plan.mode in (Mode.ASYNC, Mode.BATCH):
             self.mailbox = Mailbox(self, "Mailbox", deployment=deployment)
-            self.window = BatchWindow(
-                self, "Batch", deployment=deployment, plan=plan, mailbox=self.mailbox
-            )
-        elif plan.mode is Mode.ASYNC:
-            self.mailbox = Mailbox(self, "Mailbox", deployment=deployment)
-            self._build_queue(self.mailbox)
+            if plan.model is not None:
+                self._build_queue(self.mailbox, plan.model.slots)
+            if plan.batch is not None:
+                self.window = BatchWindow(
+                    self,
+                    "Batch",
+                    deployment=deployment,
+                    batch=plan.batch,
+                    mailbox=self.mailbox,
+                    endpoint=self.endpoint,
+                )
         else:
             self._build_endpoint()
         if self.endpoint is not None:
@@ -75,9 +80,8 @@ class InferenceStack(cdk.Stack):
         if self._plan.sleep is not None:
             scaling.sleep_on_low_demand(self._plan.sleep)
 
-    def _build_queue(self, mailbox: Mailbox) -> None:
-        assert self._plan.model is not None
-        self.queue = AsyncQueue(self, "Queue", mailbox=mailbox, slots=self._plan.model.slots)
+    def _build_queue(self, mailbox: Mailbox, slots: int) -> None:
+        self.queue = AsyncQueue(self, "Queue", mailbox=mailbox, slots=slots)
         self.endpoint = InstancesEndpoint(
             self,
             self._id(AsyncQueue.KIND),
@@ -114,12 +118,14 @@ class InferenceStack(cdk.Stack):
     def _defer(self, function: lambda_.Function, mailbox: Mailbox) -> None:
         deadline, model = self._deployment.service_level.deadline, self._plan.model
         assert deadline is not None
+        # Only the window hands questions to its endpoint, so that no single one wakes it.
+        endpoint = None if self.window else self.endpoint
         function.add_environment(
             "GENERATOR_DEFERRED",
             json.dumps(
                 {
                     "mailbox": mailbox.name,
-                    "endpoint": self.endpoint.name if self.endpoint else None,
+                    "endpoint": endpoint.name if endpoint else None,
                     "model": model.name if model else None,
                     "thinks": model is not None and model.thinks,
                     "deadline_s": deadline.total_seconds(),
@@ -127,11 +133,11 @@ class InferenceStack(cdk.Stack):
             ),
         )
         mailbox.grant_ask(function)
-        if self.endpoint is not None:
+        if endpoint is not None:
             function.add_to_role_policy(
                 iam.PolicyStatement(
                     actions=["sagemaker:InvokeEndpointAsync"],
-                    resources=[self._arn("endpoint", self.endpoint.name)],
+                    resources=[self._arn("endpoint", endpoint.name)],
                 )
             )
 

@@ -112,12 +112,12 @@ def _of_endpoint(deployment: str, sources: Sources) -> dict[str, Measure]:
     if sources.endpoint is None:
         return {}
     monitor = {"Deployment": deployment, "Endpoint": sources.endpoint}
-    instances = Measure(_ACCELERATOR, "NeuronCoresProvisioned", "SampleCount", monitor)
-    if sources.variant is not None:  # what SageMaker says also tells of an instance that starts
-        variant = {"EndpointName": sources.endpoint, "VariantName": sources.variant}
-        instances = Measure("/aws/sagemaker/Endpoints", "CPUUtilization", "SampleCount", variant)
+    variant = {"EndpointName": sources.endpoint, "VariantName": sources.variant or ""}
     return {
-        "instance_samples": instances,
+        # SageMaker reports each instance each minute, one that starts as well.
+        "instance_minutes": Measure(
+            "/aws/sagemaker/Endpoints", "CPUUtilization", "SampleCount", variant
+        ),
         "busy_cores": Measure(_ACCELERATOR, "NeuronCoreUtilization", "Average", monitor),
     }
 
@@ -218,8 +218,7 @@ def _count_nodes(of: _Zeroes, sources: Sources) -> _Machines:
 def _count_instances(of: _Zeroes, sources: Sources) -> _Machines:
     if sources.endpoint is None:
         return _Machines()
-    assert sources.samples_per_hour is not None
-    hours = of["instance_samples"] / sources.samples_per_hour
+    hours = of["instance_minutes"] / 60
     busy = of["busy_cores"] / 100
     usage = {"instance_hours": hours, "busy_hours": hours * busy, "awake_hours": min(hours, 1.0)}
     if hours and "busy_cores" not in of:

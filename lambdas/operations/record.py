@@ -59,7 +59,6 @@ def record(hour: datetime, values: Mapping[str, float], settings: Settings) -> R
             "per_1000_tokens": _each(taken, thousands),
             "utilization": counted.utilization,
             "missing": counted.missing,
-            "not_counted": list(settings.not_counted),
         }
     )
     return found

@@ -24,8 +24,7 @@ class Sources:
 
     `group` and `group_id` name the collection group where the store is serverless, `domain` and
     `nodes` are set where it is a domain, `vectors` where it is S3 Vectors.
-    `endpoint` names the instances where there are any, `samples_per_hour` is how often each of
-    them reports; those of a job have no `variant`.
+    `endpoint` and `variant` name the instances where there are any.
     """
 
     answer: str
@@ -38,7 +37,6 @@ class Sources:
     vectors: bool = False
     endpoint: str | None = None
     variant: str | None = None
-    samples_per_hour: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +51,6 @@ class Settings:
     sources: Sources
     coefficients: Mapping[str, Mapping[str, Range]]
     """By quantity and measure; a measure of which a quantity takes nothing is left out."""
-    not_counted: tuple[str, ...]
-    """What the deployment uses and no metric shows."""
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> Settings:
@@ -70,7 +66,6 @@ class Settings:
             bucket=_text(environ, "HISTORY_BUCKET"),
             sources=sources,
             coefficients=_coefficients(_json(environ, "COEFFICIENTS")),
-            not_counted=tuple(_json(environ, "NOT_COUNTED")),
         )
 
 

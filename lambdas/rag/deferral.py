@@ -1,7 +1,7 @@
 """Answers that come later: the prompt goes into a mailbox, and what a model wrote comes out of it.
 
-A prompt is one object below `questions/`, of one line. An asynchronous endpoint is told of it; the
-job of a daily window comes for it by itself. Both leave the answer below `answers/`, and only there
+A prompt is one object below `questions/`, of one line. An asynchronous endpoint is told of it; a
+daily window finds it by itself. Both leave the answer below `answers/`, and only there
 is it looked for, when somebody asks for it: until then nothing runs.
 """
 
@@ -44,10 +44,10 @@ class Carrier(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The next window's job looks into the mailbox by itself."""
+    """The next window looks into the mailbox by itself."""
 
     def send(self, bucket: str, key: str, ticket: str) -> Place:
-        """Return where the job will put the answer."""
+        """Return where the window will put the answer."""
         return Place(f"{ANSWERS}{key.removeprefix(QUESTIONS)}.out", None)
 
 
@@ -99,7 +99,7 @@ class Deferral:
     deadline_s: float
 
     def hand_over(self, ticket: str, request: dict[str, Any]) -> Place:
-        """Have a request answered. Under the same ticket, a window's job answers it but once.
+        """Have a request answered. Under the same ticket, a window answers it but once.
 
         Raises `Throttled`, `Unavailable` or `DeadlineExceeded`.
         """

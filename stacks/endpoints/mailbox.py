@@ -16,6 +16,8 @@ from stacks.common.patterns import acknowledge_pattern
 from sustainability.deployment.schema import Deployment
 
 QUESTIONS, ANSWERS, FAILURES = "questions/", "answers/", "failures/"
+HANDED = "handed/"
+"""A window's notes: which question an endpoint has, and where its answer will be."""
 _KEPT_DAYS = 7
 """Beyond the deadline: time to fetch an answer, which is then kept elsewhere."""
 

@@ -136,33 +136,40 @@ class CopiesEndpoint(Construct):
             ),
             runtime_config=(
                 sagemaker.CfnInferenceComponent.InferenceComponentRuntimeConfigProperty(
-                    copy_count=plan.min_copies
+                    copy_count=_copies(self, plan)
                 )
             ),
-            deployment_config=(
-                sagemaker.CfnInferenceComponent.InferenceComponentDeploymentConfigProperty(
-                    rolling_update_policy=(
-                        sagemaker.CfnInferenceComponent.InferenceComponentRollingUpdatePolicyProperty(
-                            maximum_batch_size=(
-                                sagemaker.CfnInferenceComponent.InferenceComponentCapacitySizeProperty(
-                                    type="COPY_COUNT", value=1
-                                )
-                            ),
-                            wait_interval_in_seconds=_BAKE_SECONDS,
-                        )
-                    ),
-                    auto_rollback_configuration=(
-                        sagemaker.CfnInferenceComponent.AutoRollbackConfigurationProperty(
-                            alarms=[
-                                sagemaker.CfnInferenceComponent.AlarmProperty(
-                                    alarm_name=self.errors.alarm_name
-                                )
-                            ]
-                        )
-                    ),
-                )
-            ),
+            # A batch is half of the copies at most, so one alone cannot be updated in turns.
+            deployment_config=_one_by_one(self.errors) if plan.min_copies > 1 else None,
         )
+
+
+def _copies(scope: Construct, plan: ServingPlan) -> int:
+    """Return how many copies an update leaves.
+
+    An update of anything else sets this number as well. Without the context ``copies``, in which
+    ``deploy`` says how many there are, an update at noon would send them to sleep.
+    """
+    awake = int(scope.node.try_get_context("copies") or 0)
+    return min(max(awake, plan.min_copies), plan.max_copies)
+
+
+def _one_by_one(
+    errors: cloudwatch.Alarm,
+) -> sagemaker.CfnInferenceComponent.InferenceComponentDeploymentConfigProperty:
+    """Return the update of one copy after the other, which errors roll back."""
+    component = sagemaker.CfnInferenceComponent
+    return component.InferenceComponentDeploymentConfigProperty(
+        rolling_update_policy=component.InferenceComponentRollingUpdatePolicyProperty(
+            maximum_batch_size=component.InferenceComponentCapacitySizeProperty(
+                type="COPY_COUNT", value=1
+            ),
+            wait_interval_in_seconds=_BAKE_SECONDS,
+        ),
+        auto_rollback_configuration=component.AutoRollbackConfigurationProperty(
+            alarms=[component.AlarmProperty(alarm_name=errors.alarm_name)]
+        ),
+    )
 
 
 class InstancesEndpoint(Construct):
@@ -215,7 +222,8 @@ class InstancesEndpoint(Construct):
                     container_startup_health_check_timeout_in_seconds=_HEALTH_CHECK_SECONDS,
                     model_data_download_timeout_in_seconds=_HEALTH_CHECK_SECONDS,
                     inference_ami_version=_AMI,
-                    routing_config=_ROUTING,
+                    # An asynchronous endpoint gives its requests out by itself.
+                    routing_config=None if queue else _ROUTING,
                     volume_size_in_gb=_VOLUME_GB,
                 )
             ],

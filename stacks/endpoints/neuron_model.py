@@ -21,7 +21,7 @@ _METRICS = "/aws/sagemaker/*"
 
 
 class NeuronModel(Construct):
-    """What an endpoint or a batch job serves, and the role it does so as."""
+    """What an endpoint serves, and the role it does so as."""
 
     def __init__(
         self,
@@ -78,12 +78,13 @@ class NeuronModel(Construct):
     def _grant(self, artifacts: s3.IBucket, prefix: str, log_group_name: str) -> None:
         stack = cdk.Stack.of(self)
         objects = artifacts.arn_for_objects(f"{prefix}*")
-        log_streams = stack.format_arn(
+        log_group = stack.format_arn(
             service="logs",
             resource="log-group",
-            resource_name=f"{log_group_name}:*",
+            resource_name=log_group_name,
             arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
         )
+        log_streams = f"{log_group}:*"
         acknowledge_pattern(
             self.role,
             objects,
@@ -98,6 +99,10 @@ class NeuronModel(Construct):
                 actions=["s3:ListBucket"],
                 resources=[artifacts.bucket_arn],
                 conditions={"StringLike": {"s3:prefix": f"{prefix}*"}},
+            ),
+            # SageMaker asks for the group before it writes, though it is there.
+            iam.PolicyStatement(
+                actions=["logs:CreateLogGroup"], resources=[log_group, log_streams]
             ),
             iam.PolicyStatement(
                 actions=["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],

@@ -24,29 +24,23 @@ _HOSTS = "/aws/sagemaker/Endpoints"
 
 
 class AcceleratorMonitor:
-    """Alarms and graphs of the NeuronCores, for endpoints and batch jobs."""
+    """Alarms and graphs of the NeuronCores of an endpoint."""
 
     def __init__(
         self, *, deployment: Deployment, plan: ServingPlan, inference: InferenceStack
     ) -> None:
         assert plan.model is not None
         self._deployment, self._plan, self._model = deployment, plan, plan.model
-        # Hosts of a batch job have no metrics by a name that is known before.
-        self._host: dict[str, str] | None = None
-        if inference.endpoint is not None:
-            served_as = inference.endpoint.name
-            self._host = {"EndpointName": served_as, "VariantName": VARIANT}
-        else:
-            assert inference.window is not None
-            served_as = inference.window.served_as
+        assert inference.endpoint is not None
+        served_as = inference.endpoint.name
+        self._host = {"EndpointName": served_as, "VariantName": VARIANT}
         self._dimensions = {"Deployment": deployment.name, "Endpoint": served_as}
         self._slowest: Line | None = None
 
     def watch(self, health: Alarms, waste: Alarms) -> None:
         """Add the alarms."""
         self._watch_health(health)
-        if self._host is not None:
-            self._watch_host(health, self._host)
+        self._watch_host(health)
         self._watch_waste(waste)
 
     def _watch_health(self, health: Alarms) -> None:
@@ -89,13 +83,13 @@ class AcceleratorMonitor:
             "to read the longest prompt that the model was compiled for.",
         )
 
-    def _watch_host(self, health: Alarms, host: dict[str, str]) -> None:
+    def _watch_host(self, health: Alarms) -> None:
         health.add(
             "MonitorSilent",
             maths(
                 "IF(FILL(awake, 0) > 0, IF(FILL(reports, 0) > 0, FILL(silent, 0), 1), 0)",
                 label="silent",
-                awake=metric(_HOSTS, "CPUUtilization", host, "SampleCount"),
+                awake=metric(_HOSTS, "CPUUtilization", self._host, "SampleCount"),
                 reports=self._own("MonitorSilent", "SampleCount"),
                 silent=self._own("MonitorSilent", "Maximum"),
             ),
@@ -111,8 +105,8 @@ class AcceleratorMonitor:
             maths(
                 "MAX([memory, disk])",
                 label="memory or disk in use, %",
-                memory=metric(_HOSTS, "MemoryUtilization", host, "Maximum"),
-                disk=metric(_HOSTS, "DiskUtilization", host, "Maximum"),
+                memory=metric(_HOSTS, "MemoryUtilization", self._host, "Maximum"),
+                disk=metric(_HOSTS, "DiskUtilization", self._host, "Maximum"),
             ),
             ">",
             _FULL,

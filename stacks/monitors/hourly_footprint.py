@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
@@ -21,12 +20,10 @@ from stacks.rag import RagStack
 from sustainability.deployment.function_sizes import OPERATIONS_MEMORY_MIB
 from sustainability.deployment.schema import Deployment
 from sustainability.footprint.coefficients import as_json, coefficients
-from sustainability.plan.serving_plan import Mode, ServingPlan
+from sustainability.plan.serving_plan import ServingPlan
 
 HISTORY_BUCKET = "HistoryBucketName"
 """The stack output with the name of the bucket."""
-_ROOT = Path(__file__).resolve().parents[2]
-_MONITOR = _ROOT / "containers" / "neuron_vllm" / "neuron-monitor.json"
 _KEPT = cdk.Duration.days(400)
 """A year to compare with, plus one month."""
 _WINDOW_MINUTES = 15
@@ -73,7 +70,6 @@ class Operations(Construct):
                 "COEFFICIENTS": json.dumps(
                     as_json(coefficients(deployment, plan)), separators=(",", ":")
                 ),
-                "NOT_COUNTED": json.dumps(_not_counted(plan)),
             },
             no_dead_letters=_NEXT_RUN,
         )
@@ -165,21 +161,8 @@ def _sources(rag: RagStack, inference: InferenceStack | None) -> dict[str, Any]:
         sources |= {
             "endpoint": inference.endpoint.name,
             "variant": VARIANT,
-            "samples_per_hour": 60,
-        }
-    elif inference is not None and inference.window is not None:
-        period = json.loads(_MONITOR.read_text(encoding="utf-8"))["period"]
-        sources |= {
-            "endpoint": inference.window.served_as,
-            "samples_per_hour": 3600 // int(period.removesuffix("s")),
         }
     return sources
-
-
-def _not_counted(plan: ServingPlan) -> list[str]:
-    if plan.mode is not Mode.BATCH or plan.instance_type is None:
-        return []
-    return ["the start of the instances of a job, before their monitor sends data"]
 
 
 def _cfn(bucket: s3.Bucket) -> s3.CfnBucket:

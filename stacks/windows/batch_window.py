@@ -17,17 +17,11 @@ from constructs import Construct
 from stacks.common.acknowledgements import acknowledge
 from stacks.common.bedrock_permissions import grant_invoke, model_arns
 from stacks.common.patterns import acknowledge_pattern
-from stacks.endpoints.mailbox import ANSWERS, QUESTIONS, Mailbox
-from stacks.endpoints.neuron_model import NeuronModel
-from stacks.endpoints.serving_image import ServingImage
-from stacks.windows.window_states import MANIFESTS, bedrock_jobs, transform_jobs
+from stacks.endpoints.mailbox import ANSWERS, FAILURES, HANDED, QUESTIONS, Mailbox
+from stacks.endpoints.neuron_endpoint import VARIANT, CopiesEndpoint, InstancesEndpoint
+from stacks.windows.window_states import bedrock_jobs, endpoint_queue
 from sustainability.deployment.schema import Deployment
-from sustainability.plan.serving_plan import Batch, ServingPlan
-
-_LOG_GROUP = "/aws/sagemaker/TransformJobs"
-"""SageMaker's own choice, shared by all jobs of the account."""
-_EVENTS_RULE = "StepFunctionsGetEventsForSageMakerTransformJobsRule"
-"""What Step Functions makes to hear that a job has ended."""
+from sustainability.plan.serving_plan import Batch
 
 
 class BatchWindow(Construct):
@@ -39,28 +33,33 @@ class BatchWindow(Construct):
         id_: str,
         *,
         deployment: Deployment,
-        plan: ServingPlan,
+        batch: Batch,
         mailbox: Mailbox,
+        endpoint: CopiesEndpoint | InstancesEndpoint | None,
     ) -> None:
         super().__init__(scope, id_)
-        assert plan.batch is not None
         self._deployment, self._mailbox = deployment, mailbox
-        self.served_as = f"{deployment.name}-batch"
         self._role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
         self._allow(
             ["s3:ListBucket"],
             [self._mailbox.bucket_arn],
-            conditions={"StringLike": {"s3:prefix": [f"{QUESTIONS}*", f"{ANSWERS}*"]}},
+            conditions={
+                "StringLike": {
+                    "s3:prefix": [f"{part}*" for part in (QUESTIONS, HANDED, ANSWERS, FAILURES)]
+                }
+            },
         )
         self._mailbox.allow(self._role, "s3:DeleteObject", QUESTIONS)
         states = (
-            self._on_inferentia(plan, plan.batch) if plan.batch.instances else self._on_bedrock()
+            self._on_endpoint(endpoint, batch)
+            if isinstance(endpoint, InstancesEndpoint)
+            else self._on_bedrock()
         )
         definition = {
             "Comment": f"Answers the questions that wait ({deployment.name})",
             "QueryLanguage": "JSONata",
             # A window ends before the next one opens.
-            "TimeoutSeconds": 24 * 3600 // len(plan.batch.hours),
+            "TimeoutSeconds": batch.window_s,
             **states,
         }
         self.machine = sfn.StateMachine(
@@ -69,8 +68,7 @@ class BatchWindow(Construct):
             definition_body=sfn.DefinitionBody.from_string(json.dumps(definition)),
             role=self._role.without_policy_updates(),
         )
-        if not plan.batch.instances:
-            self._allow_children()
+        self._allow_children()
         acknowledge(
             self.machine,
             "AwsSolutions-SF1",
@@ -86,7 +84,7 @@ class BatchWindow(Construct):
             "Serverless-StepFunctionStateMachineXray",
             "It waits for one service; a trace would show that wait and nothing else.",
         )
-        self._start_daily(plan.batch.hours)
+        self._start_daily(batch.hours)
 
     def _start_daily(self, hours: tuple[int, ...]) -> None:
         role = iam.Role(
@@ -105,57 +103,21 @@ class BatchWindow(Construct):
             ),
         )
 
-    def _on_inferentia(self, plan: ServingPlan, batch: Batch) -> dict[str, Any]:
-        assert plan.model is not None
-        stack, name = cdk.Stack.of(self), self._deployment.name
-        assert plan.instance_type is not None
-        model = NeuronModel(
-            self,
-            "Generator",
-            deployment=self._deployment,
-            shape=plan.model,
-            image=ServingImage.of(self, self._deployment),
-            served_as=self.served_as,
-            log_group_name=_LOG_GROUP,
-        )
-        log_group = stack.format_arn(
-            service="logs",
-            resource="log-group",
-            resource_name=_LOG_GROUP,
-            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-        )
-        model.role.add_to_policy(
-            iam.PolicyStatement(actions=["logs:CreateLogGroup"], resources=[log_group])
-        )
-        self._mailbox.allow(model.role, "s3:GetObject", QUESTIONS, MANIFESTS)
-        self._mailbox.allow(model.role, "s3:PutObject", ANSWERS)
-        self._mailbox.allow(self._role, "s3:PutObject", MANIFESTS)
-        self._mailbox.allow(self._role, "s3:GetObject", ANSWERS)
-        jobs = stack.format_arn(
-            service="sagemaker", resource="transform-job", resource_name=f"{name}-*"
+    def _on_endpoint(self, endpoint: InstancesEndpoint, batch: Batch) -> dict[str, Any]:
+        self._mailbox.allow(self._role, "s3:GetObject", HANDED, ANSWERS, FAILURES)
+        self._mailbox.allow(self._role, "s3:PutObject", HANDED, ANSWERS)
+        self._mailbox.allow(self._role, "s3:DeleteObject", HANDED)
+        arn = cdk.Stack.of(self).format_arn(
+            service="sagemaker", resource="endpoint", resource_name=endpoint.name
         )
         self._allow(
-            [
-                "sagemaker:AddTags",
-                "sagemaker:CreateTransformJob",
-                "sagemaker:DescribeTransformJob",
-                "sagemaker:StopTransformJob",
-            ],
-            [jobs],
+            ["sagemaker:InvokeEndpointAsync", "sagemaker:UpdateEndpointWeightsAndCapacities"], [arn]
         )
-        acknowledge_pattern(self._role, jobs, "Every window's job has a name of its own.")
-        self._allow(
-            ["events:DescribeRule", "events:PutRule", "events:PutTargets"],
-            [stack.format_arn(service="events", resource="rule", resource_name=_EVENTS_RULE)],
-        )
-        return transform_jobs(
+        return endpoint_queue(
             self._mailbox.bucket_name,
-            job_prefix=f"{name}-",
-            model_name=model.name,
-            concurrency=plan.model.slots,
-            instance_type=plan.instance_type,
-            instances=batch.instances,
-            volume_key=self._deployment.inference.volume_key,
+            endpoint=endpoint.name,
+            variant=VARIANT,
+            queued_s=batch.queued_s,
         )
 
     def _on_bedrock(self) -> dict[str, Any]:

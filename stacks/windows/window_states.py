@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from stacks.endpoints.mailbox import ANSWERS, QUESTIONS
+from stacks.endpoints.mailbox import ANSWERS, HANDED, QUESTIONS
 from sustainability.offers.bedrock import BATCH_RECORDS_MIN
+from sustainability.plan.serving_plan import Batch
 
-MANIFESTS = "manifests/"
-"""Lists of the questions that a job takes: those that come later wait for the next one."""
-_AT_A_TIME = 4
+_CALLS_AT_A_TIME = 4
 """Calls to Bedrock at once: a window is not urgent, and others share the quota."""
+_FILES_AT_A_TIME = 40
+"""Objects of the mailbox at once; a call to a queue takes as long as one to S3."""
 _LISTED = 500
 """Questions of one listing. A state's output has 262,144 bytes at the most, and S3 writes up to 330
 about an object: a full page of 1,000 ends the window."""
-_LOOK_SECONDS = 300
-"""Between two looks at a batch job, which takes minutes to hours."""
 _SUFFIX = ".out"
 """What SageMaker and Bedrock append to the name of a question to name its answer."""
 _PATIENTLY = [
@@ -31,111 +31,159 @@ _PATIENTLY = [
 States = dict[str, Any]
 
 
-def transform_jobs(
-    bucket: str,
-    *,
-    job_prefix: str,
-    model_name: str,
-    concurrency: int,
-    instance_type: str,
-    instances: int,
-    volume_key: str | None = None,
-) -> States:
-    """Return the states that run transform jobs, of up to 500 questions each, until none waits.
+def endpoint_queue(bucket: str, *, endpoint: str, variant: str, queued_s: int) -> States:
+    """Return the states that have an asynchronous endpoint answer the questions that wait.
 
-    A job fails if it cannot answer one question, though it answers the others. Those are cleared,
-    so that they are not answered again in the next window, and the execution fails, to be seen.
+    Each question goes into the endpoint's queue, with a note of where its answer will be. Scaling
+    starts the instances. What is answered goes where the asker looks; then the instances stop.
+
+    Whatever a window leaves, through an error or for lack of time, the next one takes up: questions
+    stay until they are answered, and notes until their answer is in its place.
     """
-    manifest_key = f"'{MANIFESTS}' & $job & '.json'"
-    manifest = (
-        f"$append([{{'prefix': $uri & '{QUESTIONS}'}}], "
-        f"$map($keys, function($key) {{ $substringAfter($key, '{QUESTIONS}') }}))"
-    )
     return {
-        "StartAt": "List",
+        "StartAt": "Open",
         "States": {
-            "List": _list(bucket, also={"job": f"{{% '{job_prefix}' & $uuid() %}}"}),
-            "Any": _choose({"$count($keys) > 0": "Select"}, otherwise="Done"),
-            "Select": _task(
+            "Open": {
+                "Type": "Pass",
+                "Assign": {
+                    "handed": False,
+                    "ends": f"{{% $millis() + {1000 * queued_s} %}}",
+                },
+                "Next": "Collect",
+            },
+            "Collect": _for_each(
+                bucket,
+                HANDED,
+                _one_note(bucket),
+                at_a_time=_FILES_AT_A_TIME,
+                next_="Waiting",
+            ),
+            "Waiting": _list(bucket, HANDED, next_="Again"),
+            "Again": _choose(
+                {
+                    "$not($handed)": "List",
+                    "$count($keys) > 0 and $millis() < $ends": "Wait",
+                },
+                otherwise="Close",
+            ),
+            "List": _list(bucket, QUESTIONS, next_="Any"),
+            "Any": _choose({"$count($keys) > 0": "HandOver"}, otherwise="Done"),
+            "HandOver": _for_each(
+                bucket,
+                QUESTIONS,
+                _one_request(bucket, endpoint, queued_s),
+                at_a_time=_FILES_AT_A_TIME,
+                next_="Wait",
+            ),
+            "Wait": {
+                "Type": "Wait",
+                "Seconds": Batch.LOOK_S,
+                "Assign": {"handed": True},
+                "Next": "Collect",
+            },
+            # Scaling would take a quarter of an hour to see that the queue is empty.
+            "Close": _task(
+                "aws-sdk:sagemaker:updateEndpointWeightsAndCapacities",
+                {
+                    "EndpointName": endpoint,
+                    "DesiredWeightsAndCapacities": [
+                        {"VariantName": variant, "DesiredInstanceCount": 0}
+                    ],
+                },
+                next_="Whole",
+                catch="Whole",
+            ),
+            "Whole": _choose({"$count($keys) = 0": "Done"}, otherwise="Late"),
+            "Late": {
+                "Type": "Fail",
+                "Error": "Unanswered",
+                "Cause": "The window left questions unanswered; the next window takes them again.",
+            },
+            "Done": {"Type": "Succeed"},
+        },
+    }
+
+
+def _one_request(bucket: str, endpoint: str, queued_s: int) -> States:
+    """Return the states that hand one question over, and note where its answer will be."""
+    places = {
+        place: f"$substringAfter($states.result.{location}, '{bucket}/')"
+        for place, location in (("answer", "OutputLocation"), ("failure", "FailureLocation"))
+    }
+    return {
+        "StartAt": "Invoke",
+        "States": {
+            "Invoke": _task(
+                "aws-sdk:sagemakerruntime:invokeEndpointAsync",
+                {
+                    "EndpointName": endpoint,
+                    "ContentType": "application/json",
+                    "InputLocation": f"{{% 's3://{bucket}/' & $states.input.Key %}}",
+                    "RequestTTLSeconds": queued_s,
+                },
+                next_="Note",
+                assign={
+                    "key": "{% $states.input.Key %}",
+                    **{name: f"{{% {place} %}}" for name, place in places.items()},
+                },
+                retry=True,
+            ),
+            "Note": _task(
                 "aws-sdk:s3:putObject",
                 {
                     "Bucket": bucket,
-                    "Key": f"{{% {manifest_key} %}}",
-                    "Body": f"{{% {manifest} %}}",
+                    "Key": f"{{% '{HANDED}' & $substringAfter($key, '{QUESTIONS}') %}}",
+                    "Body": "{% {'answer': $answer, 'failure': $failure} %}",
                 },
-                next_="Answer",
             ),
-            "Answer": _task(
-                "sagemaker:createTransformJob.sync",
-                {
-                    "TransformJobName": "{% $job %}",
-                    "ModelName": model_name,
-                    "BatchStrategy": "SingleRecord",
-                    "MaxConcurrentTransforms": concurrency,
-                    "ModelClientConfig": {
-                        "InvocationsTimeoutInSeconds": 600,
-                        "InvocationsMaxRetries": 1,
-                    },
-                    "TransformInput": {
-                        "ContentType": "application/json",
-                        "DataSource": {
-                            "S3DataSource": {
-                                "S3DataType": "ManifestFile",
-                                "S3Uri": f"{{% $uri & {manifest_key} %}}",
-                            }
-                        },
-                    },
-                    "TransformOutput": {"S3OutputPath": f"{{% $uri & '{ANSWERS}' %}}"},
-                    "TransformResources": {
-                        "InstanceType": instance_type,
-                        "InstanceCount": instances,
-                        **({"VolumeKmsKeyId": volume_key} if volume_key else {}),
-                    },
+        },
+    }
+
+
+def _one_note(bucket: str) -> States:
+    """Return the states that bring one answer to its asker, if there is one.
+
+    The word of SageMaker that it failed is brought as well: whoever asked reads that it is no
+    answer, and may ask again.
+    """
+    question = f"'{QUESTIONS}' & $substringAfter($note, '{HANDED}')"
+
+    def look(place: str, *, otherwise: str) -> States:
+        return _task(
+            "aws-sdk:s3:headObject",
+            {"Bucket": bucket, "Key": f"{{% {place} %}}"},
+            next_="Bring",
+            assign={"found": f"{{% {place} %}}"},
+            catch=otherwise,
+        )
+
+    return {
+        "StartAt": "Read",
+        "States": {
+            "Read": _task(
+                "aws-sdk:s3:getObject",
+                {"Bucket": bucket, "Key": "{% $states.input.Key %}"},
+                next_="Look",
+                assign={
+                    "note": "{% $states.input.Key %}",
+                    "places": "{% $parse($states.result.Body) %}",
                 },
-                next_="Check",
-                catch="Sort",
             ),
-            # Before all questions go, one answer must be where whoever asked will look for it.
-            "Check": _task(
-                "aws-sdk:s3:headObject",
-                {"Bucket": bucket, "Key": f"{{% {_answer_of('$keys[0]')} %}}"},
-                next_="Clear",
-                catch="Failed",
-            ),
-            "Clear": _task(
-                "aws-sdk:s3:deleteObjects",
+            "Look": look("$places.answer", otherwise="LookForFailure"),
+            "LookForFailure": look("$places.failure", otherwise="Leave"),
+            "Bring": _task(
+                "aws-sdk:s3:copyObject",
                 {
                     "Bucket": bucket,
-                    "Delete": {"Objects": "{% [$keys.{'Key': $}] %}", "Quiet": True},
+                    "CopySource": f"{{% '{bucket}/' & $found %}}",
+                    "Key": f"{{% {_answer_of(question)} %}}",
                 },
-                next_="List",
+                next_="Take",
+                retry=True,
             ),
-            "Sort": {
-                "Type": "Map",
-                "Items": "{% $keys %}",
-                "MaxConcurrency": 10,
-                "ItemProcessor": {
-                    "StartAt": "Look",
-                    "States": {
-                        "Look": _task(
-                            "aws-sdk:s3:headObject",
-                            {"Bucket": bucket, "Key": f"{{% {_answer_of('$states.input')} %}}"},
-                            next_="Take",
-                            assign={"key": "{% $states.input %}"},
-                            catch="Leave",
-                        ),
-                        "Take": _delete(bucket, "$key"),
-                        "Leave": {"Type": "Succeed"},
-                    },
-                },
-                "Next": "Failed",
-            },
-            "Failed": {
-                "Type": "Fail",
-                "Error": "Unanswered",
-                "Cause": "The job left questions unanswered; the next window takes them again.",
-            },
-            "Done": {"Type": "Succeed"},
+            "Take": _delete(bucket, question, next_="Cross"),
+            "Cross": _delete(bucket, "$note"),
+            "Leave": {"Type": "Succeed"},
         },
     }
 
@@ -150,15 +198,15 @@ def bedrock_jobs(bucket: str, *, job_prefix: str, model_id: str, role_arn: str) 
         f"{{'JobName': '{job_prefix}' & $uuid(), 'ModelId': '{model_id}', "
         f"'ModelInvocationType': 'Converse', 'RoleArn': '{role_arn}', "
         "'InputDataConfig': {'S3InputDataConfig': "
-        f"{{'S3InputFormat': 'JSONL', 'S3Uri': $uri & '{QUESTIONS}'}}}}, "
-        f"'OutputDataConfig': {{'S3OutputDataConfig': {{'S3Uri': $uri & '{ANSWERS}'}}}}}}"
+        f"{{'S3InputFormat': 'JSONL', 'S3Uri': 's3://{bucket}/{QUESTIONS}'}}}}, "
+        f"'OutputDataConfig': {{'S3OutputDataConfig': {{'S3Uri': 's3://{bucket}/{ANSWERS}'}}}}}}"
     )
     name = "$split($states.input.Key, '/')[-1]"
     question = f"'{QUESTIONS}' & $substringBefore({name}, '{_SUFFIX}')"
     return {
         "StartAt": "List",
         "States": {
-            "List": _list(bucket),
+            "List": _list(bucket, QUESTIONS, next_="Any"),
             "Any": _choose(
                 {f"$count($keys) >= {BATCH_RECORDS_MIN}": "Submit", "$count($keys) > 0": "Ask"},
                 otherwise="Done",
@@ -173,7 +221,7 @@ def bedrock_jobs(bucket: str, *, job_prefix: str, model_id: str, role_arn: str) 
                 },
                 catch="Ask",
             ),
-            "Wait": {"Type": "Wait", "Seconds": _LOOK_SECONDS, "Next": "Look"},
+            "Wait": {"Type": "Wait", "Seconds": Batch.LOOK_S, "Next": "Look"},
             "Look": _task(
                 "aws-sdk:bedrock:getModelInvocationJob",
                 {"JobIdentifier": "{% $arn %}"},
@@ -262,7 +310,15 @@ def _one_question(bucket: str, model_id: str) -> States:
                 next_="Keep",
                 assign={"answer": f"{{% {record} %}}"},
                 retry=True,
+                # What the model cannot read, it cannot read tomorrow either: whoever asked is told.
+                catch="Refused",
+                caught=["BedrockRuntime.ModelErrorException", "BedrockRuntime.ValidationException"],
             ),
+            "Refused": {
+                "Type": "Pass",
+                "Assign": {"answer": {"error": "The model refuses this question."}},
+                "Next": "Keep",
+            },
             "Keep": _task(
                 "aws-sdk:s3:putObject",
                 {
@@ -281,21 +337,18 @@ def _answer_of(question: str) -> str:
     return f"'{ANSWERS}' & $substringAfter({question}, '{QUESTIONS}') & '{_SUFFIX}'"
 
 
-def _list(bucket: str, also: dict[str, str] | None = None) -> States:
+def _list(bucket: str, prefix: str, *, next_: str) -> States:
     return _task(
         "aws-sdk:s3:listObjectsV2",
-        {"Bucket": bucket, "Prefix": QUESTIONS, "MaxKeys": _LISTED},
-        next_="Any",
-        assign={
-            "keys": "{% [$states.result.Contents.Key] %}",
-            "uri": f"s3://{bucket}/",
-            **(also or {}),
-        },
+        {"Bucket": bucket, "Prefix": prefix, "MaxKeys": _LISTED},
+        next_=next_,
+        assign={"keys": "{% [$states.result.Contents.Key] %}"},
     )
 
 
-def _delete(bucket: str, key: str) -> States:
-    return _task("aws-sdk:s3:deleteObject", {"Bucket": bucket, "Key": f"{{% {key} %}}"})
+def _delete(bucket: str, key: str, *, next_: str | None = None) -> States:
+    arguments = {"Bucket": bucket, "Key": f"{{% {key} %}}"}
+    return _task("aws-sdk:s3:deleteObject", arguments, next_=next_)
 
 
 def _choose(cases: dict[str, str], *, otherwise: str) -> States:
@@ -309,7 +362,14 @@ def _choose(cases: dict[str, str], *, otherwise: str) -> States:
     }
 
 
-def _for_each(bucket: str, prefix: str, states: States) -> States:
+def _for_each(
+    bucket: str,
+    prefix: str,
+    states: States,
+    *,
+    at_a_time: int = _CALLS_AT_A_TIME,
+    next_: str | None = None,
+) -> States:
     """Return a map over all objects below a prefix, in executions of their own."""
     return {
         "Type": "Map",
@@ -317,14 +377,14 @@ def _for_each(bucket: str, prefix: str, states: States) -> States:
             "Resource": "arn:aws:states:::s3:listObjectsV2",
             "Arguments": {"Bucket": bucket, "Prefix": prefix},
         },
-        "MaxConcurrency": _AT_A_TIME,
+        "MaxConcurrency": at_a_time,
         # One bad question must not keep the others waiting; many are an outage.
         "ToleratedFailurePercentage": 10,
         "ItemProcessor": {
             "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"},
             **states,
         },
-        "End": True,
+        **_then(next_),
     }
 
 
@@ -335,6 +395,7 @@ def _task(
     next_: str | None = None,
     assign: dict[str, str] | None = None,
     catch: str | None = None,
+    caught: Sequence[str] = ("States.ALL",),
     retry: bool = False,
 ) -> States:
     return {
@@ -343,6 +404,10 @@ def _task(
         "Arguments": arguments,
         **({"Assign": assign} if assign else {}),
         **({"Retry": _PATIENTLY} if retry else {}),
-        **({"Catch": [{"ErrorEquals": ["States.ALL"], "Next": catch}]} if catch else {}),
-        **({"Next": next_} if next_ else {"End": True}),
+        **({"Catch": [{"ErrorEquals": list(caught), "Next": catch}]} if catch else {}),
+        **_then(next_),
     }
+
+
+def _then(next_: str | None) -> States:
+    return {"Next": next_} if next_ else {"End": True}

@@ -62,6 +62,21 @@ class Cdk:
             )
         return account
 
+    @property
+    def copies(self) -> int:
+        """Copies of the deployed inference component, which an update shall leave; 0 without."""
+        try:
+            stacks = self.session.client("cloudformation").describe_stacks(
+                StackName=f"{self.deployment.name}-inference"
+            )["Stacks"]
+            outputs = {each["OutputKey"]: each["OutputValue"] for each in stacks[0]["Outputs"]}
+            component = self.session.client("sagemaker").describe_inference_component(
+                InferenceComponentName=outputs["EndpointName"]
+            )
+        except (botocore.exceptions.ClientError, KeyError):
+            return 0  # not deployed yet, or an endpoint without components
+        return int(component["RuntimeConfig"]["DesiredCopyCount"])
+
     def is_bootstrapped(self) -> bool:
         """Whether the account and Region have the CDK's own bucket and roles."""
         try:
@@ -106,6 +121,7 @@ class Cdk:
                 *self._app,
                 # Only a name that is written out lets CloudFormation take over what has it.
                 *("--context", f"account={self.account}"),
+                *("--context", f"copies={self.copies}"),
                 "--no-notices",
             ],
             cwd=_ROOT,

@@ -81,11 +81,6 @@ class Period:
         return Counter(name for record in self.records for name in record["missing"])
 
     @property
-    def not_counted(self) -> frozenset[str]:
-        """What was used and no metric shows."""
-        return frozenset(name for record in self.records for name in record["not_counted"])
-
-    @property
     def coefficients(self) -> frozenset[str]:
         """The sets of coefficients that it was computed with: more than one in a day of change."""
         return frozenset(record["coefficients"] for record in self.records)

@@ -20,7 +20,7 @@ from sustainability.errors import UserError
 from sustainability.offers.bedrock import ModelName
 from sustainability.offers.serving_images import EcrImage
 from sustainability.plan.compiled_models import artifacts_bucket, artifacts_prefix
-from sustainability.plan.serving_plan import Mode, ServingPlan
+from sustainability.plan.serving_plan import ServingPlan
 
 _ABSENT = frozenset(
     {
@@ -109,10 +109,8 @@ def _checks(
         yield f"service-linked role of {service}", partial(_service_role, session, service)
     if plan.instance_type is None or plan.model is None:
         return
-    usage = "transform job" if plan.mode is Mode.BATCH else "endpoint"
-    quota = f"{plan.instance_type} for {usage} usage"
-    needed = plan.batch.instances if plan.batch else plan.max_instances
-    yield f"quota {quota}", partial(_quota, session, quota, needed)
+    quota = f"{plan.instance_type} for endpoint usage"
+    yield f"quota {quota}", partial(_quota, session, quota, plan.max_instances)
     image = deployment.inference.image
     if image not in BUILT_IMAGES:
         yield f"image {image}", partial(_image, session, EcrImage.parse(image))

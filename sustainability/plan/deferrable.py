@@ -1,4 +1,4 @@
-"""Plans for answers that may come later: an asynchronous endpoint, or daily batch windows."""
+"""Plans for answers that may come later: at any time of the day, or in daily windows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from statistics import mean
 from zoneinfo import ZoneInfo
 
 from sustainability.deployment.durations import format_duration
-from sustainability.offers.target_tracking import IN_SECONDS
+from sustainability.offers.target_tracking import IN_SECONDS, OUT_DATAPOINTS
 from sustainability.plan.capacity import Capacity
 from sustainability.plan.clean_hours import profiles
 from sustainability.plan.endpoint_targets import SCALE_IN_COOLDOWN_S, copy_sentence
@@ -52,7 +52,7 @@ def plan_deferrable(situation: Situation) -> ServingPlan:
     plans: list[ServingPlan] = []
     for host in situation.hosts(inference_components=False):
         plans.extend(_async_plan(situation, capacity, host, seconds))
-        plans.extend(_batch_plans(situation, capacity, host, seconds))
+        plans.extend(_window_plans(situation, capacity, host, seconds))
     if situation.bedrock:
         plans.extend(_bedrock_batch_plans(situation, seconds))
         plans.append(
@@ -113,39 +113,56 @@ def _async_plan(
     )
 
 
-def _batch_plans(
+def _window_plans(
     situation: Situation, capacity: Capacity, host: Host, deadline: float
 ) -> Iterator[ServingPlan]:
-    """Yield a plan for each number of daily windows that meets the deadline, the fewest first."""
+    """Yield a plan for each number of daily windows that meets the deadline, the fewest first.
+
+    A window hands its questions to an asynchronous endpoint. The first instance starts when the
+    queue has waited; target tracking starts the others. The window stops all of them.
+    """
     cold_start = situation.facts("serving/cold_start", "s")
     full = capacity.full_rate * _HOUR_S
     for windows in _WINDOWS:
         gap = _DAY_H // windows
         queue = _longest_queue(situation, gap)
         for instances in range(1, situation.deployment.inference.max_instances + 1):
-            run = cold_start.high + queue / (instances * full) * _HOUR_S + capacity.long.total
+            start = _BACKLOG_MINUTES * 60 + cold_start.high
+            if instances > 1:
+                start += OUT_DATAPOINTS * 60 + cold_start.high
+            run = start + queue / (instances * full) * _HOUR_S + capacity.long.total + Batch.LOOK_S
             hours = _cleanest(situation, gap, deadline - run, run)
             if hours is None:
                 continue
+            batch = Batch(hours=hours, run_s=math.ceil(run))
+            if run > batch.queued_s:
+                continue
             working = situation.answers_per_month / full
-            awake = windows * _MONTH_H / _DAY_H * instances * cold_start.mid / _HOUR_S + working
+            idle = cold_start.mid + Batch.LOOK_S / 2
+            awake = windows * _MONTH_H / _DAY_H * instances * idle / _HOUR_S + working
             yield ServingPlan(
                 mode=Mode.BATCH,
                 instance_type=host.instance_type,
                 model=situation.model,
                 copies_per_instance=host.copies,
+                max_copies=instances,
+                target_concurrency=situation.model.slots,
+                target_backlog=max(queue / instances, situation.model.slots),
+                backlog_minutes=_BACKLOG_MINUTES,
+                scale_out_cooldown_s=_SCALE_OUT_COOLDOWN_S,
+                scale_in_cooldown_s=SCALE_IN_COOLDOWN_S,
                 expected_instance_hours=awake,
                 expected_utilization=working / awake,
                 expected_attainment=1.0,
                 bedrock_share=0.0,
-                batch=Batch(hours=hours, instances=instances, run_s=math.ceil(run)),
-                alarms=AlarmThresholds(backlog_age_s=deadline),
+                batch=batch,
+                alarms=AlarmThresholds(backlog_age_s=run),
                 reasons=(
                     _window_sentence(situation, hours, deadline),
                     copy_sentence(capacity),
-                    f"At most {queue:,.0f} questions wait for one job. With "
-                    f"{_instances_of(instances)}, the job needs up to {_words(run)}, including "
-                    "the start.",
+                    f"At most {queue:,.0f} questions wait for one window. With "
+                    f"{_instances_of(instances)}, it needs up to {_words(run)}, including the "
+                    "start. Between windows there is no instance.",
                 ),
             )
             break
@@ -163,7 +180,7 @@ def _bedrock_batch_plans(situation: Situation, deadline: float) -> Iterator[Serv
                 expected_utilization=0.0,
                 expected_attainment=None,
                 bedrock_share=1.0,
-                batch=Batch(hours=hours, instances=0, run_s=math.ceil(run)),
+                batch=Batch(hours=hours, run_s=math.ceil(run)),
                 alarms=AlarmThresholds(backlog_age_s=deadline),
                 reasons=(
                     _window_sentence(situation, hours, deadline),
@@ -290,7 +307,7 @@ def _window_sentence(situation: Situation, hours: tuple[int, ...], deadline: flo
     chosen = "with the lowest carbon intensity" if known else "the earliest"
     at = ", ".join(f"{hour}:00" for hour in hours)
     return (
-        f"Answers are due within {_words(deadline)}. Jobs start at {at} "
+        f"Answers are due within {_words(deadline)}. Windows open at {at} "
         f"({situation.deployment.traffic.timezone}): of the hours that meet the deadline, those "
         f"{chosen}."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 from sustainability.deployment.function_sizes import GENERATION_S, LONGEST_GENERATION_S
 from sustainability.deployment.schema import DeploymentError
@@ -29,7 +30,8 @@ class Mode(StrEnum):
     ASYNC = "async"
     """From a queue, by an asynchronous endpoint that scales to zero."""
     BATCH = "batch"
-    """In daily windows, by a batch job whose instances stop afterwards."""
+    """In daily windows: by an asynchronous endpoint that is at zero between them, or by a Bedrock
+    batch job."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,13 +74,28 @@ class ScheduledAction:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """The start hours of the daily jobs in the traffic's time zone, and their instances."""
+    """The start hours of the daily windows in the traffic's time zone."""
+
+    LOOK_S: ClassVar[int] = 300
+    """Seconds between two looks of a window at what has been answered."""
 
     hours: tuple[int, ...]
-    instances: int
-    """0 for a Bedrock batch job."""
     run_s: int
-    """Expected seconds of one job, including the start of its instances."""
+    """Expected seconds of one window, including the start of its instances."""
+
+    @property
+    def window_s(self) -> int:
+        """Seconds from one window to the next."""
+        return 24 * 3600 // len(self.hours)
+
+    @property
+    def queued_s(self) -> int:
+        """Seconds that a question may wait in the queue of an asynchronous endpoint.
+
+        SageMaker keeps none longer than 6 hours, and a window ends before the next one opens.
+        https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpointAsync.html
+        """
+        return min(6 * 3600, self.window_s) - 2 * self.LOOK_S
 
 
 @dataclass(frozen=True, kw_only=True)

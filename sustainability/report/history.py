@@ -62,7 +62,6 @@ def as_json(history: History, months: Sequence[Mapping[str, Any]]) -> dict[str, 
         ],
         "saved_against_first_week": {measure: history.saved(measure) for measure in _MEASURES},
         "missing": history.whole.missing if history.periods else {},
-        "not_counted": sorted(history.whole.not_counted) if history.periods else [],
         "account": list(months),
     }
 
@@ -119,11 +118,10 @@ def as_text(name: str, history: History, months: Sequence[Mapping[str, Any]]) ->
 
 
 def _remarks(whole: Period) -> list[str]:
-    missing = [
+    return [
         f"no data in {hours} of {len(whole.records)} hours: {_MISSING.get(name, name)}"
         for name, hours in whole.missing.items()
     ]
-    return missing + [f"not counted: {what}" for what in sorted(whole.not_counted)]
 
 
 def _place(history: History) -> str:

@@ -82,7 +82,7 @@ def _rows(deployment: Deployment, plan: ServingPlan) -> list[tuple[str, str]]:
     ]
     if plan.batch:
         hours = ", ".join(f"{hour}:00" for hour in plan.batch.hours)
-        rows.append((f"jobs start at ({deployment.traffic.timezone})", hours))
+        rows.append((f"windows open at ({deployment.traffic.timezone})", hours))
     return rows
 
 

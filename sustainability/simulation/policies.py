@@ -68,8 +68,7 @@ def planned(plan: ServingPlan) -> Policy:
 
     def scaler() -> Scaler:
         if plan.batch:
-            copies = plan.batch.instances * plan.copies_per_instance
-            return WindowScaler([hour * 3600.0 for hour in plan.batch.hours], copies)
+            return WindowScaler([hour * 3600.0 for hour in plan.batch.hours], plan.max_copies)
         if plan.target_backlog is not None:
             return QueueScaler(plan.target_backlog, plan.max_copies, plan.backlog_minutes * 60.0)
         tracking = []

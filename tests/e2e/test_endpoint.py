@@ -294,16 +294,26 @@ def subscribed(client: Callable[[str], Any], *, stack: str, topic: str) -> str:
 
 
 def test_a_question_that_can_wait_for_the_window_is_answered_in_it(
-    system: System, client: Callable[[str], Any]
+    system: System, clock: Clock, client: Callable[[str], Any]
 ) -> None:
     system.deploy(service_level={"deadline": "12h"}, **NEVER)
+    queue = "nap-queue-inf2-xlarge"
+    clock.forward(_TRACKED_S)
     asked = system.ask()
     assert (asked["status"], system.fetch(asked)[0]) == ("pending", 202)
+    clock.forward(_BACKLOG_S)
+    assert clock.copies(queue) == (0, 0), "between windows a question wakes nothing"
 
     states = client("stepfunctions")
     (machine,) = states.list_state_machines()["stateMachines"]
     window = states.start_execution(stateMachineArn=machine["stateMachineArn"])["executionArn"]
-    until(lambda: states.describe_execution(executionArn=window)["status"] == "SUCCEEDED")
+
+    def succeeded() -> bool:
+        clock.forward(60)
+        return bool(states.describe_execution(executionArn=window)["status"] == "SUCCEEDED")
+
+    until(succeeded)
+    assert clock.copies(queue) == (0, 0), "the window lets it go"
     status, answer = system.fetch(asked)
     assert (status, answer["model"]) == (200, MODEL)
     assert answer["citations"][0]["document"] == "harbour.md"

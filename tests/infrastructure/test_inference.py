@@ -80,11 +80,9 @@ ASYNC = replace(
     backlog_minutes=2,
     schedule=(),
 )
-BATCH = replace(
-    ASYNC, mode=Mode.BATCH, max_copies=0, batch=Batch(hours=(2, 14), instances=2, run_s=3600)
-)
+BATCH = replace(ASYNC, mode=Mode.BATCH, max_copies=2, batch=Batch(hours=(2, 14), run_s=3600))
 BEDROCK_BATCH = replace(
-    BATCH, instance_type=None, model=None, batch=Batch(hours=(2,), instances=0, run_s=3600)
+    BATCH, instance_type=None, model=None, max_copies=0, batch=Batch(hours=(2,), run_s=3600)
 )
 PLANS = {
     "bridged": BRIDGED,
@@ -349,7 +347,53 @@ def test_the_week_is_scheduled_in_the_traffics_time_zone(synthesize: Synthesize)
     ]
 
 
-@pytest.mark.parametrize("plan", [BRIDGED, REALTIME, INSTANCES], ids=lambda plan: plan.mode)
+def test_an_update_at_noon_leaves_the_copies_that_are_awake(tmp_path: Path) -> None:
+    def copies(awake: int | None) -> int:
+        app = cdk.App(context={"copies": awake}, outdir=str(tmp_path / str(awake)))
+        env = cdk.Environment(region="eu-north-1")
+        InferenceStack(app, "inference", deployment=dev(), plan=BRIDGED, env=env)
+        template = app.synth().get_stack_by_name("inference").template
+        component = only(template, "AWS::SageMaker::InferenceComponent")
+        return int(component["RuntimeConfig"]["CopyCount"])
+
+    assert [copies(awake) for awake in (None, 0, 3, 99)] == [0, 0, 3, BRIDGED.max_copies]
+
+
+@pytest.mark.parametrize("least", [0, 1])
+def test_no_update_of_one_copy_in_halves(synthesize: Synthesize, least: int) -> None:
+    component = only(
+        synthesize(replace(BRIDGED, min_copies=least)), "AWS::SageMaker::InferenceComponent"
+    )
+    assert "DeploymentConfig" not in component
+
+
+def test_what_a_queue_gives_out_is_not_routed(synthesize: Synthesize) -> None:
+    (queued,) = only(synthesize(ASYNC), "AWS::SageMaker::EndpointConfig")["ProductionVariants"]
+    (asked,) = only(synthesize(INSTANCES), "AWS::SageMaker::EndpointConfig")["ProductionVariants"]
+    assert "RoutingConfig" not in queued
+    assert "RoutingConfig" in asked
+
+
+@pytest.mark.parametrize("plan", SERVED.values(), ids=SERVED)
+def test_sagemaker_may_ask_for_the_log_group_that_is_there(
+    synthesize: Synthesize, plan: ServingPlan
+) -> None:
+    template = synthesize(plan)
+    (group,) = (
+        group["LogGroupName"]
+        for group in resources(template, "AWS::Logs::LogGroup")
+        if "LogGroupName" in group
+    )
+    (allowed,) = (
+        statement["Resource"]
+        for policy in resources(template, "AWS::IAM::Policy")
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Action"] == "logs:CreateLogGroup"
+    )
+    assert any(flat(arn).endswith(f":log-group:{group}") for arn in allowed)
+
+
+@pytest.mark.parametrize("plan", [REALTIME, INSTANCES], ids=["copies", "instances"])
 def test_updates_roll_and_errors_roll_them_back(synthesize: Synthesize, plan: ServingPlan) -> None:
     template = synthesize(plan)
     kind = "InferenceComponent" if plan.inference_components else "Endpoint"
@@ -425,7 +469,7 @@ def test_a_window_opens_in_the_plans_hours_and_closes_before_the_next(
     assert schedule["ScheduleExpressionTimezone"] == "Europe/Stockholm"
     assert machine(template)["TimeoutSeconds"] == 86400 // len(plan.batch.hours)
     assert machine(template)["QueryLanguage"] == "JSONata"
-    assert list(resources(template, "AWS::SageMaker::Endpoint")) == []
+    assert machine(template)["StartAt"] in machine(template)["States"]
 
 
 def test_a_queue_may_become_a_window_and_keep_its_mailbox(synthesize: Synthesize) -> None:
@@ -456,13 +500,20 @@ def test_the_mailbox_outlives_the_deadline_by_a_week(
 
 
 def test_a_window_without_questions_starts_no_instance(synthesize: Synthesize) -> None:
-    states = machine(synthesize(BATCH))["States"]
-    job = states["Answer"]["Arguments"]
-    assert states["List"]["Next"] == "Any"
+    template = synthesize(BATCH)
+    target = only(template, "AWS::ApplicationAutoScaling::ScalableTarget")
+    assert (target["MinCapacity"], target["MaxCapacity"]) == (0, 2)
+    states = machine(template)["States"]
     assert states["Any"]["Default"] == "Done"
     assert states["Any"]["Choices"][0]["Condition"] == "{% $count($keys) > 0 %}"
-    assert job["TransformResources"] == {"InstanceType": "ml.inf2.24xlarge", "InstanceCount": 2}
-    assert job["MaxConcurrentTransforms"] == MODEL.slots
+
+
+def test_a_window_has_no_job_that_a_model_of_ones_own_cannot_be_used_with(
+    synthesize: Synthesize,
+) -> None:
+    template = synthesize(BATCH)
+    assert "ModelDataSource" in only(template, "AWS::SageMaker::Model")["PrimaryContainer"]
+    assert "ransformJob" not in json.dumps(template)
 
 
 @pytest.mark.parametrize(
@@ -530,7 +581,7 @@ def test_a_machine_without_x86_can_build_the_x86_image(synthesize: Synthesize) -
     [
         (BRIDGED, "AWS::SageMaker::EndpointConfig"),
         (ASYNC, "AWS::SageMaker::EndpointConfig"),
-        (BATCH, "AWS::StepFunctions::StateMachine"),
+        (BATCH, "AWS::SageMaker::EndpointConfig"),
     ],
 )
 def test_volumes_are_encrypted_with_the_key_that_is_asked_for(

@@ -14,7 +14,7 @@ import pytest
 from rag.deferral import Deferral, Place, Record, Window, ticket
 from rag.endpoint_generator import ChatCompletions
 from rag.generation import Converse, Shape
-from stacks.windows.window_states import bedrock_jobs, transform_jobs
+from stacks.windows.window_states import bedrock_jobs, endpoint_queue
 
 BUCKET = "mail"
 INFERENCE: dict[str, Any] = {"temperature": 0.1, "top_p": 0.9, "top_k": None}
@@ -42,6 +42,11 @@ class Cloud:
         self.calls: list[str] = []
         self.in_job: list[str] = []
         self.looks = 0
+        self.now_ms = 0.0
+        self.queue: dict[tuple[str, str], Any] = {}
+        self.speed = 500
+        self.refuses_requests = False
+        self.capacities: list[Any] = []
 
     def put_object(self, *, Bucket: str, Key: str, Body: bytes, ContentType: str) -> None:
         self.objects[Key] = Body.decode()
@@ -73,7 +78,7 @@ class Cloud:
 
     def s3_headObject(self, call: Any) -> Any:
         if call["Key"] not in self.objects:
-            raise TaskFailed
+            raise TaskFailed("S3.NoSuchKeyException")
         return {"ContentLength": 1}
 
     def s3_putObject(self, call: Any) -> Any:
@@ -93,21 +98,30 @@ class Cloud:
             del self.objects[item["Key"]]
         return {}
 
-    def sagemaker_createTransformJob(self, call: Any) -> Any:
-        """As SageMaker: an answer lies at the output path under its question's name plus .out."""
-        uri = call["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"]
-        first, *names = json.loads(self.objects[uri.removeprefix(f"s3://{BUCKET}/")])
-        folder = call["TransformOutput"]["S3OutputPath"].removeprefix(f"s3://{BUCKET}/")
-        failed = False
-        for name in names:
-            asked = self.objects[f"{first['prefix']}{name}".removeprefix(f"s3://{BUCKET}/")]
-            if "bad" in json.loads(asked)["messages"][-1]["content"]:
-                failed = True
-            else:
-                self.objects[f"{folder}{name}.out"] = json.dumps(CHAT)
-        if failed:
-            raise TaskFailed
+    def sagemakerruntime_invokeEndpointAsync(self, call: Any) -> Any:
+        """As SageMaker: an answer will lie under a name of its own, a failure under another."""
+        if self.refuses_requests:
+            raise TaskFailed("SageMakerRuntime.ThrottlingException")
+        asked = json.loads(self.objects[call["InputLocation"].removeprefix(f"s3://{BUCKET}/")])
+        number = len(self.queue)
+        self.queue[f"answers/{number}.out", f"failures/{number}-error.out"] = asked
+        assert 60 <= call["RequestTTLSeconds"] <= 21_600
+        return {
+            "OutputLocation": f"s3://{BUCKET}/answers/{number}.out",
+            "FailureLocation": f"s3://{BUCKET}/failures/{number}-error.out",
+        }
+
+    def sagemaker_updateEndpointWeightsAndCapacities(self, call: Any) -> Any:
+        self.capacities.append(call["DesiredWeightsAndCapacities"])
         return {}
+
+    def wait(self, seconds: float) -> None:
+        """Let the endpoint work off some of its queue."""
+        self.now_ms += 1000 * seconds
+        for places in list(self.queue)[: self.speed]:
+            asked = self.queue.pop(places)
+            bad = "bad" in asked["messages"][-1]["content"]
+            self.objects[places[bad]] = json.dumps({"ErrorCode": 400} if bad else CHAT)
 
     def bedrockruntime_converse(self, call: Any) -> Any:
         assert call["ModelId"] == "model"
@@ -116,7 +130,9 @@ class Cloud:
         (message,) = call["Messages"]
         assert (message["Role"], list(message["Content"][0])) == ("user", ["Text"])
         if "bad" in message["Content"][0]["Text"]:
-            raise TaskFailed
+            raise TaskFailed("BedrockRuntime.ValidationException")
+        if "busy" in message["Content"][0]["Text"]:
+            raise TaskFailed("BedrockRuntime.ThrottlingException")
         return {
             "Output": {"Message": {"Role": "assistant", "Content": [{"Text": "By wind."}]}},
             "StopReason": "end_turn",
@@ -167,7 +183,7 @@ class Machine:
 
     def run(self, states: Mapping[str, Any], given: Any, variables: dict[str, Any]) -> None:
         name = states["StartAt"]
-        for _ in range(200):
+        for _ in range(1000):
             state = states["States"][name]
             match state["Type"]:
                 case "Succeed":
@@ -175,6 +191,11 @@ class Machine:
                 case "Fail":
                     raise TaskFailed(state["Error"])
                 case "Wait":
+                    self.cloud.wait(state["Seconds"])
+                    self.assign(state, {"input": given}, variables)
+                    following = state["Next"]
+                case "Pass":
+                    self.assign(state, {"input": given}, variables)
                     following = state["Next"]
                 case "Choice":
                     following = next(
@@ -199,16 +220,21 @@ class Machine:
         integration = state["Resource"].removeprefix("arn:aws:states:::").removeprefix("aws-sdk:")
         try:
             result = self.cloud.serve(integration, call)
-        except TaskFailed:
-            if "Catch" not in state:
-                raise
-            return state["Catch"][0]["Next"]
-        seen = {"input": given, "result": result}
+        except TaskFailed as error:
+            for caught in state.get("Catch", []):
+                if caught["ErrorEquals"] == ["States.ALL"] or str(error) in caught["ErrorEquals"]:
+                    return caught["Next"]
+            raise
+        self.assign(state, {"input": given, "result": result}, variables)
+        return state.get("Next")
+
+    def assign(
+        self, state: Mapping[str, Any], seen: Mapping[str, Any], variables: dict[str, Any]
+    ) -> None:
         variables |= {
             name: self.value(expression, seen, variables)
             for name, expression in state.get("Assign", {}).items()
         }
-        return state.get("Next")
 
     def each(self, state: Mapping[str, Any], given: Any, variables: dict[str, Any]) -> Any:
         processor, reader = state["ItemProcessor"], state.get("ItemReader")
@@ -237,20 +263,14 @@ class Machine:
         for name, value in {**variables, "states": states}.items():
             expression.assign(name, value)
         expression.register_lambda("uuid", lambda: "0f1e")
+        expression.register_lambda("millis", lambda: self.cloud.now_ms)
         expression.register_lambda("parse", json.loads)
         found = expression.evaluate(None)
         assert found is not None, f"Step Functions refuses what is undefined: {template}"
         return found
 
 
-TRANSFORM = transform_jobs(
-    BUCKET,
-    job_prefix="dev-",
-    model_name="model",
-    concurrency=8,
-    instance_type="ml.inf2.xlarge",
-    instances=1,
-)
+ENDPOINT = endpoint_queue(BUCKET, endpoint="batch-queue", variant="all", queued_s=6 * 3600)
 BEDROCK = bedrock_jobs(BUCKET, job_prefix="dev-", model_id="model", role_arn="arn")
 
 
@@ -272,8 +292,8 @@ def ask(deferral: Deferral, prompts: list[str]) -> Iterator[Place]:
 @pytest.mark.parametrize(
     ("states", "bedrock", "questions", "refuses", "way"),
     [
-        (TRANSFORM, False, 1, False, "sagemaker:createTransformJob.sync"),
-        (TRANSFORM, False, 1200, False, "sagemaker:createTransformJob.sync"),
+        (ENDPOINT, False, 1, False, "sagemakerruntime:invokeEndpointAsync"),
+        (ENDPOINT, False, 1200, False, "sagemakerruntime:invokeEndpointAsync"),
         (BEDROCK, True, 1, False, "bedrockruntime:converse"),
         (BEDROCK, True, 99, False, "bedrockruntime:converse"),
         (BEDROCK, True, 100, False, "bedrock:getModelInvocationJob"),
@@ -297,37 +317,76 @@ def test_every_question_of_a_window_is_answered_and_cleared(
         assert (generation.text, generation.output_tokens) == ("By wind.", 12)
 
 
-@pytest.mark.parametrize("states", [TRANSFORM, BEDROCK], ids=["inferentia2", "bedrock"])
+@pytest.mark.parametrize("states", [ENDPOINT, BEDROCK], ids=["inferentia2", "bedrock"])
 def test_a_window_without_questions_starts_nothing(states: Any) -> None:
     cloud = Cloud()
     Machine(cloud).run(states, {}, {})
-    assert cloud.calls == ["s3:listObjectsV2"]
+    assert set(cloud.calls) == {"s3:listObjectsV2"}
 
 
-def test_one_bad_question_costs_the_others_nothing_and_is_seen() -> None:
+def test_an_endpoint_tells_of_a_bad_question_and_answers_the_others() -> None:
     cloud = Cloud()
     office = deferral(cloud, bedrock=False)
     bad, *good = ask(office, ["bad", *(f"Why {number}?" for number in range(20))])
-    with pytest.raises(TaskFailed, match="Unanswered"):
-        Machine(cloud).run(TRANSFORM, {}, {})
-    assert len(cloud.below("questions/")) == 1, "it waits for the next window"
-    assert office.fetch(bad, since=0) is None
+    Machine(cloud).run(ENDPOINT, {}, {})
     assert all(office.fetch(place, since=0) for place in good)
-
-
-def test_bedrock_leaves_a_bad_question_among_few_and_tells_of_one_among_many() -> None:
-    few = Cloud()
-    office = deferral(few, bedrock=True)
-    bad, *good = ask(office, ["bad", *(f"Why {number}?" for number in range(20))])
-    Machine(few).run(BEDROCK, {}, {})
-    assert (len(few.below("questions/")), office.fetch(bad, since=0)) == (1, None)
-    assert all(office.fetch(place, since=0) for place in good)
-
-    many = Cloud()
-    office = deferral(many, bedrock=True)
-    bad, *good = ask(office, ["bad", *(f"Why {number}?" for number in range(100))])
-    Machine(many).run(BEDROCK, {}, {})
-    assert many.below("questions/") == []
     with pytest.raises(Exception, match="ask it again"):
         office.fetch(bad, since=0)
+    assert cloud.below("questions/") == []
+
+
+def test_instances_stop_when_all_is_answered_and_only_if_they_were_needed() -> None:
+    cloud = Cloud()
+    Machine(cloud).run(ENDPOINT, {}, {})
+    assert cloud.capacities == []
+
+    list(ask(deferral(cloud, bedrock=False), [f"Why {number}?" for number in range(700)]))
+    Machine(cloud).run(ENDPOINT, {}, {})
+    assert cloud.capacities == [[{"VariantName": "all", "DesiredInstanceCount": 0}]]
+    assert cloud.queue == {}
+
+
+def test_a_failed_window_never_blocks_the_next() -> None:
+    cloud = Cloud()
+    office = deferral(cloud, bedrock=False)
+    places = list(ask(office, [f"Why {number}?" for number in range(9)]))
+
+    cloud.refuses_requests = True  # it fails while it hands over
+    with pytest.raises(TaskFailed):
+        Machine(cloud).run(ENDPOINT, {}, {})
+    cloud.refuses_requests = False
+
+    cloud.speed = 0  # it runs out of time
+    with pytest.raises(TaskFailed, match="Unanswered"):
+        Machine(cloud).run(ENDPOINT, {}, {})
+    assert len(cloud.below("questions/")) == 9
+    cloud.speed = 500
+    cloud.wait(3600)  # what was asked before is answered after the window
+
+    late = list(ask(office, ["Why late?"]))
+    cloud.calls.clear()
+    Machine(cloud).run(ENDPOINT, {}, {})
+    assert cloud.calls.count("sagemakerruntime:invokeEndpointAsync") == 1, "nothing is done twice"
+    assert all(office.fetch(place, since=0) for place in places + late)
+    assert cloud.below("questions/") == cloud.below("handed/") == []
+
+
+@pytest.mark.parametrize("others", [0, 3, 100])
+def test_bedrock_tells_of_a_bad_question_and_answers_the_others(others: int) -> None:
+    cloud = Cloud()
+    office = deferral(cloud, bedrock=True)
+    bad, *good = ask(office, ["bad", *(f"Why {number}?" for number in range(others))])
+    Machine(cloud).run(BEDROCK, {}, {})
+    assert cloud.below("questions/") == [], "it does not come back in every window"
+    with pytest.raises(Exception, match="ask it again"):
+        office.fetch(bad, since=0)
+    assert all(office.fetch(place, since=0) for place in good)
+
+
+def test_what_bedrock_has_no_time_for_waits_for_the_next_window() -> None:
+    cloud = Cloud()
+    office = deferral(cloud, bedrock=True)
+    busy, *good = ask(office, ["busy", *(f"Why {number}?" for number in range(20))])
+    Machine(cloud).run(BEDROCK, {}, {})
+    assert (len(cloud.below("questions/")), office.fetch(busy, since=0)) == (1, None)
     assert all(office.fetch(place, since=0) for place in good)

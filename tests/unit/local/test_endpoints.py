@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import botocore.session
@@ -9,22 +10,15 @@ import pytest
 from botocore.validate import ParamValidator
 from ministack.services import cloudwatch
 
-from local import endpoints, invocations, sagemaker, transform
+from local import endpoints, invocations, sagemaker
 from local.cloudformation import RECORDS, handlers
-from local.endpoints import ENDPOINT, Fleet
+from local.endpoints import COMPONENT, CONFIG, ENDPOINT, MODEL, Fleet, config_of
 from tests.unit.local.conftest import COLD_START_S, REGION, World
 
 SLOTS = 4
 QUEUE = {
     "OutputConfig": {"S3OutputPath": "s3://mailbox/answers/"},
     "ClientConfig": {"MaxConcurrentInvocationsPerInstance": SLOTS},
-}
-JOB = {
-    "TransformJobName": "job",
-    "ModelName": "model",
-    "TransformInput": {"DataSource": {"S3DataSource": {"S3DataType": "ManifestFile"}}},
-    "TransformOutput": {"S3OutputPath": "s3://mailbox/answers/"},
-    "TransformResources": {"InstanceType": "ml.inf2.xlarge", "InstanceCount": 1},
 }
 
 
@@ -93,7 +87,7 @@ def test_what_sagemaker_answers_is_what_botocore_knows(
     world: World, operation: str, request_: dict[str, Any]
 ) -> None:
     world.deploy(copies=1)
-    answer = sagemaker.operations("")[operation](request_)
+    answer = sagemaker.operations()[operation](request_)
     service = botocore.session.get_session().get_service_model("sagemaker")
     shape = service.operation_model(operation).output_shape
     assert ParamValidator().validate(answer, shape).generate_report() == ""
@@ -105,7 +99,7 @@ def test_a_component_is_updating_until_its_copies_serve(world: World) -> None:
 
     def described() -> tuple[str, int, int]:
         request = {"InferenceComponentName": "answers"}
-        answer = sagemaker.operations("")["DescribeInferenceComponent"](request)
+        answer = sagemaker.operations()["DescribeInferenceComponent"](request)
         copies = answer["RuntimeConfig"]
         status = answer["InferenceComponentStatus"]
         return status, copies["CurrentCopyCount"], copies["DesiredCopyCount"]
@@ -113,6 +107,43 @@ def test_a_component_is_updating_until_its_copies_serve(world: World) -> None:
     assert described() == ("Updating", 1, 3)
     world.now += COLD_START_S
     assert described() == ("InService", 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("copies", "size", "taken"),
+    [
+        (0, {"Type": "COPY_COUNT", "Value": 1}, False),
+        (1, {"Type": "COPY_COUNT", "Value": 1}, False),
+        (2, {"Type": "COPY_COUNT", "Value": 1}, True),
+        (3, {"Type": "COPY_COUNT", "Value": 2}, False),
+        (2, {"Type": "CAPACITY_PERCENT", "Value": 60}, False),
+    ],
+)
+def test_a_rolling_update_takes_half_of_the_copies_at_most(
+    world: World, copies: int, size: dict[str, Any], taken: bool
+) -> None:
+    world.deploy(copies=copies)
+    record = next(record for record in RECORDS.values() if record["type"] == COMPONENT)
+    policy = {"RollingUpdatePolicy": {"MaximumBatchSize": size, "WaitIntervalInSeconds": 0}}
+    update = endpoints.install(cold_start_s=0)[COMPONENT].update
+    changed = record["properties"] | {"DeploymentConfig": policy}
+    with nullcontext() if taken else pytest.raises(ValueError, match="5% and 50%"):
+        update(record["id"], changed)
+
+
+def test_an_update_sets_the_copies_of_the_template(world: World) -> None:
+    fleet = world.deploy(copies=1)
+    fleet.resize(3)
+    update = endpoints.install(cold_start_s=0)[COMPONENT].update
+    update(fleet.record["id"], fleet.record["properties"])
+    assert fleet.desired == 1
+
+
+def test_no_queue_takes_a_routing_strategy(world: World) -> None:
+    routed = {"RoutingConfig": {"RoutingStrategy": "RANDOM"}, "ModelName": "model"}
+    create = endpoints.install(cold_start_s=0)[CONFIG].create
+    with pytest.raises(ValueError, match="asynchronous"):
+        create("config", {"AsyncInferenceConfig": QUEUE, "ProductionVariants": [routed]})
 
 
 def test_an_endpoint_outlives_what_it_hosts(world: World) -> None:
@@ -123,12 +154,31 @@ def test_an_endpoint_outlives_what_it_hosts(world: World) -> None:
         delete(endpoint["id"], endpoint["properties"])
 
 
-def test_what_is_missing_is_named_with_its_region(world: World) -> None:
-    with pytest.raises(ValueError, match=f"Model model in {REGION}"):
-        transform.create(JOB | {"TransformInput": _from("s3://mailbox/list")}, "")
-    with pytest.raises(ValueError, match="S3Uri"):
-        transform.create(JOB, "")
+def test_a_queue_is_let_go_by_its_window_and_a_real_time_endpoint_keeps_one(world: World) -> None:
+    queue = world.deploy_queue(QUEUE)
+    update = sagemaker.operations()["UpdateEndpointWeightsAndCapacities"]
+
+    def instances(count: int) -> dict[str, Any]:
+        change = {"VariantName": queue.variant, "DesiredInstanceCount": count}
+        return {"EndpointName": queue.endpoint, "DesiredWeightsAndCapacities": [change]}
+
+    update(instances(0))
+    assert (queue.current, queue.desired) == (0, 0)
+    update(instances(2))
+    with pytest.raises(ValueError, match="in-progress"):
+        update(instances(0))
+    del config_of(queue.endpoint, REGION)["AsyncInferenceConfig"]
+    world.now += COLD_START_S
+    with pytest.raises(ValueError, match="not asynchronous"):
+        update(instances(0))
 
 
-def _from(uri: str) -> dict[str, Any]:
-    return {"DataSource": {"S3DataSource": {"S3DataType": "ManifestFile", "S3Uri": uri}}}
+def test_no_transform_job_takes_a_model_that_is_read_where_it_lies(world: World) -> None:
+    world.deploy(copies=1)
+    create = sagemaker.operations()["CreateTransformJob"]
+    with pytest.raises(ValueError, match="Model other in " + REGION):
+        create({"ModelName": "other"})
+    (model,) = (record for record in RECORDS.values() if record["type"] == MODEL)
+    model["properties"]["PrimaryContainer"] = {"ModelDataSource": {"S3DataSource": {}}}
+    with pytest.raises(ValueError, match="ModelDataSource"):
+        create({"ModelName": model["id"].rsplit("/", 1)[-1]})

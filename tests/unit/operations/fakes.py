@@ -33,7 +33,6 @@ def settings(**changed: Any) -> Settings:
         "bucket": "history",
         "sources": SOURCES,
         "coefficients": dict.fromkeys(QUANTITIES, unit),
-        "not_counted": (),
     }
     return Settings(**given | changed)
 

@@ -22,7 +22,6 @@ ENVIRONMENT = {
     "HISTORY_BUCKET": "history",
     "SOURCES": '{"answer": "ask", "ingest": "read", "account": "1", "group": "g", "group_id": "i"}',
     "COEFFICIENTS": json.dumps({quantity: {"kwh": [1, 2, 3]} for quantity in QUANTITIES}),
-    "NOT_COUNTED": "[]",
 }
 
 

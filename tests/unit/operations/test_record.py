@@ -31,15 +31,12 @@ HOUR = NOW.replace(minute=0)
 DOMAIN = Sources(answer="ask", ingest="read", account="1", domain="books", nodes=3)
 VECTORS = Sources(answer="ask", ingest="read", account="1", vectors=True)
 SOURCES = {"serverless": fakes.SOURCES, "domain": DOMAIN, "vectors": VECTORS}
-ENDPOINT = replace(
-    fakes.SOURCES, endpoint="dev-copies-inf2-xlarge", variant="all", samples_per_hour=60
-)
-JOB = replace(ENDPOINT, variant=None, samples_per_hour=120)
+ENDPOINT = replace(fakes.SOURCES, endpoint="dev-copies-inf2-xlarge", variant="all")
 TABLE = Path(operations.__file__ or "").parent / "metrics.csv"
 
 
 def test_every_measure_is_one_that_somebody_publishes() -> None:
-    for sources in (ENDPOINT, JOB, DOMAIN):
+    for sources in (ENDPOINT, DOMAIN):
         for measure in measures("test", sources).values():
             metric = known(measure.namespace, measure.metric)
             metric.require(dimensions=measure.dimensions, statistic=measure.statistic)
@@ -65,10 +62,7 @@ INSTANCES = {
         ("serverless", {"mode": Mode.BRIDGED, **INSTANCES}),
         ("domain", {"mode": Mode.REALTIME, **INSTANCES}),
         ("vectors", {"mode": Mode.BEDROCK}),
-        (
-            "serverless",
-            {"mode": Mode.BATCH, "batch": Batch(hours=(2,), instances=0, run_s=3600)},
-        ),
+        ("serverless", {"mode": Mode.BATCH, "batch": Batch(hours=(2,), run_s=3600)}),
     ],
 )
 @pytest.mark.parametrize("end", [0, 1, 2])
@@ -83,7 +77,7 @@ def test_the_declared_traffic_measured_is_the_footprint(
     plan = a_plan(**planned)
     sources = SOURCES[store]
     if plan.instance_type:
-        sources = replace(sources, endpoint="e", variant="all", samples_per_hour=60)
+        sources = replace(sources, endpoint="e", variant="all")
     values = mean_hour(deployment, on_bedrock=plan.bedrock_share, end=end)
     taken = record(HOUR, values, told(deployment, plan, sources))["taken"]
     month = footprint(deployment, plan).traffic
@@ -123,7 +117,7 @@ def mean_hour(deployment: Deployment, *, on_bedrock: float, end: int) -> dict[st
         "nodes": 1,
         "searches": generated,
         "written_chunks": passages(deployment, facts).as_list()[end] * documents,
-        "instance_samples": 1.5 * 60,
+        "instance_minutes": 1.5 * 60,
         "busy_cores": 30,
     }
 
@@ -151,7 +145,7 @@ def test_an_hour_in_which_nobody_asks_is_the_idle_floor(store: str) -> None:
 
 
 def test_what_should_have_been_told_and_was_not_is_named() -> None:
-    silent = record(HOUR, {"instance_samples": 60}, fakes.settings(sources=ENDPOINT))
+    silent = record(HOUR, {"instance_minutes": 60}, fakes.settings(sources=ENDPOINT))
     assert silent["missing"] == ["busy_cores"]
     assert silent["usage"]["instance_hours"] == 1
     assert silent["utilization"]["endpoint"] is None
@@ -164,19 +158,11 @@ def test_what_should_have_been_told_and_was_not_is_named() -> None:
 
 def test_utilization_is_of_what_was_awake() -> None:
     values = {
-        "search_units": 120, "searching_ms": 1_800_000, "instance_samples": 30, "busy_cores": 40,
+        "search_units": 120, "searching_ms": 1_800_000, "instance_minutes": 30, "busy_cores": 40,
     }  # fmt: skip
     told_hour = record(HOUR, values, fakes.settings(sources=ENDPOINT))
     assert told_hour["utilization"] == {"store": 0.25, "endpoint": 0.4}
     assert metrics(told_hour)["EndpointUtilization"] == 40
-
-
-def test_a_jobs_instances_are_counted_by_their_monitors() -> None:
-    told_hour = record(
-        HOUR, {"instance_samples": 180, "busy_cores": 50}, fakes.settings(sources=JOB)
-    )
-    usage = told_hour["usage"]
-    assert (usage["instance_hours"], usage["busy_hours"], usage["awake_hours"]) == (1.5, 0.75, 1)
 
 
 def test_the_units_of_the_own_group_count_and_those_that_build_vector_indexes_too() -> None:
@@ -218,7 +204,7 @@ def test_whatever_was_counted_the_record_adds_up(values: dict[str, int]) -> None
 
 def test_the_table_says_when_each_metric_is_written() -> None:
     always = set(metrics(record(HOUR, {}, fakes.settings(sources=ENDPOINT))))
-    busy = {"cached": 1, "input_tokens": 1, "search_units": 60, "instance_samples": 1,
+    busy = {"cached": 1, "input_tokens": 1, "search_units": 60, "instance_minutes": 1,
             "busy_cores": 1}  # fmt: skip
     all_ = set(metrics(record(HOUR, busy, fakes.settings(sources=ENDPOINT))))
     awake = {"EndpointUtilization", "StoreUtilization"}

@@ -105,6 +105,30 @@ def test_credentials_for_another_account_are_refused(
         assert found.account == held
 
 
+def test_an_update_knows_how_many_copies_are_awake() -> None:
+    real = boto3.Session("id", "secret", region_name="eu-north-1")
+    clients = {name: real.client(name) for name in ("cloudformation", "sagemaker")}
+    found = cdk.Cdk(FILE)
+    found.session = cast("boto3.Session", SimpleNamespace(client=lambda name: clients[name]))
+    output = {"OutputKey": "EndpointName", "OutputValue": "copies"}
+    stack = {"StackName": "s", "CreationTime": 0, "StackStatus": "CREATE_COMPLETE"}
+    described = {
+        "InferenceComponentName": "copies",
+        "InferenceComponentArn": "arn:aws:sagemaker:eu-north-1:1:inference-component/copies",
+        "EndpointName": "copies",
+        "EndpointArn": "arn:aws:sagemaker:eu-north-1:1:endpoint/copies",
+        "CreationTime": 0,
+        "LastModifiedTime": 0,
+        "RuntimeConfig": {"DesiredCopyCount": 3, "CurrentCopyCount": 1},
+    }
+    with Stubber(clients["cloudformation"]) as stacks, Stubber(clients["sagemaker"]) as sagemaker:
+        stacks.add_response("describe_stacks", {"Stacks": [stack | {"Outputs": [output]}]})
+        sagemaker.add_response("describe_inference_component", described)
+        assert found.copies == 3
+        stacks.add_client_error("describe_stacks", "ValidationError")
+        assert found.copies == 0
+
+
 def test_a_kept_bucket_is_told_with_its_price_and_energy_and_can_go() -> None:
     real = boto3.Session("id", "secret", region_name="eu-north-1")
     clients = {name: real.client(name) for name in ("s3", "resourcegroupstaggingapi")}

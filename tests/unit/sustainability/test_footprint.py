@@ -150,7 +150,7 @@ def test_only_windows_of_a_hundred_questions_have_the_price_of_batch_jobs(
     deployment = a_deployment(traffic=traffic(per_hour))
     at_once, later = (
         component(footprint(deployment, a_plan(batch=batch)), "Generation on Bedrock").traffic
-        for batch in (None, Batch(hours=(2,), instances=0, run_s=3600))
+        for batch in (None, Batch(hours=(2,), run_s=3600))
     )
     assert later.usd.mid == pytest.approx(at_once.usd.mid * discount)
     assert later.kwh == at_once.kwh

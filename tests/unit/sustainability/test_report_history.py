@@ -52,7 +52,6 @@ def hour(number: int, *, answers: float = 4, kwh: float = 0.01, **changed: Any) 
             "search_unit_hours": {"kwh": kwh * 3 / 4, "carbon_g": 0.0, "usd": 0.0},
         },
         "missing": [],
-        "not_counted": [],
         "utilization": {"store": 0.25 if answers else None, "endpoint": None},
         **changed,
     }  # fmt: skip
@@ -155,16 +154,13 @@ def test_a_page_is_whole_self_contained_and_readable_without_its_charts(built: H
     assert "ratio 0.5" in text
 
 
-def test_what_was_not_told_or_not_counted_is_said() -> None:
-    silent = history(
-        range(24), missing=lambda n: ["busy_cores"] * (n < 5), not_counted=lambda _: ["<starts>"]
-    )
+def test_what_was_not_told_is_said() -> None:
+    silent = history(range(24), missing=lambda n: ["busy_cores"] * (n < 5))
     for told in (
         report.as_text("shop", silent, []),
         Reader(report.as_html("shop", silent, [])).words,
     ):
         assert "no data in 5 of 24 hours: utilization of the NeuronCores" in told
-        assert "not counted: <starts>" in told
     assert report.as_json(silent, [])["missing"] == {"busy_cores": 5}
 
 
