@@ -1,4 +1,4 @@
-"""The answer and ingest paths without models and stores: what our own code takes."""
+"""The answer and ingest paths without models and stores: the time of our own code."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ DEPLOYMENTS = ROOT / "deployments"
 SAMPLES = ROOT / "samples" / "documents"
 QUESTION = "How many NeuronCores does ml.inf2.xlarge have?"
 _QUESTION_PATIENCE_S = 300
-"""How long the question of `up` is asked again, on a machine where everything takes long."""
+"""How long `up` repeats its question on a slow machine."""
 
 
 def main() -> int:

@@ -160,7 +160,7 @@ def _schema(type_name: str, logical_id: str) -> Schema:
 
 @cache
 def _lenient() -> Context:
-    # CloudFormation takes "5" for 5 and "true" for true.
+    # CloudFormation accepts "5" for 5 and "true" for true.
     context: Context = Template(None, {}).context.evolve(strict_types=False)
     return context
 

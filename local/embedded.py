@@ -53,7 +53,7 @@ class EmbeddedAws:
     ports
         A port for each of the three.
     cold_start_s
-        How long a copy of a SageMaker model takes to start, by the emulator's clock.
+        Start time of a copy of a SageMaker model, by the emulator's clock.
     """
 
     state: Path

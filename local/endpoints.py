@@ -97,7 +97,7 @@ class Fleet:
         return config_of(self.endpoint, self.region).get("AsyncInferenceConfig")
 
     def instances(self, copies: int) -> int:
-        """Return how many instances so many copies take."""
+        """Return how many instances so many copies need."""
         if not self.component:
             return copies
         variant = variant_of(self.endpoint, self.region)
@@ -208,7 +208,7 @@ class Fleet:
 
 
 def install(*, cold_start_s: float) -> dict[str, Behaviour]:
-    """Set how long a copy takes to start; return what the types do beyond being recorded."""
+    """Set the start time of a copy; return what the resource types do besides being recorded."""
     _settings["cold_start_s"] = cold_start_s
 
     def check_models(physical_id: str, props: Properties) -> None:

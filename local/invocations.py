@@ -87,7 +87,7 @@ def enqueue(fleet: Fleet, headers: Mapping[str, str]) -> Answer:
 
 
 def work_off_queues(models_url: str) -> None:
-    """Begin as many waiting requests as the awake instances take at a time."""
+    """Start as many waiting requests as the running instances process at a time."""
     for fleet in fleets():
         if fleet.queue_config is None:
             continue

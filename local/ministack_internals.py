@@ -102,7 +102,7 @@ def keep(
 
 
 def trust_every_connection() -> None:
-    """Take plain HTTP for TLS. Would go with a setting: nothing leaves the machine here."""
+    """Accept plain HTTP in place of TLS. An upstream setting would replace this."""
     iam_evaluator._request_origin = ContextVar("origin", default=("127.0.0.1", True))
     app.pin_request_origin = lambda source_ip, secure_transport: None
 
@@ -160,7 +160,7 @@ def reserved_concurrency(function: str | None = None) -> int:
 
 
 def set_expiry(table: str, specification: Mapping[str, Any] | None) -> None:
-    """Set or take away the time to live of a DynamoDB table's rows."""
+    """Set or remove the time to live of a DynamoDB table's rows."""
     dynamodb._ttl_settings.pop(table, None)
     if specification:
         dynamodb._update_ttl({"TableName": table, "TimeToLiveSpecification": specification})

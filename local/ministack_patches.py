@@ -219,7 +219,7 @@ def _refuse_to_replace_what_has_a_name() -> None:
 
 
 def _replace_domains_whose_engine_changes() -> None:
-    """Upstream: a domain takes any engine version in place.
+    """Upstream: a domain accepts any engine version in place.
 
     AWS: a new version is a new, empty domain, unless the template says EnableVersionUpgrade.
     """

@@ -1,4 +1,4 @@
-"""Sessions of the roles that AWS services take on, so that what they may do is enforced."""
+"""Sessions of the roles that AWS services assume, so that their permissions are enforced."""
 
 from __future__ import annotations
 

@@ -143,7 +143,7 @@ class RagStack(cdk.Stack):
             retention_period=retention,
             visibility_timeout=visibility_timeout,
             dead_letter_queue=dead_letter_queue,
-            # Long polling: an empty queue is asked three times a minute, not continuously.
+            # Long polling: an empty queue is polled three times a minute, not continuously.
             receive_message_wait_time=cdk.Duration.seconds(20),
         )
 
@@ -176,10 +176,10 @@ class RagStack(cdk.Stack):
             bucket,
             "AwsSolutions-S1",
             "Only the ingest function reads this bucket, and its own log names every document. "
-            "Access logs would soon hold more bytes than the documents.",
+            "Access logs would soon be larger than the documents.",
         )
         # The L1 property: the L2 method would add a custom resource and a function to set it.
-        # The queue's policy must stand first, so it cannot name the bucket; it names the account.
+        # The queue's policy must exist first, so it cannot name the bucket; it names the account.
         cfn_bucket = _resource(bucket, s3.CfnBucket)
         cfn_bucket.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
             queue_configurations=[

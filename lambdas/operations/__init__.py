@@ -1,1 +1,1 @@
-"""What a deployment took in each hour: metrics and a history, from what CloudWatch counted."""
+"""The hourly footprint record of a deployment: metrics and a history, from CloudWatch's counts."""

@@ -1,4 +1,4 @@
-"""The estimate of a month beside what AWS says of the whole account, where AWS says anything.
+"""The estimate of a month beside AWS's own value for the whole account, where AWS has one.
 
 `sustainability:GetEstimatedCarbonEmissions` knows months, Regions and services, not deployments:
 the ratio is one only where the account holds this deployment alone.
@@ -15,7 +15,7 @@ from operations.history import History
 from operations.settings import Settings
 
 _MONTHS = 3
-"""AWS publishes a month some weeks after it; one that is published is not asked for again."""
+"""AWS publishes a month some weeks later; a published month is not requested again."""
 _SCOPE = "the whole AWS account in this Region, not only this deployment"
 _TYPES = {
     "location_g": "TOTAL_LBM_CARBON_EMISSIONS",

@@ -1,4 +1,4 @@
-"""One run: which hours, what CloudWatch says of them, what of that is new."""
+"""One run: the hours to record, their CloudWatch values, and which of them are new."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def update(
 ) -> list[str]:
     """Compute hours and write those that differ; return these.
 
-    CloudWatch cannot take a metric back, so an hour's are sent once: when it has settled, or when
+    CloudWatch cannot delete values, so an hour's are sent once: when it has settled, or when
     somebody closes it. They go out before the record does. If the run breaks off in between they go
     out again: a sum over them then counts the hour twice, the history never does.
     """

@@ -1,4 +1,4 @@
-"""CloudWatch, asked once for everything."""
+"""All CloudWatch queries of a run, in one request."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from operations.settings import Settings
 
 
 class InvalidEvent(Exception):
-    """An event that says something else than the module's docstring."""
+    """An event of another form than the module's docstring describes."""
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:

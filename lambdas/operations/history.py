@@ -12,7 +12,7 @@ from typing import Any
 _KEY = "history/%Y/%m/%d/%H.json"
 _HOUR = timedelta(hours=1)
 SETTLES_AFTER = timedelta(hours=3)
-"""From the beginning of an hour until CloudWatch will not change what it says about it."""
+"""From the start of an hour until CloudWatch's values for it no longer change."""
 REMEMBERED = timedelta(days=14)
 """How far back a gap is filled: metrics of a log line must not be older."""
 

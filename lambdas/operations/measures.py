@@ -1,4 +1,4 @@
-"""What is asked of CloudWatch, and how much was used by its answer.
+"""The CloudWatch queries, and the use that follows from their results.
 
 Metrics of our own functions are preferred to those of the services where both exist: AWS/Bedrock
 counts the tokens of the whole account, the functions those of this deployment.
@@ -21,7 +21,7 @@ _MS_PER_HOUR = 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One number of each hour, as CloudWatch is asked for it."""
+    """One hourly number, as a CloudWatch query."""
 
     namespace: str
     metric: str
@@ -44,7 +44,7 @@ class Counted:
 
 
 def measures(deployment: str, sources: Sources) -> dict[str, Measure]:
-    """Return all that is asked, by the name under which :func:`count` knows it."""
+    """Return all queries, by the name that :func:`count` uses."""
     asked = {}
     for name, metric, statistic in (
         ("questions", "Questions", "Sum"),
@@ -123,9 +123,9 @@ def _of_endpoint(deployment: str, sources: Sources) -> dict[str, Measure]:
 
 
 def count(values: Mapping[str, float], sources: Sources) -> Counted:
-    """Return how much was used in an hour of which CloudWatch says `values`.
+    """Return how much was used in an hour with these CloudWatch `values`.
 
-    What it does not mention did not happen, unless it belongs to something that was on.
+    A missing value means zero, unless it belongs to something that was running.
     """
     of = _Zeroes(values)
     by_models = of["by_bedrock"] + of["by_endpoint"]
@@ -174,7 +174,7 @@ class _Zeroes(dict[str, float]):
 
 
 class _Machines(NamedTuple):
-    """How long machines were on, the share of it that was used, and what they did not tell."""
+    """How long machines ran, the share of it that was used, and the hours without data."""
 
     usage: Mapping[str, float] = {}
     share: float | None = None

@@ -1,4 +1,4 @@
-"""One hour's record: what was used, what it took, and what that is for each answer."""
+"""The record of one hour: what was used, its footprint, and the footprint of each answer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NOTHING: Range = [0.0, 0.0, 0.0]
 
 
 def record(hour: datetime, values: Mapping[str, float], settings: Settings) -> Record:
-    """Return the record of an hour of which CloudWatch says `values`.
+    """Return the record of an hour with these CloudWatch `values`.
 
     Every range is `[low, mid, high]`; numbers have six significant digits.
     """
@@ -65,7 +65,7 @@ def record(hour: datetime, values: Mapping[str, float], settings: Settings) -> R
 
 
 def metrics(record: Record) -> dict[str, float]:
-    """Return the metrics of a record by name, as `metrics.csv` says when each is written."""
+    """Return the metrics of a record by name; `metrics.csv` states when each is written."""
     taken, answer, tokens = record["taken"], record["per_answer"], record["per_1000_tokens"]
     values = {
         "TotalEnergyWhMid": taken["kwh"][1] * 1000,
@@ -111,7 +111,7 @@ def _each(taken: Mapping[str, Range], number: float) -> dict[str, Range] | None:
 
 
 def _digest(coefficients: Mapping[str, Any]) -> str:
-    """Tell records of other coefficients apart: a step between them is no change of behaviour."""
+    """Identify the coefficients: a step between records of two sets is no change of behaviour."""
     return hashlib.sha256(json.dumps(coefficients, sort_keys=True).encode()).hexdigest()[:8]
 
 

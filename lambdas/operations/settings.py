@@ -1,4 +1,4 @@
-"""What the function is told at synth: where to look, and what one unit of each quantity takes."""
+"""The settings from synth: what to measure, and the footprint of one unit of each quantity."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class Settings:
     deployment: str
     region: str
     accounting: str
-    """`location` or `market`: which carbon intensity the coefficients hold."""
+    """`location` or `market`: the kind of carbon intensity in the coefficients."""
     bucket: str
     sources: Sources
     coefficients: Mapping[str, Mapping[str, Range]]
-    """By quantity and measure; a measure of which a quantity takes nothing is left out."""
+    """By quantity and measure; measures that are zero are left out."""
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> Settings:

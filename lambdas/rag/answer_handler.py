@@ -101,7 +101,7 @@ def _failed(error: Exception, trace: Trace) -> dict[str, Any]:
     details = {"code": code, "message": message}
     if isinstance(error, InvalidRequest):
         details["field"] = error.field
-    # A caller asked to come back is no failure: a sleeping store answers so by design.
+    # A 503 with `Retry-After` is no failure: a sleeping store answers so by design.
     deferred = isinstance(error, Unavailable)
     trace.metrics |= {"Deferred": int(deferred), "Errors": int(status >= 500 and not deferred)}
     if status == 500:

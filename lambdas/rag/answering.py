@@ -1,4 +1,4 @@
-"""From a question to an answer with citations, in as few tokens as it takes."""
+"""From a question to an answer with citations, with as few tokens as possible."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LOOK_AGAIN_S = 0.25
 """Between two looks for the answer that somebody else writes."""
 
 _LOOKS_PER_CLAIM = 4
-"""A look is cheaper than a try to take over from a writer who failed."""
+"""Reading the row costs less than trying to replace a writer that failed."""
 
 _AGAIN = "ask the question again"
 
@@ -43,7 +43,7 @@ class Trace:
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
-        """Note how long the block takes, in milliseconds, even if it fails."""
+        """Record the duration of the block in milliseconds, even if it fails."""
         started = time.perf_counter()
         try:
             yield
@@ -65,7 +65,7 @@ class Answering:
     footprint: Footprint
 
     def answer(self, question: Question, trace: Trace) -> Answer | Pending:
-        """Answer from the cache, from the documents, or say that they hold no answer.
+        """Answer from the cache or from the documents, or say that they contain no answer.
 
         Where answers come later, return the one that is to come, unless it has come by now.
 
@@ -195,7 +195,7 @@ class Answering:
         if not self.answers.announce(pending, instead_of=found.pending):
             with suppress(NotFound, Unanswered):
                 return self.stored(draft.id, trace)
-            raise Unavailable("somebody else asked the same at the same moment")
+            raise Unavailable("another request asks the same question at this moment")
         try:
             place = deferral.hand_over(pending.ticket, request)
         except Exception:

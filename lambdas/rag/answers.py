@@ -26,7 +26,7 @@ _CLAIM_KEPT_S = 3600
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An answer as far as it is known before the generator speaks, in values that JSON holds.
+    """The parts of an answer that are known before the generator answers, as JSON values.
 
     `evidence` has the passages whole, in the order of the citations. `version` is the index
     version to store the answer with.
@@ -118,7 +118,7 @@ class Answers:
             self.client.put_item(TableName=self.table, Item=self._row(answer, version))
 
     def claim(self, id_: str, version: int, *, seconds: float) -> bool:
-        """Take the right to write an answer, for so long. Returns False if somebody else has it.
+        """Claim the right to write an answer for so long. Returns False if another caller has it.
 
         It is for one version of the index: of another, the answer may be another.
         """
@@ -155,7 +155,7 @@ class Answers:
         self._put_if(_UNTOUCHED, pending.asked_at, _pending_row(forgotten))
 
     def finish(self, pending: Pending, answer: Answer) -> bool:
-        """Store the answer that was to come. Returns False if somebody else did, or asked anew."""
+        """Store the deferred answer. Returns False if another caller stored it or asked again."""
         row = self._row(answer, pending.draft.version)
         return self._put_if(_UNTOUCHED, pending.asked_at, row)
 

@@ -1,4 +1,4 @@
-"""From what a generator said to an answer with citations and what it took."""
+"""From the text of a generator to an answer with citations and its footprint."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Composer:
     footprint: Footprint
 
     def compose(self, draft: Draft, generation: Generation | None, *, requests: int = 1) -> Answer:
-        """Return the answer, which took so many requests; without generation, that there is none.
+        """Return the answer and its footprint; without a generation, that there is no answer.
 
-        What the generator said is an answer only if it stands in the passages that it cites.
+        The text of the generator is an answer only if its cited passages contain it.
         Otherwise the passages are returned alone. An answer that repeats the system prompt is
         withheld.
         """
@@ -62,14 +62,14 @@ class Composer:
         }
 
     def reuse(self, answer: Answer) -> Answer:
-        """Return an answer given before: it took no more than the request."""
+        """Return an answer from the cache: its footprint is that of the request alone."""
         cost = self._cost(Usage(), requests=1)
         spent, now = answer["energy_wh"], cost["energy_wh"]
         saved = {bound: float(f"{max(0, spent[bound] - now[bound]):.6g}") for bound in spent}
         return answer | cost | {"cached": True, "saved_energy_wh": saved}
 
     def energy_metrics(self, used: Usage) -> dict[str, float]:
-        """Return what one request and its tokens took, as metrics."""
+        """Return the footprint of one request and its tokens, as metrics."""
         energy, carbon = self.footprint.energy_wh(used), self.footprint.carbon_g(used)
         return {**spread("EnergyWh", energy), **spread("CarbonGrams", carbon)}
 

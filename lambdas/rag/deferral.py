@@ -20,7 +20,7 @@ from rag.telemetry import logger
 
 QUESTIONS, ANSWERS = "questions/", "answers/"
 _SUFFIX = ".jsonl"
-"""Of a question: Bedrock takes no other, and to SageMaker it does not matter."""
+"""The name of a question's object: Bedrock requires it, and SageMaker accepts it."""
 _LONGEST_WAIT_S = 21_600
 """How long SageMaker keeps a request in its queue at most."""
 _FAILED = "the model failed on this question; ask it again"

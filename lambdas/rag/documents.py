@@ -28,7 +28,7 @@ MAX_CHUNKS = 5_000
 INDEX_ROW = "/"
 """No document has this name: keys that end in a slash are folders drawn by the console."""
 
-# After the time the function may still run, before another may take over.
+# Added to the time that the function may still run, before another writer may start.
 _LEASE_MARGIN_S = 60
 
 
@@ -58,7 +58,7 @@ class Manifest:
     clock: Callable[[], float] = time.time
 
     def claim(self, document: str, *, seconds: float) -> Row:
-        """Take the document's lease for the `seconds` this writer may live, and read its row.
+        """Acquire the document's lease for the `seconds` of this writer, and read its row.
 
         Raises `LeaseHeld`. The lease outlives the writer's process, so a writer that died cannot
         come back to write under someone else's lease.

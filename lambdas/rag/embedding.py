@@ -28,12 +28,12 @@ class Embedder:
     concurrency: int = 1
 
     def query(self, text: str) -> tuple[Vector, int]:
-        """Return the vector of a question, and the tokens it took."""
+        """Return the vector of a question, and the number of its tokens."""
         vectors, count = self._embed([text], "search_query")
         return vectors[0], count
 
     def documents(self, texts: Sequence[str]) -> tuple[list[Vector], int]:
-        """Return the vectors of passages in their order, and the tokens they took."""
+        """Return the vectors of passages in their order, and the number of their tokens."""
         size = _COHERE_BATCH if self._is_cohere else 1
         batches = [texts[at : at + size] for at in range(0, len(texts), size)]
         with ThreadPoolExecutor(self.concurrency) as pool:

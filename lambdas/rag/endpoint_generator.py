@@ -1,4 +1,4 @@
-"""The generator on an endpoint of one's own, and the bridge to Bedrock while it sleeps or ails."""
+"""The generator on a SageMaker endpoint, and the fallback to Bedrock while it sleeps or fails."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LOOK_AGAIN_S = 30
 _FIRST_WINDOW_S = 30
 _LONGEST_WINDOW_S = 300
 _RETRY_AFTER_S = 60
-"""A copy takes minutes to wake."""
+"""A copy needs minutes to start."""
 
 _TROUBLE = (Unavailable, DeadlineExceeded)
 
@@ -95,7 +95,7 @@ def _any_trouble() -> Iterator[None]:
     """Turn whatever goes wrong into the errors of the domain.
 
     SageMaker says ValidationError to a call that finds no copy or no endpoint, and ModelError to
-    one that fails in the container: nothing here tells a wrong request from bad weather.
+    one that fails in the container: neither shows which of the two is wrong.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -112,7 +112,7 @@ def _any_trouble() -> Iterator[None]:
 class Copies:
     """Whether an inference component has a copy in service, looked up once in half a minute.
 
-    It is asked of the control plane, because a call that finds no copy counts among
+    It asks the control plane, because a call that finds no copy counts among
     `NoCapacityInvocationFailures`, which is a wish to be woken.
     """
 

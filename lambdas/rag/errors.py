@@ -8,7 +8,7 @@ class SettingsError(Exception):
 
 
 class Rejected(Exception):
-    """A document that no retry can index. `reason` is a stable code, `message` tells the cure."""
+    """A document that no retry can index. `reason` is a stable code, `message` names the cure."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(reason, message)  # as they are, so that it can be pickled
@@ -36,7 +36,7 @@ class NotFound(Exception):
 
 
 class Unanswered(Exception):
-    """An answer that was to come later and will not; the message tells the caller what to do."""
+    """A deferred answer that failed; the message tells the caller what to do."""
 
 
 class Unavailable(Exception):

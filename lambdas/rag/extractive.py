@@ -1,7 +1,7 @@
 """The smallest generator: quotes the passages' sentences that fit the question, and writes nothing.
 
-It takes no tokens of any model. It cannot combine, compare or rephrase, so it is good enough where
-questions ask for what one sentence says; and it is the yardstick that a model must beat.
+It uses no tokens of any model. It cannot combine, compare or rephrase, so it is good enough where
+questions ask for the content of one sentence. It is also the baseline that a model must beat.
 """
 
 from __future__ import annotations
@@ -72,12 +72,12 @@ def passages(user: str) -> list[tuple[str, str]]:
 
 
 def cut(text: str, max_tokens: int) -> str:
-    """Return as much of a text as so many tokens hold, by estimate."""
+    """Return as much of a text as fits into so many tokens, by estimate."""
     return text.encode()[: int(max_tokens * tokens.BYTES_PER_TOKEN)].decode(errors="ignore")
 
 
 def quote(user: str) -> str:
-    """Return the best sentences of the prompt's passages, cited, or that they hold no answer.
+    """Return the best sentences of the prompt's passages, cited, or that they contain no answer.
 
     Raises ValueError if the prompt has no ``<question>...</question>``.
     """

@@ -46,7 +46,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Generating:
-    """What a generator takes: Wh per 1,000 tokens read and written, gCO2e per kWh where it runs."""
+    """The footprint of a generator: Wh per 1,000 input and output tokens, and gCO2e per kWh."""
 
     reading: Range
     writing: Range
@@ -64,7 +64,7 @@ class Generating:
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """The deployment's factors. `endpoint` is None where there is none of one's own."""
+    """The deployment's factors. `endpoint` is None without a SageMaker endpoint."""
 
     bedrock: Generating
     endpoint: Generating | None

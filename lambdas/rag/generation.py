@@ -13,7 +13,7 @@ BEDROCK, ENDPOINT = "bedrock", "endpoint"
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What a generator said, who it was, and the tokens it took."""
+    """The text of a generator, its name, and the number of tokens."""
 
     text: str
     model: str
@@ -32,7 +32,7 @@ class Generator(Protocol):
 
 
 class Shape(Protocol):
-    """How a prompt is put to a model, and how what it wrote is read."""
+    """How a prompt is sent to a model, and how its answer is parsed."""
 
     def request(self, system: str, user: str, *, max_tokens: int) -> dict[str, Any]:
         """Return the request for an answer in at most `max_tokens`."""

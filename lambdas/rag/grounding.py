@@ -1,4 +1,4 @@
-"""Whether an answer stands in the passages that it cites.
+"""Whether the passages that an answer cites contain it.
 
 Judged by words alone, so that it costs nothing and can be repeated. It does not understand: a
 sentence that twists the words of its passage counts as grounded.
@@ -27,7 +27,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s|[\u3002\uff01\uff1f\n]")
 
 
 def grounded(answer: str, question: str, evidence: Sequence[str]) -> float:
-    """Return the share of an answer's own words, and of its numbers, that the evidence holds.
+    """Return the share of an answer's own words and numbers that the evidence contains.
 
     It is the smaller of the two shares, 0 to 1. Words of the question and words that claim
     nothing do not count; words are compared by their stems, numbers by their value. An answer in
@@ -50,7 +50,7 @@ def grounded(answer: str, question: str, evidence: Sequence[str]) -> float:
 
 
 def is_refusal(answer: str) -> bool:
-    """Whether an answer begins by saying that the documents hold none, in any known language."""
+    """Whether an answer begins with a refusal, in any known language."""
     sentences = _SENTENCE_END.split(_CITATION.sub("", answer).strip())
     return refuses(sentences[0])
 

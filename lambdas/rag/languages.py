@@ -15,7 +15,7 @@ from rag import unicode_text
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """One language. `refusal` matches a sentence that says the documents hold no answer."""
+    """One language. `refusal` matches a sentence that says that the documents contain no answer."""
 
     function_words: frozenset[str]
     refusal: re.Pattern[str]
@@ -237,7 +237,7 @@ _HAN = re.compile("[\u4e00-\u9fff]")
 
 
 def language_of(text: str) -> str | None:
-    """Tell a text's language, of those known here, or None where nothing decides."""
+    """Return the language of a text among those known here, or None if it is not clear."""
     for language, script in (("ko", _HANGUL), ("ja", _KANA), ("zh", _HAN)):
         if len(script.findall(text)) > len(text) / 10:
             return language
@@ -251,10 +251,10 @@ def language_of(text: str) -> str | None:
 
 
 def message_language(question: str) -> Language:
-    """Return the language to tell the caller in what is not an answer."""
+    """Return the language for messages that are not answers."""
     return LANGUAGES[language_of(question) or "en"]
 
 
 def refuses(sentence: str, languages: Iterable[str] = LANGUAGES) -> bool:
-    """Whether a sentence says, in any known language, that the documents hold no answer."""
+    """Whether a sentence says, in any known language, that the documents contain no answer."""
     return any(LANGUAGES[name].refusal.search(sentence) for name in languages)

@@ -18,7 +18,7 @@ _LEAK_WORDS = 8
 _CITATION = re.compile(r"\s*\[(\d+(?:\s*[,;]\s*\d+)*)\]")
 
 NO_ANSWER = "NO_ANSWER"
-"""What the template asks the generator to say when the passages do not hold the answer."""
+"""The text that the template requests if the passages do not contain the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Prompt:
         return self.template.format(passages=shown, question=_as_data(question))
 
     def is_leaked_by(self, answer: str) -> bool:
-        """Whether eight words of the system text stand in the answer in their order."""
+        """Whether the answer contains eight consecutive words of the system text."""
         secret = _WORD.findall(self.system.casefold())
         said = " ".join(_WORD.findall(answer.casefold()))
         return any(

@@ -1,4 +1,4 @@
-"""A question as the API takes it: validated, and identified for the answer cache."""
+"""A question from the API: validated, and identified for the answer cache."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _body(event: Mapping[str, Any], *, limit: int) -> dict[str, Any]:
         if event.get("isBase64Encoded"):
             raw = base64.b64decode(raw, validate=True).decode()
         body = json.loads(raw)
-        json.dumps(body, ensure_ascii=False).encode()  # JSON can hold what Unicode cannot
+        json.dumps(body, ensure_ascii=False).encode()  # JSON can contain what Unicode cannot encode
     except (binascii.Error, ValueError, RecursionError):
         raise InvalidRequest("body", "must be JSON in UTF-8") from None
     if not isinstance(body, dict):

@@ -31,7 +31,7 @@ _WINDOW = 192
 
 _GONE = "gone"
 _TOMBSTONE_S = 30 * 24 * 3600
-"""How long the row of a deleted document is kept for whoever asks what became of it."""
+"""How long the row of a deleted document is kept, so that its state can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """What the index should hold of a document, and what its row should say about it."""
+    """The passages that the index should contain of a document, and the content of its row."""
 
     chunks: dict[str, Chunk]
     attributes: dict[str, Value]
@@ -70,7 +70,7 @@ class Reconciler:
     scope: str
 
     def reconcile(self, document: str, *, seconds: float) -> Outcome:
-        """Make the index hold the chunks of the object as it is now, and nothing else of it.
+        """Make the index contain the chunks of the object as it is now, and no others of it.
 
         `seconds`: how long this process can live at most. Raises `LeaseHeld` when another writer
         is at work on the document, and whatever the services raise; both mean: try again.
@@ -204,5 +204,5 @@ class Reconciler:
 
 
 def _embedded_text(chunk: Chunk) -> str:
-    """Put the headings before a passage: they often say what it is about, and it does not."""
+    """Put the headings before a passage: they often name the subject that the passage does not."""
     return f"{chunk.section}\n{chunk.text}" if chunk.section else chunk.text

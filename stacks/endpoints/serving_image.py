@@ -154,7 +154,7 @@ def _project(
         ),
         environment_variables={
             "BASE_IMAGE": codebuild.BuildEnvironmentVariable(value=base.uri),
-            # With attestations an image becomes an index, which SageMaker does not take.
+            # With attestations an image becomes an index, which SageMaker does not accept.
             "BUILDX_NO_DEFAULT_ATTESTATIONS": codebuild.BuildEnvironmentVariable(value="1"),
             "IMAGE": codebuild.BuildEnvironmentVariable(value=uri),
         },

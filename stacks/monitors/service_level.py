@@ -90,7 +90,7 @@ class ServiceLevelMonitor:
             period=DAY,
             limit=Line(100 * (1 - self._budget)),
             top=100,
-            # Ten times what may fail: at 0 nobody would see a difference.
+            # Ten times what may fail: at 0 a difference would not be visible.
             bottom=max(0.0, 100 - 1000 * self._budget),
         )
 
@@ -135,7 +135,7 @@ class ServiceLevelMonitor:
     def _failing(self, window: cdk.Duration, least: int) -> cloudwatch.MathExpression:
         """Return the percentage of failed questions; 0 if fewer than ``least`` failed."""
         asked = "(FILL(questions, 0) + FILL(crashes, 0))"
-        # An answer that comes later can fail in an hour in which nobody asks.
+        # A deferred answer can fail in an hour without questions.
         of = f"IF({asked} > {_FAILED}, {asked}, {_FAILED})"
         return maths(
             f"IF({_FAILED} >= {least}, 100 * {_FAILED} / {of}, 0)",
@@ -180,7 +180,7 @@ class ServiceLevelMonitor:
         return {
             "questions": self._own("Questions"),
             "errors": self._own("Errors"),
-            # Of these the function could tell nothing itself.
+            # The function itself cannot report these.
             "crashes": metric("AWS/Lambda", "Errors", self._function, "Sum"),
         }
 

@@ -70,7 +70,7 @@ class DomainStore(Construct):
         )
         # Without it a new version would be a new domain, and the index would be gone.
         self._domain.cfn_options.update_policy = cdk.CfnUpdatePolicy(enable_version_upgrade=True)
-        # Its index is built again from the bucket; three nodes that nobody asks are not kept.
+        # Its index can be built again from the bucket, so the nodes are not kept.
         self._domain.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
         self.endpoint = self._domain.attr_domain_endpoint
         self._statements: list[Mapping[str, Any]] = []
@@ -162,7 +162,7 @@ class DomainStore(Construct):
 
     @property
     def sources(self) -> dict[str, Any]:
-        """What the hourly account asks CloudWatch about the store, by the names of ``SOURCES``."""
+        """The hourly record's CloudWatch queries about the store, by names of ``SOURCES``."""
         return {"domain": self._domain.ref, "nodes": nodes(self._deployment)}
 
     @property
@@ -170,7 +170,7 @@ class DomainStore(Construct):
         return {"ClientId": cdk.Aws.ACCOUNT_ID, "DomainName": self._domain.ref}
 
     def watch(self, waste: Alarms) -> None:
-        """Tell of nodes that nobody asks."""
+        """Alarm on nodes without questions."""
         idle = maths(
             "IF(FILL(nodes, 0) > 0, FILL(questions, 0) + FILL(embedded, 0), 1)",
             HOUR,
@@ -219,7 +219,7 @@ class DomainStore(Construct):
 
 
 def domain_index(deployment: Deployment, *, replicas: int) -> dict[str, Any]:
-    """Return the body that makes the index on a managed domain, as OpenSearch takes it."""
+    """Return the request body that creates the index on a managed domain."""
     mapping = {
         **text_fields(deployment.knowledge.analyzer),
         "embedding": {

@@ -1,4 +1,4 @@
-"""OpenSearch Serverless of the next generation: no capacity while nobody asks."""
+"""OpenSearch Serverless, next generation: no capacity without questions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sustainability.deployment.schema import Deployment
 
 
 class ServerlessStore(Construct):
-    """An OpenSearch Serverless collection of the next generation: no capacity while nobody asks."""
+    """An OpenSearch Serverless collection, next generation: no capacity without questions."""
 
     service = "aoss"
 
@@ -44,7 +44,7 @@ class ServerlessStore(Construct):
                 }
             ),
         )
-        # Reachable from outside a VPC, open to nobody: every request is signed, and the data access
+        # Reachable from outside a VPC, but not public: every request is signed, and the data access
         # policies name the roles. Interface endpoints would run day and night.
         network = aoss.CfnSecurityPolicy(
             self,
@@ -77,7 +77,7 @@ class ServerlessStore(Construct):
         if ceiling == 1:
             cdk.Annotations.of(group).add_warning_v2(
                 "knowledge.serverless.max_ocu",
-                "max_ocu: 1 stands on an older page of AWS's only; the newest begins at 2",
+                "max_ocu: 1 is only on an older page of AWS; the newest page begins at 2",
             )
         self._collection = aoss.CfnCollection(
             self,
@@ -156,11 +156,11 @@ class ServerlessStore(Construct):
 
     @property
     def sources(self) -> dict[str, Any]:
-        """What the hourly account asks CloudWatch about the store, by the names of ``SOURCES``."""
+        """The hourly record's CloudWatch queries about the store, by names of ``SOURCES``."""
         return {"group": self._group_name, "group_id": self._group_id}
 
     def watch(self, waste: Alarms) -> None:
-        """Tell of capacity that is awake while nobody asks."""
+        """Alarm on capacity that runs without questions."""
         awake = maths(
             "IF(FILL(questions, 0) + FILL(embedded, 0) > 0, 0, "
             "FILL(searching, 0) + FILL(indexing, 0) + FILL(building, 0))",

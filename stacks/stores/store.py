@@ -30,11 +30,11 @@ class KnowledgeStore(Protocol):
 
     @property
     def index(self) -> IConstruct:
-        """What makes the index; whoever writes waits for it, lest a write makes another."""
+        """The resource that creates the index. Writers depend on it, so they create no other."""
 
     @property
     def sources(self) -> dict[str, Any]:
-        """What the hourly account asks CloudWatch about the store, by the names of ``SOURCES``."""
+        """The hourly record's CloudWatch queries about the store, by names of ``SOURCES``."""
 
     def grant(self, grantee: lambda_.Function, *, write: bool) -> None:
         """Let the function search, or with ``write`` change, the documents of the index."""

@@ -61,7 +61,7 @@ class VectorStore(Construct):
 
     @property
     def sources(self) -> dict[str, Any]:
-        """What the hourly account asks CloudWatch about the store, by the names of ``SOURCES``."""
+        """The hourly record's CloudWatch queries about the store, by names of ``SOURCES``."""
         return {"vectors": True}
 
     def watch(self, waste: Alarms) -> None:

@@ -72,7 +72,7 @@ class BatchWindow(Construct):
         acknowledge(
             self.machine,
             "AwsSolutions-SF1",
-            "It runs a few times a day, and its execution history tells what it did.",
+            "It runs a few times a day, and its execution history shows what it did.",
         )
         acknowledge(
             self.machine,

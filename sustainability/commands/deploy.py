@@ -28,7 +28,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def deploy(options: argparse.Namespace) -> int:
-    """Bootstrap if needed, look whether the account has what it takes, show, ask, and deploy.
+    """Bootstrap if needed, check the account, show the changes, ask, and deploy.
 
     Every step may be repeated: who runs it again goes on where it stopped.
     """
@@ -39,7 +39,7 @@ def deploy(options: argparse.Namespace) -> int:
     if not cdk.is_bootstrapped():
         _confirm(f"{place} is not bootstrapped for the CDK. Bootstrap it?", options.yes)
         cdk.bootstrap()
-    if cdk.account != EMBEDDED_ACCOUNT:  # whose models, quotas and instances are stand-ins
+    if cdk.account != EMBEDDED_ACCOUNT:  # its models, quotas and instances are emulated
         _prepare(cdk, options.yes)
     if not options.yes:
         cdk.diff()
@@ -74,7 +74,7 @@ def _prepare(cdk: Cdk, yes: bool) -> None:
 
 
 def destroy(options: argparse.Namespace) -> int:
-    """Ask, destroy every stack of a deployment, and say what is kept and what that takes."""
+    """Ask, destroy every stack of a deployment, and list what is kept with its cost and energy."""
     from sustainability.operate.cdk import Cdk
     from sustainability.operate.leftovers import Leftovers
 
@@ -90,7 +90,7 @@ def destroy(options: argparse.Namespace) -> int:
         return 0
     print("Kept:", *kept, sep="\n  ")
     if not options.everything:
-        print("A new deployment takes over the compiled models. To delete all: --everything")
+        print("A new deployment uses the compiled models again. To delete all: --everything")
         return 0
     _confirm("Delete these buckets with all that they hold?", options.yes)
     for leftover in kept:

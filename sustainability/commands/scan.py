@@ -31,4 +31,4 @@ def _is_deployment(file: Path) -> bool:
     try:
         return "service_level" in YamlSource.read(file).data
     except (OSError, ValueError):
-        return False  # the scan says what is wrong with the file
+        return False  # the scan reports what is wrong with the file

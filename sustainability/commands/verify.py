@@ -1,4 +1,4 @@
-"""``verify``: use a deployed stack once, and say what it does and what cannot be told."""
+"""``verify``: use a deployed stack once, and report what works and what cannot be checked."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _SECONDS_PER_HOUR = 3600
 def offers(deployment: Deployment, stated: Sequence[str]) -> list[Offer]:
     """Return the ``stated`` instances, such as ``ml.inf2.xlarge=4000``, or the known ones.
 
-    Known are the first Inferentia2 type that can hold the model of the deployment, and the GPU
+    Known are the first Inferentia2 type with enough memory for the deployment's model, and the GPU
     types in ``sustainability/facts/data/throughput.csv`` with the mean answer of the deployment.
 
     Raises

@@ -12,4 +12,4 @@ GENERATION_S = 15.6
 LONGEST_GENERATION_S = 20.0
 """The most that it keeps for generating: embedding and search have 3 s each to answer."""
 ENDPOINT_LOOK_S = 1.0
-"""What looking whether an endpoint has a copy in service may take."""
+"""Time limit for the check whether an endpoint has a running copy."""

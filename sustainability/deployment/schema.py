@@ -75,7 +75,7 @@ class Store(StrEnum):
     VECTORS = "vectors"
     """Amazon S3 Vectors: nothing runs between questions, and nothing has to wake."""
     AUTO = "auto"
-    """Whichever of these takes least for the declared traffic, by ``inference.optimize``."""
+    """The store with the least ``inference.optimize`` for the declared traffic."""
 
 
 class Objective(StrEnum):
@@ -431,7 +431,7 @@ class Monitoring(_Section):
     tracing: bool = False
 
     def runbook_entry(self, alarm: str) -> str:
-        """Return the end of an alarm's message: where the runbook says what to do."""
+        """Return the end of an alarm's message: the link to its runbook entry."""
         return f"Runbook: {self.runbook}#{alarm.lower()}"
 
     @field_validator("log_retention_days")

@@ -170,7 +170,7 @@ def _host_watts(facts: Facts) -> float:
 
 
 def _embodied_g_per_gpu_second(facts: Facts) -> Estimate:
-    """Return what making a server takes for each second in which one of its GPUs works."""
+    """Return the embodied carbon of a server for each second in which one of its GPUs works."""
     server = power.lifetime_g_per_h(facts("embodied/gpu_server", "kgCO2e"), facts)
     utilization = facts("llm/server_utilization", "share")
     count = facts("llm/server_gpus", "GPU").mid

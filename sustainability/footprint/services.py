@@ -66,7 +66,7 @@ def storage(deployment: Deployment, site: Site) -> Component:
 
 
 def stored(gigabytes: float, site: Site) -> Impact:
-    """Return what keeping so much in S3 takes in a month."""
+    """Return the monthly footprint of storing so much in S3."""
     facts = site.facts
     disk = power.hdd(gigabytes / 1000 * facts("power/copies/s3", "copies").mid, facts)
     return site.impact(

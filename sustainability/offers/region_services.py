@@ -23,7 +23,7 @@ class AvailabilityError(UserError):
 
 @cache
 def _read(path: str) -> dict[str, Any] | None:
-    found = find_spec("cfnlint")  # the package itself is not imported: that takes a second
+    found = find_spec("cfnlint")  # the package itself is not imported, because that needs a second
     if found is None or found.origin is None:
         raise AvailabilityError("cfn-lint is not installed: run `make setup`")
     file = Path(found.origin).parent / "data" / "schemas" / path

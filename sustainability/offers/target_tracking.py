@@ -1,4 +1,4 @@
-"""How target tracking of Application Auto Scaling acts, as far as AWS says and others have seen.
+"""How target tracking of Application Auto Scaling works, as AWS documents and others observe.
 
 Source: the alarms that a policy makes, Application Auto Scaling user guide; the lower alarm's
 quarter of an hour and nine tenths as seen by others.

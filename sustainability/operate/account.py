@@ -39,7 +39,7 @@ _READERS = 10
 
 
 class AccountError(UserError):
-    """AWS refused, or the deployment is not there. The message says what to do."""
+    """AWS refused the request, or the deployment does not exist. The message names the solution."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class DocumentState:
 
 
 class Account:
-    """One deployment as it stands in one AWS account.
+    """One deployment in one AWS account.
 
     Raises
     ------
@@ -112,7 +112,7 @@ class Account:
                     if found["Handler"] == handler:
                         return dict(found["Environment"]["Variables"])
         except botocore.exceptions.ClientError as error:
-            raise AccountError(f"AWS refused to tell about the functions: {error}") from error
+            raise AccountError(f"AWS refused to list the functions: {error}") from error
         raise AccountError(f"stack {stack} has no function {handler}; deploy this version first")
 
     def history(self, since: datetime) -> list[dict[str, Any]]:
@@ -142,11 +142,11 @@ class Account:
                 Bucket=bucket, Prefix=prefix, StartAfter=after
             )
             keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
-            # A month is hundreds of small objects: what takes long is waiting for each.
+            # A month has hundreds of small objects, and each request waits for its answer.
             with ThreadPoolExecutor(max_workers=_READERS) as readers:
                 return list(readers.map(read, keys))
         except botocore.exceptions.ClientError as error:
-            raise AccountError(f"AWS refused to tell the history: {error}") from error
+            raise AccountError(f"AWS refused to read the history: {error}") from error
 
     def add(self, files: Mapping[str, Path]) -> dict[str, str]:
         """Upload those files whose content is not there yet.
@@ -253,7 +253,7 @@ class Account:
         patience_s: float = 90,
         progress: Progress,
     ) -> dict[str, Any]:
-        """Ask the deployed API, and wait while it says that it is waking or busy.
+        """Ask the deployed API, and wait while it answers that it is starting or busy.
 
         Returns
         -------
@@ -278,7 +278,7 @@ class Account:
             time.sleep(max(pause, 1))
 
     def fetch(self, id_: str, *, progress: Progress) -> dict[str, Any]:
-        """Wait for an answer that comes later, looking as often as the API says.
+        """Wait for a deferred answer, at the interval that the API requests.
 
         Returns
         -------
@@ -314,7 +314,7 @@ class Account:
             SigV4Auth(credentials, "execute-api", self._deployment.region).add_auth(request)
         headers = dict(request.headers.items())
         embedded = os.environ.get("AWS_ENDPOINT_URL")
-        if embedded:  # one port serves all; the host name in the header tells it which API
+        if embedded:  # one port serves all APIs; the host name in the header selects one
             headers["Host"] = urlsplit(url).netloc
             url = embedded.rstrip("/") + path
         try:

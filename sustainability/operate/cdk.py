@@ -119,7 +119,7 @@ class Cdk:
                 str(_ROOT / "node_modules" / ".bin" / "cdk"),
                 *arguments,
                 *self._app,
-                # Only a name that is written out lets CloudFormation take over what has it.
+                # CloudFormation can import an existing resource only if the template names it.
                 *("--context", f"account={self.account}"),
                 *("--context", f"copies={self.copies}"),
                 "--no-notices",
@@ -130,5 +130,5 @@ class Cdk:
         )
         if outcome.returncode:
             raise UserError(f"cdk {arguments[0]} failed")
-        # Further commands take what the first one synthesized: what is deployed is what was shown.
+        # Further commands use the first one's assembly, so that what was shown is deployed.
         self._app = ["--app", self._assembly]

@@ -1,4 +1,4 @@
-"""What a deployment took, hour by hour, as its hourly function recorded it: periods and trends.
+"""The measured footprint of a deployment by hour, day and month, with trends.
 
 A record is written by ``lambdas/operations``; ``account.py`` reads them. An hour
 without a record is a gap and never zero.
@@ -23,7 +23,7 @@ BASELINE = timedelta(days=7)
 NOTABLE = 0.2
 """A change of an answer's energy by this share is told."""
 ENOUGH = 10
-"""Fewer answers in a period tell more of chance than of change."""
+"""With fewer answers, a change in a period is mostly chance."""
 _MEASURES = ("kwh", "carbon_g", "usd")
 
 
@@ -55,7 +55,7 @@ class Period:
         return self.answers(who) / self.answers() if self.answers() else None
 
     def per_1000(self, measure: str) -> Estimate | None:
-        """Return what 1,000 answers took, the hours without any included."""
+        """Return the footprint of 1,000 answers, including the hours without answers."""
         return self.taken(measure) * (1000 / self.answers()) if self.answers() else None
 
     def utilization(self, component: str) -> float | None:
@@ -88,7 +88,7 @@ class Period:
 
 @dataclass(frozen=True)
 class Change:
-    """What one answer takes has moved since a week ago; of hours, since a day ago."""
+    """The footprint of one answer changed since a week ago; for hours, since a day ago."""
 
     before: Period
     after: Period
@@ -146,7 +146,7 @@ class History:
         ]
 
     def changes(self) -> list[Change]:
-        """Return when what an answer takes moved against a week before; of hours, a day before.
+        """Return when the footprint of an answer changed against a week (for hours, a day) before.
 
         So a weekend is held against a weekend. A step shows until its cycle is over, and is told
         once.
@@ -187,9 +187,9 @@ class History:
         return period.answers() >= ENOUGH and len(period.records) * HOUR >= self.length - HOUR
 
     def saved(self, measure: str) -> float | None:
-        """Return what the answers since the first week took less than that week's would have.
+        """Return how much less the answers since the first week used than at that week's rate.
 
-        Negative if they took more; None without answers in the first week or after it.
+        Negative if they used more; None without answers in the first week or after it.
         """
         weeks = self.split(BASELINE)
         if len(weeks) < 2:

@@ -1,4 +1,4 @@
-"""What a destroyed deployment leaves in the account, what that takes, and how it goes."""
+"""What a destroyed deployment leaves in the account, its cost and energy, and how to delete it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Leftover:
     per_month: Impact
 
     def __str__(self) -> str:
-        """Name it, with what keeping it takes."""
+        """Return its name, with its monthly cost and energy."""
         usd, kwh = self.per_month.usd.mid, self.per_month.kwh.mid
         return (
             f"bucket {self.bucket}: {self.gigabytes:,.3f} GB, about ${usd:,.2f} and "
@@ -57,7 +57,7 @@ class Leftovers:
         return deleted
 
     def buckets(self) -> list[Leftover]:
-        """Return the buckets that were kept, with what they take in a month."""
+        """Return the buckets that were kept, with their monthly cost and energy."""
         site = Site.of_region(
             self._deployment.region, self._deployment.footprint.accounting, Facts()
         )

@@ -28,7 +28,7 @@ class AnswerPath:
     progress: Callable[[str], None]
 
     def answers(self, candidate: Candidate, questions: Sequence[Question]) -> Iterator[Outcome]:
-        """Yield what became of each question; only those are asked that never were.
+        """Yield the outcome of each question; those with a recorded outcome are not asked again.
 
         Raises
         ------

@@ -40,7 +40,7 @@ _GRANTED = {
 
 
 class Status(StrEnum):
-    """How a need stands."""
+    """The state of a requirement."""
 
     READY = "ready"
     MISSING = "missing"
@@ -50,7 +50,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """A need of the deployment, and how it stands in the account."""
+    """A requirement of the deployment, and its state in the account."""
 
     need: str
     status: Status
@@ -72,7 +72,7 @@ _Check = Callable[[], tuple[bool, str]]
 
 
 def preflight(deployment: Deployment, plan: ServingPlan, session: boto3.Session) -> list[Finding]:
-    """Return every need of ``deployment``, served by ``plan``, with how it stands.
+    """Return every requirement of ``deployment``, served by ``plan``, with its state.
 
     Raises
     ------
@@ -178,7 +178,7 @@ def _service_role(session: boto3.Session, service: str) -> tuple[bool, str]:
         if page["Roles"]:
             return True, "there"
     return True, (
-        "made at the first use; if whoever deploys may not, run `aws iam "
+        "created at the first use; if the deploying role may not, run `aws iam "
         f"create-service-linked-role --aws-service-name {service}`"
     )
 

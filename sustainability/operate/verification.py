@@ -1,4 +1,4 @@
-"""Whether a deployment does what the documentation says of it, found out by using it.
+"""Whether a deployment does what its documentation states, checked by using it.
 
 Costs one document of a few sentences, one question, and the calls that look. No instance is woken:
 what sleeps is left asleep.
@@ -22,14 +22,14 @@ from sustainability.deployment.schema import Deployment
 from sustainability.operate.account import Account, AccountError, Progress
 
 _INDEXED_S = 300
-"""How long a document may take into the index, a store that wakes included."""
+"""Longest time until a document is in the index, including the start of a sleeping store."""
 _GONE_S = 120
 _OWN = "SustainableGenerativeAI"
 _WRITTEN_BY_ANSWERS = frozenset(("Questions", "AnswerLatency", "EmbeddingLatency"))
 
 
 class Verdict(StrEnum):
-    """What a row says."""
+    """The result of a row."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -48,12 +48,12 @@ class Check:
 
 
 def verify(deployment: Deployment, progress: Progress) -> list[Check]:
-    """Use the deployment once, look at what watches it, and take away what was put in.
+    """Use the deployment once, check its alarms and metrics, and remove the probe.
 
     Raises
     ------
     AccountError
-        If the deployment is not there, or AWS refuses to tell.
+        If the deployment does not exist, or AWS refuses a request.
     """
     account = Account(deployment)
     assert account.outputs, "raises where nothing is deployed"
@@ -61,11 +61,11 @@ def verify(deployment: Deployment, progress: Progress) -> list[Check]:
     try:
         return [*_walk(account, progress), *watching.checks(progress)]
     except botocore.exceptions.ClientError as error:
-        raise AccountError(f"AWS refused to tell: {error}") from error
+        raise AccountError(f"AWS refused the request: {error}") from error
 
 
 def _walk(account: Account, progress: Progress) -> Iterator[Check]:
-    """Have a probe document indexed, asked for, cached and forgotten."""
+    """Add a probe document, ask for it, get it from the cache, and delete it."""
     word = f"Verilith{uuid4().hex[:12]}"
     key = f"verification/{word}.md"
     question = f"What colour is the harbour of {word}?"
@@ -133,7 +133,7 @@ def _answered(
         "the same question is answered from the cache",
         Verdict.PASSED if cached else Verdict.UNTOLD,
         "cached" if cached else "answered anew: another document may have changed meanwhile",
-        "" if cached else "Verify again while nobody adds documents.",
+        "" if cached else "Verify again while no documents are added.",
     )
 
 
@@ -166,7 +166,7 @@ class _Watching:
                 "metrics in the functions' logs are extracted",
                 Verdict.UNTOLD,
                 f"not seen yet: {', '.join(missing)}",
-                "CloudWatch takes minutes to list a new metric: verify again.",
+                "CloudWatch needs minutes to list a new metric: verify again.",
             )
         return Check(
             "metrics in the functions' logs are extracted",

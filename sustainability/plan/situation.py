@@ -28,7 +28,7 @@ from sustainability.plan.serving_plan import ServingPlan
 
 @dataclass(frozen=True)
 class Host:
-    """An instance type, and how many copies of the model one instance holds."""
+    """An instance type, and how many copies of the model fit on one instance."""
 
     instance_type: str
     copies: int

@@ -42,11 +42,11 @@ class Comparison:
     """Share of answers in time that the service level asks for."""
     results: list[Result]
     oracle: Result | None = None
-    """What keeps the level with the least. None if no fleet keeps it."""
+    """The fleet that meets the service level with the least use. None if no fleet does."""
     unit: str | None = None
-    """What the oracle takes least of; None if there is no oracle, because nothing is scaled."""
+    """The quantity that the oracle minimizes; None without an oracle, because nothing is scaled."""
     ratio: float | None = None
-    """What the plan takes, divided by what the oracle takes."""
+    """The use of the plan, divided by that of the oracle."""
 
     @property
     def plan(self) -> Result:
@@ -105,7 +105,7 @@ def oracle(
     prices: Prices,
     others: Iterable[Outcome],
 ) -> Outcome | None:
-    """Return the outcome that keeps the level with the least: the oracle's, or one of ``others``.
+    """Return the outcome that meets the level with the least use: the oracle's or another's.
 
     None if no fleet keeps the level.
     """
@@ -115,7 +115,7 @@ def oracle(
 
 
 def prices_of(situation: Situation, plan: ServingPlan, capacity: Capacity) -> tuple[str, Prices]:
-    """Return what a fleet is measured by, and what it takes.
+    """Return the unit by which a fleet is measured, and how much it uses.
 
     For an endpoint that always runs, that is instance-hours; otherwise the footprint by
     ``inference.optimize``.

@@ -270,7 +270,7 @@ class _Fleet:
             self._fill(len(self.copies) - 1, now)
 
     def _stop(self, now: float) -> None:
-        """Take the copy with the fewest questions out; it answers them and is let go."""
+        """Remove the copy with the fewest questions; it answers them and then stops."""
         index = self.counts.index(min(self.counts))
         copy = self.copies[index]
         if self.endpoint.shared_queue:

@@ -1,4 +1,4 @@
-"""The oracle: what the level takes at least, if somebody knew all questions in advance.
+"""The oracle: the least that meets the service level, if all questions were known in advance.
 
 The oracle has the same copies, cold starts, queues and random traffic as every other policy. Its
 only advantage is that it knows when to start copies. It searches all schedules of a number of
@@ -6,11 +6,11 @@ instances for each five minutes, from none up to the smallest fleet that needs n
 
 1. Each fleet of a constant size is simulated once, and its late answers and its answers from
    Bedrock are counted by five minutes.
-2. With these counts, the schedule that takes least is a shortest path, if a late answer has a
+2. With these counts, the schedule with the least use is a shortest path, if a late answer has a
    price. The lowest price with which the level holds is found by repeated simulation.
 3. Schedules close to the best one are simulated, until none is better.
 
-Constant fleets, and Bedrock alone, are schedules as well: the oracle never takes more than they do.
+Constant fleets, and Bedrock alone, are schedules as well: the oracle never uses more than they do.
 ``tests/`` compares it with the best of all schedules, for traffic so short that all can be tried.
 """
 
@@ -36,20 +36,20 @@ _EFFORT = 400_000
 
 @dataclass(frozen=True)
 class Prices:
-    """What a fleet takes, in one unit: instance-hours, kWh, gCO2e or USD."""
+    """What a fleet uses, in one unit: instance-hours, kWh, gCO2e or USD."""
 
     instance_hour: float
     """A running instance without work, for an hour."""
     bedrock_answer: float
     """An answer on Bedrock, minus the work of the same answer on the endpoint."""
     of: Callable[[Outcome], float]
-    """What a whole simulation takes."""
+    """What a whole simulation uses."""
 
 
 def clairvoyant(
     traffic: Traffic, endpoint: Endpoint, *, attainment: float, prices: Prices
 ) -> Outcome | None:
-    """Return the outcome of the schedule that takes least with ``attainment``.
+    """Return the outcome of the schedule with the least use that meets ``attainment``.
 
     Without Bedrock, one copy always runs, as in every plan. None if no fleet has ``attainment``,
     however large it is.
@@ -116,7 +116,7 @@ def follow(traffic: Traffic, endpoint: Endpoint, instances: Sequence[int]) -> Ou
 
 
 class _Search:
-    """The search for the schedule that takes least, and the best one so far."""
+    """The search for the schedule with the least use, and the best one so far."""
 
     def __init__(
         self, traffic: Traffic, endpoint: Endpoint, attainment: float, prices: Prices
@@ -246,7 +246,7 @@ class _Search:
     def _path(
         self, levels: Sequence[int], counts: Sequence[tuple[list[int], list[int]]], late: float
     ) -> list[int]:
-        """Return the instances of each interval that take least, if a late answer takes ``late``.
+        """Return the instances of each interval with the least use, if a late answer is ``late``.
 
         ``late`` is in instance-hours. Each start is billed for the cold start, and each stop for
         the release.
@@ -275,7 +275,7 @@ class _Search:
 
 
 def _changed(taken: Sequence[float], start: float, stop: float) -> tuple[list[float], list[int]]:
-    """Return what each number of instances takes after the cheapest change, and from where."""
+    """Return the least use of each number of instances, and the number before it."""
     count = len(taken)
     reached, origin = list(taken), list(range(count))
     for index in range(1, count):

@@ -174,7 +174,7 @@ def _alarm(threshold: DemandThreshold | None, *, above: bool) -> DemandAlarm | N
 
 
 def _bounds(plan: ServingPlan) -> list[Bounds]:
-    """Return the course of the bounds over a week; at its start those of its end still hold."""
+    """Return the course of the bounds over a week; at its start, those of its end apply."""
     changes = sorted(
         Bounds(_second_of_week(day, action), action.min_copies, action.max_copies)
         for action in plan.schedule

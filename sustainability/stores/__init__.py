@@ -1,1 +1,1 @@
-"""What each kind of knowledge store takes, and what it needs: one module for each kind."""
+"""The footprint and the requirements of each kind of knowledge store: one module for each kind."""

@@ -1,4 +1,4 @@
-"""Which store takes least for the declared traffic, within the latency that a search may have."""
+"""The store with the least use for the declared traffic, within the latency for a search."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HALVINGS = 12
 
 @dataclass(frozen=True)
 class Turn:
-    """A mean rate of questions from which on another store takes less."""
+    """A mean rate of questions above which another store uses less."""
 
     per_hour: float
     store: Store
@@ -33,13 +33,13 @@ class _Choice:
     facts: Facts = field(default_factory=Facts)
 
     def at(self, times: float) -> Store:
-        """Return the store that takes least with ``times`` as many questions."""
+        """Return the store with the least use with ``times`` as many questions."""
         demand = Demand.of(self.deployment, self.facts, times=times)
         fitting = [store for store in self.profiles if self._in_time(store, demand)]
         return min(fitting or self.profiles, key=lambda store: self.taken(store, demand))
 
     def taken(self, store: Store, demand: Demand) -> float:
-        """Return what the store takes in a month of what is to be made small."""
+        """Return the monthly use of the store, in the quantity to minimize."""
         site = Site.of_region(
             self.deployment.region, self.deployment.footprint.accounting, self.facts
         )
@@ -60,7 +60,7 @@ class _Choice:
 
 
 def cheapest(deployment: Deployment, profiles: Mapping[Store, StoreProfile]) -> Store:
-    """Return the store that takes least of what the deployment optimizes, among those in time."""
+    """Return the store with the least use, by the deployment's objective, among those in time."""
     return _Choice(deployment, profiles).at(1)
 
 
@@ -89,7 +89,7 @@ def turns(deployment: Deployment, profiles: Mapping[Store, StoreProfile]) -> lis
 
 
 def taken(deployment: Deployment, profiles: Mapping[Store, StoreProfile]) -> dict[Store, float]:
-    """Return what each store takes in a month of what the deployment optimizes."""
+    """Return the monthly use of each store, by the objective of the deployment."""
     choice = _Choice(deployment, profiles)
     demand = Demand.of(deployment, choice.facts)
     return {store: choice.taken(store, demand) for store in profiles}

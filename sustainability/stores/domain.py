@@ -21,7 +21,7 @@ class DomainProfile:
     service = "OpenSearch Service"
 
     def component(self, deployment: Deployment, demand: Demand, site: Site) -> Component:
-        """Return what the nodes take in a month, asked or not."""
+        """Return the monthly footprint of the nodes, which always run."""
         domain, count = deployment.knowledge.domain, nodes(deployment)
         always = _node_hour(deployment, site) * (count * HOURS_PER_MONTH)
         return Component(
@@ -32,7 +32,7 @@ class DomainProfile:
         )
 
     def units(self, deployment: Deployment, site: Site) -> dict[str, Impact]:
-        """Return what an hour of a node takes, its volume included."""
+        """Return the footprint of an hour of a node, including its volume."""
         return {"node_hours": _node_hour(deployment, site)}
 
     def standing(self, deployment: Deployment, site: Site) -> Impact:

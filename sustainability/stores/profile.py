@@ -1,4 +1,4 @@
-"""What a footprint, the hourly account and a plan ask about a kind of store."""
+"""What the footprint, the hourly record and the plan need of a kind of store."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class StoreProfile(Protocol):
     """What a person calls the service."""
 
     def component(self, deployment: Deployment, demand: Demand, site: Site) -> Component:
-        """Return what the store takes in a month."""
+        """Return the monthly footprint of the store."""
 
     def units(self, deployment: Deployment, site: Site) -> dict[str, Impact]:
-        """Return what one of each quantity takes that the hourly account measures of the store."""
+        """Return the footprint of one unit of each quantity that the hourly record measures."""
 
     def standing(self, deployment: Deployment, site: Site) -> Impact:
-        """Return what the store takes in a month by being there, which no metric measures."""
+        """Return the monthly footprint of the store itself, which no metric measures."""

@@ -20,7 +20,7 @@ class ServerlessProfile:
     service = "OpenSearch Serverless"
 
     def component(self, deployment: Deployment, demand: Demand, site: Site) -> Component:
-        """Return what the index takes in a month, and the units that traffic keeps awake."""
+        """Return the monthly footprint of the index, and of the units that traffic keeps awake."""
         facts = site.facts
         ceiling = deployment.knowledge.serverless.max_ocu
 
@@ -41,11 +41,11 @@ class ServerlessProfile:
         )
 
     def units(self, deployment: Deployment, site: Site) -> dict[str, Impact]:
-        """Return what an hour of a capacity unit takes."""
+        """Return the footprint of an hour of a capacity unit."""
         return {"search_unit_hours": _unit_hour(site)}
 
     def standing(self, deployment: Deployment, site: Site) -> Impact:
-        """Return what the sleeping index takes in a month."""
+        """Return the monthly footprint of the sleeping index."""
         facts = site.facts
         terabytes = _index_gb(deployment, facts) / 1000
         disk = power.ssd(1, facts)

@@ -1,4 +1,4 @@
-"""Amazon S3 Vectors: storage, and what each write and each query takes."""
+"""Amazon S3 Vectors: the footprint of storage, writes and queries."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _BYTES_PER_FLOAT = 4
 _FILTERED_BYTES = 150
 """Key, document, collection and format of a passage."""
 _PUT_BYTES = 128 * 1024
-"""The least that a write is billed as."""
+"""The minimum billed size of a write."""
 
 
 class VectorsProfile:
-    """Nothing runs between questions: a query takes its time and the data that it reads."""
+    """Nothing runs between questions. The footprint of a query depends on the data it reads."""
 
     resource = "AWS::S3Vectors::Index"
     service = "S3 Vectors"
 
     def component(self, deployment: Deployment, demand: Demand, site: Site) -> Component:
-        """Return what the vectors take in a month, the searches and the writes."""
+        """Return the monthly footprint of the vectors, the searches and the writes."""
         stored = self.standing(deployment, site)
         units = self.units(deployment, site)
         changed = passages(deployment, site.facts) * demand.changed_documents
@@ -39,7 +39,7 @@ class VectorsProfile:
         )
 
     def units(self, deployment: Deployment, site: Site) -> dict[str, Impact]:
-        """Return what one search takes, and the writing of one passage."""
+        """Return the footprint of one search, and of writing one passage."""
         facts = site.facts
         count = passages(deployment, facts) * deployment.knowledge.documents
         read = count * ((_vector_bytes(deployment) + _FILTERED_BYTES) / 1e9)
@@ -61,7 +61,7 @@ class VectorsProfile:
         return {"searches": searched, "written_chunks": written}
 
     def standing(self, deployment: Deployment, site: Site) -> Impact:
-        """Return what the stored vectors take in a month."""
+        """Return the monthly footprint of the stored vectors."""
         facts = site.facts
         gigabytes = _gigabytes(deployment, facts)
         disk = power.ssd(1, facts)

@@ -39,7 +39,7 @@ class Extracted:
 
 
 def format_of(document: str) -> str:
-    """Tell the format by the key's suffix. Raises `Rejected` for one that cannot be read."""
+    """Return the format for the key's suffix. Raises `Rejected` for one that cannot be read."""
     suffix = PurePosixPath(document).suffix.lower()
     if suffix not in _FORMATS:
         raise Rejected(
@@ -70,7 +70,7 @@ def extract(document: str, data: bytes) -> Extracted:
 
 
 def _title(text: str) -> str:
-    """Return a title without what programs add to it; nothing where nobody gave one."""
+    """Return a title without what programs add to it; empty if there is no title."""
     text = _ENDING.sub("", _PROGRAM.sub("", " ".join(_printable(text).split())))
     named = any(map(str.isalnum, text)) and not _NOBODYS_TITLE.fullmatch(text)
     return text[:_LONGEST_TITLE].strip() if named else ""

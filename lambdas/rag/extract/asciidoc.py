@@ -43,5 +43,5 @@ def read(data: bytes) -> tuple[str, list[Block]]:
             paragraph = []
         elif not _UNSEEN.fullmatch(bare):
             paragraph.append(line)
-    outline.add("\n".join(paragraph))  # a listing that nobody closed
+    outline.add("\n".join(paragraph))  # a listing block without an end
     return outline.title, outline.close()

@@ -77,7 +77,7 @@ def _remove_unseen(soup: BeautifulSoup) -> None:
 
 
 def _write_out(soup: BeautifulSoup) -> None:
-    """Put what layout says into characters: line breaks, raised digits, readings, pictures."""
+    """Express layout as characters: line breaks, superscripts, readings, pictures."""
     for line_break in soup.find_all("br"):
         line_break.replace_with("\n")
     for image in soup.find_all("img"):
@@ -133,7 +133,7 @@ def _is_block(tag: Tag) -> bool:
 
 
 def _owner(text: NavigableString) -> Tag:
-    """Return the block element that a piece of text stands in."""
+    """Return the block element that contains a text."""
     return next(parent for parent in text.parents if parent.name not in INLINE)
 
 

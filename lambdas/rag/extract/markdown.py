@@ -58,7 +58,7 @@ def read(data: bytes) -> tuple[str, list[Block]]:
 def _front_matter(text: str) -> tuple[str, str]:
     """Return the title in the front matter, and the text after it.
 
-    What stands between two rules is front matter only if it is a mapping: else it is text.
+    The block between two rules is front matter only if it is a mapping; otherwise it is text.
     """
     if found := _TOML.match(text):
         try:

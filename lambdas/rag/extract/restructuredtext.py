@@ -26,7 +26,7 @@ _SETTINGS = {
 
 
 class _Unknown(Directive):  # type: ignore[misc]
-    """What a directive that docutils does not know says: Sphinx has many more."""
+    """The content of a directive that docutils does not know, such as those of Sphinx."""
 
     optional_arguments = 1
     final_argument_whitespace = True
@@ -63,6 +63,6 @@ def read(data: bytes) -> tuple[str, list[Block]]:
 
 
 def _unknown_role(name: str, source: str, text: str, *_: Any, **__: Any) -> Any:
-    """Show what an unknown role stands around, without its target: `text <target>`."""
+    """Return the text of an unknown role without its target: `text <target>`."""
     shown = nodes.unescape(text).partition(" <")[0] or text
     return [nodes.literal(source, shown)], []

@@ -15,7 +15,7 @@ from rag.extract.outline import Outline
 def read(data: bytes) -> tuple[str, list[Block]]:
     """Title (none) and one table, of which the first row is the head. Raises `Rejected`."""
     text, outline = plain(data), Outline()
-    # The separator is the sign that stands most often in the head.
+    # The separator is the most frequent candidate in the first lines.
     head = text.partition("\n")[0]
     separator = max(",;\t|", key=head.count)
     csv.field_size_limit(sys.maxsize)

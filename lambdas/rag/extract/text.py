@@ -14,5 +14,5 @@ def read(data: bytes) -> tuple[str, list[Block]]:
 
 
 def paragraphs(text: str) -> list[str]:
-    """Return what stands between blank lines."""
+    """Return the paragraphs between blank lines."""
     return re.split(r"\n\s*\n", text)

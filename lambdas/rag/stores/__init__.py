@@ -1,1 +1,1 @@
-"""The knowledge stores: one module for each kind, alike to whoever writes and asks."""
+"""The knowledge stores: one module for each kind, with the same interface."""

@@ -1,4 +1,4 @@
-"""OpenSearch as the knowledge store: what is written to the index and how it is asked.
+"""OpenSearch as the knowledge store: the documents of the index, and the search request.
 
 Both searches of a question travel in one `_msearch`; they are fused in `retrieval`, the same way
 on a serverless collection, a domain and a laptop, without a search pipeline to keep.

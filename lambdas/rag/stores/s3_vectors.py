@@ -22,7 +22,7 @@ _NEAREST = 100
 _BATCH = 500
 """Vectors in a call, by the service's limits."""
 _PAYLOAD_BYTES = 15_000_000
-"""Of the 20 MiB that the service takes in a call."""
+"""The service accepts 20 MiB in one call."""
 _SHOWN = ("document", "title", "section", "text")
 
 
@@ -95,7 +95,7 @@ def _as_vector(chunk: tuple[str, Mapping[str, Any]]) -> str:
 
 
 def _batches(items: Iterator[str]) -> Iterator[list[str]]:
-    """Cut encoded items into calls that the service takes."""
+    """Split encoded items into calls of a size that the service accepts."""
     batch: list[str] = []
     size = 0
     for item in items:

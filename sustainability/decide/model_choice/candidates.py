@@ -141,7 +141,7 @@ def candidates(
         )
         if model != EXTRACTIVE
     )
-    if EXTRACTIVE in models:  # neither prompt nor temperature changes what it quotes
+    if EXTRACTIVE in models:  # prompt and temperature do not change the quotation
         quoting = [
             Candidate(model=EXTRACTIVE, prompt=prompts[0], temperature=None, max_tokens=most)
             for most in dict.fromkeys(max_tokens)

@@ -1,6 +1,6 @@
 """How answers are judged: by words alone, so that a judgement costs nothing and can be repeated.
 
-Correct is an answer that holds one of the alternatives that the golden set names, as whole words.
+An answer is correct if it contains one of the alternatives of the golden set, as whole words.
 How far an answer stands in the passages that it cites, the answer path says itself: what decides
 there whether something is an answer (``rag.grounding``) judges candidates here. Neither understands
 language: a right answer in other words counts as wrong, and a sentence that twists the words of its
@@ -27,10 +27,10 @@ class Outcome:
 
     question: Question
     answered: bool
-    """False if the path said that the documents hold no answer."""
+    """False if the API said that the documents contain no answer."""
     text: str
     groundedness: float | None
-    """Share of what the generator said that its citations hold; None if it said nothing."""
+    """Share of the generator's text that its citations contain; None without a text."""
     input_tokens: int
     output_tokens: int
     generated: bool
@@ -62,7 +62,7 @@ class Scores:
 
     @property
     def correctness_interval(self) -> tuple[float, float] | None:
-        """Wilson's 95 % interval of the correctness: what so few questions can tell."""
+        """Wilson's 95 % interval of the correctness: the uncertainty of so few questions."""
         asked = self._count(answerable=True)
         return wilson(self.correct, asked) if asked else None
 
@@ -90,7 +90,7 @@ class Scores:
     def abstention(self) -> float | None:
         """F1, the harmonic mean of precision and recall: abstentions of either sort that are due.
 
-        Written over counts, so that it is zero and not undefined where nobody abstained.
+        Computed from counts, so that it is zero and not undefined without abstentions.
         """
         rightly = self._count(answerable=False, answered=False)
         wrongly = self._count(answerable=True, answered=False)
@@ -105,7 +105,7 @@ class Scores:
 
 
 def is_correct(answer: str, alternatives: Iterable[str]) -> bool:
-    """Say whether an alternative stands in the answer as whole words; case does not matter.
+    """Return whether the answer contains an alternative as whole words; case does not matter.
 
     A number is whole only if no digit follows a decimal point or a separator: ``40`` is not in
     ``40.5`` or ``1,040``, but it is in ``40.``.
