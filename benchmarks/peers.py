@@ -38,15 +38,6 @@ def cfn_lint(folder: Path) -> Found:
     return _by_stem((entry["Filename"], entry["Rule"]["Id"]) for entry in report)
 
 
-def susscanner(folder: Path) -> Found:
-    """Return what AWS's sustainability-scanner finds."""
-    found = []
-    for file in sorted(folder.iterdir()):
-        report = _json(["susscanner", str(file)])
-        found += [(str(file), entry["rule_name"]) for entry in report["failed_rules"]]
-    return _by_stem(found)
-
-
 def aws_solutions(folder: Path) -> Found:
     """Return what the pack AwsSolutions of cdk-nag finds in apps that include the templates."""
     files = map(str, sorted(folder.iterdir()))
@@ -77,7 +68,7 @@ def _include(files: list[str]) -> list[tuple[str, str]]:
 
 def installed() -> dict[str, Callable[[Path], Found]]:
     """Return the tools by name: ours, and each other one that this machine has."""
-    programs = {"checkov": checkov, "cfn-lint": cfn_lint, "susscanner": susscanner}
+    programs = {"checkov": checkov, "cfn-lint": cfn_lint}
     there = {name: tool for name, tool in programs.items() if which(name)}
     return {"ours": ours, "cdk-nag AwsSolutions": aws_solutions, **there}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from cfn_sustainability.acknowledgements import review
 from cfn_sustainability.cdk_made import author_can_change
@@ -11,7 +11,7 @@ from cfn_sustainability.program import Place
 from cfn_sustainability.properties import Fault
 from cfn_sustainability.rule import NotApplicable, Outcome, Rule, Severity
 from cfn_sustainability.rules import ALL
-from cfn_sustainability.settings import RuleSettings
+from cfn_sustainability.settings import Profile, RuleSettings
 from cfn_sustainability.template import Acknowledgement, Resource, Template
 from cfn_sustainability.values import OTHER, Fork, Scope, Undecidable, World
 
@@ -25,24 +25,38 @@ def judge(
     templates: Collection[Template],
     *,
     settings: RuleSettings,
+    settings_of: Callable[[Template], RuleSettings] | None = None,
     rules: Collection[Rule] = ALL,
     acknowledgements: Collection[Acknowledgement] = (),
 ) -> Judgement:
     """Judge a program: templates that may refer to each other, in any order.
 
-    ``acknowledgements`` are those that stand outside all templates, on an app or a stage.
+    Parameters
+    ----------
+    templates
+        The whole program.
+    settings
+        What holds for all templates, unless ``settings_of`` tells what holds for each.
+    rules
+        The rules to judge by.
+    acknowledgements
+        Those that stand outside all templates, on an app or a stage.
     """
-    rules = [rule for rule in rules if settings.profile in rule.profiles]
     by_type: dict[str, list[Rule]] = {}
     for rule in rules:
         for kind in rule.resources:
             by_type.setdefault(kind, []).append(rule)
     findings: list[Finding] = []
     undecided: dict[tuple[str, Place], Unjudged] = {}
+    profiles: set[Profile] = set()
     for template in templates:
+        local = settings_of(template) if settings_of else settings
+        profiles.add(local.profile)
         for logical_id, resource in template.resources.items():
             for rule in by_type.get(resource["Type"], ()):
-                outcome, faults = examine(rule, template, logical_id, settings)
+                if local.profile not in rule.profiles:
+                    continue
+                outcome, faults = examine(rule, template, logical_id, local)
                 findings += [
                     Finding(
                         demand=rule,
@@ -63,7 +77,7 @@ def judge(
         findings,
         acknowledgements=acknowledgements,
         undecided=undecided,
-        rules=rules,
+        rules=[rule for rule in rules if profiles & set(rule.profiles)],
         known={rule.name for rule in ALL},
     )
     return Judgement(

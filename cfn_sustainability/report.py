@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from cfn_sustainability.estimate import stake
 from cfn_sustainability.finding import Finding, Judgement
 from cfn_sustainability.practices import load_practices
 from cfn_sustainability.reader import Document, Position, TemplateError
@@ -24,6 +25,8 @@ class Report:
     ignored: Mapping[str, str]
     """Rules that were left out, by name, with the reasons."""
     strict: bool
+    estimate: bool = False
+    """Whether to say what is at stake, and to begin with the most."""
     judgements: list[Judgement] = field(default_factory=list)
     documents: dict[Template, Document] = field(default_factory=dict)
     unreadable: list[TemplateError] = field(default_factory=list)
@@ -75,7 +78,7 @@ class Report:
         }
 
     def placed(self) -> list[tuple[Finding, Position]]:
-        """Return the findings with their positions, in the order of the files."""
+        """Return the findings with their positions, in the order of the files or of the stakes."""
         by_template: dict[Template, list[Finding]] = {}
         for finding in self.findings:
             by_template.setdefault(finding.template, []).append(finding)
@@ -86,6 +89,8 @@ class Report:
                 ((finding, positions[finding.location]) for finding in findings),
                 key=lambda pair: (pair[1], pair[0].demand.name),
             )
+        if self.estimate:
+            placed.sort(key=lambda pair: -(at_stake.kwh[1] if (at_stake := stake(pair[0])) else 0))
         return placed
 
 
@@ -103,6 +108,8 @@ def as_text(report: Report) -> str:
             f"    why: {demand.why}",
             f"    fix: {demand.fix}",
         ]
+        if report.estimate:
+            lines.append(f"    at stake: {stake(finding) or 'not known'}")
     if report.strict:
         lines += [
             f"{unjudged.template.source}: not judged {unjudged.demand.id} on {unjudged.logical_id}:"
@@ -144,6 +151,7 @@ def as_json(report: Report) -> str:
                     "fix": finding.demand.fix,
                     "practices": list(finding.demand.practices),
                     "acknowledged": finding.acknowledged,
+                    **({"kwh_a_month": _kwh(finding)} if report.estimate else {}),
                 }
                 for finding, (line, column) in report.placed()
             ],
@@ -172,6 +180,11 @@ def as_json(report: Report) -> str:
             ],
         }
     )
+
+
+def _kwh(finding: Finding) -> list[float] | None:
+    found = stake(finding)
+    return list(found.kwh) if found else None
 
 
 def as_sarif(report: Report) -> str:

@@ -14,6 +14,7 @@ from cfn_sustainability.errors import CallError
 
 if TYPE_CHECKING:
     from cfn_sustainability.assembly import Sources
+    from cfn_sustainability.configuration import Configuration
     from cfn_sustainability.finding import Judgement
     from cfn_sustainability.reader import Document
     from cfn_sustainability.report import Report
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from cfn_sustainability.template import Template
 
 _SUFFIXES = (".json", ".yaml", ".yml", ".template")
+_SETTINGS = "cfn-sustainability.yaml"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,8 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--region",
-        help="where plain templates are to stand, such as eu-north-1; with --account, the Regions"
-        " to read, with commas between them",
+        help="where plain templates are to stand, such as eu-north-1; where a --stack stands; with"
+        " --account, the Regions to read, with commas between them",
     )
     parser.add_argument(
         "--account",
@@ -70,7 +72,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="judge what runs in the account of your credentials; it only reads, and needs boto3",
     )
     parser.add_argument(
-        "--settings", type=Path, metavar="FILE", help="a YAML file with a section rules"
+        "--stack",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="judge a deployed stack and those that it nests; it only reads, and needs boto3",
+    )
+    parser.add_argument(
+        "--settings",
+        type=Path,
+        metavar="FILE",
+        help=f"a YAML file with sections rules, severity, ignore and paths; {_SETTINGS} in the"
+        " current folder, if it is there",
+    )
+    parser.add_argument(
+        "--estimate",
+        action="store_true",
+        help="say how much electricity is at stake where facts allow it, the most first",
     )
     parser.add_argument(
         "--strict",
@@ -122,19 +140,19 @@ def _scan(options: argparse.Namespace, given: RuleSettings | None) -> Report:
     from cfn_sustainability.reader import NotATemplateError, TemplateError
     from cfn_sustainability.report import Report
 
-    if not options.templates and not options.account:
-        raise CallError("name a template, a folder or - for standard input")
+    if not (options.templates or options.account or options.stack):
+        raise CallError("name a template, a folder, - for standard input, or a --stack")
     if len(options.ignore) != len(options.reason):
         raise CallError("give one --reason for each --ignore")
     if options.write_baseline and not options.baseline:
         raise CallError("name the file to write with --baseline")
-    settings = _settings(options, given)
+    configuration = _configuration(options, given)
     ignored = {
         rule_named(name).name: reason
         for name, reason in zip(options.ignore, options.reason, strict=True)
     }
     rules = [rule for rule in _chosen(options.rule) if rule.name not in ignored]
-    report = Report(ignored=ignored, strict=options.strict)
+    report = Report(ignored=ignored, strict=options.strict, estimate=options.estimate)
     plain: Sources = {}
     programs = [plain]
     for argument in options.templates:
@@ -154,15 +172,39 @@ def _scan(options: argparse.Namespace, given: RuleSettings | None) -> Report:
                     programs.append(sources)
                 else:
                     plain.update(sources)
+    for name in options.stack:
+        plain.update(_stack(name, options.region))
+
+    def add(judgement: Judgement, documents: Sources) -> None:
+        judgement = configuration.applied(judgement)
+        report.judgements.append(softened(judgement) if options.warn_only else judgement)
+        report.documents.update(documents)
+
     for sources in programs:
         if sources:
-            judgement = judge(_linked(sources), settings=settings, rules=rules)
-            report.judgements.append(softened(judgement) if options.warn_only else judgement)
-            report.documents.update(sources)
-    for document, template, judgement in _running(options, settings, rules):
-        report.judgements.append(softened(judgement) if options.warn_only else judgement)
-        report.documents[template] = document
+            judgement = judge(
+                _linked(sources),
+                settings=configuration.base.settings,
+                settings_of=lambda template: configuration.of(template).settings,
+                rules=rules,
+            )
+            add(judgement, sources)
+    for document, template, judgement in _running(options, configuration.base.settings, rules):
+        add(judgement, {template: document})
     return report
+
+
+def _stack(name: str, region: str | None) -> Sources:
+    try:
+        from cfn_sustainability.stacks import read_stack
+    except ModuleNotFoundError as error:
+        raise _needs_boto3("--stack", error) from None
+    return read_stack(name, region)
+
+
+def _needs_boto3(option: str, error: ModuleNotFoundError) -> CallError:
+    install = "python -m pip install 'cfn-sustainability[account]'"
+    return CallError(f"scan {option} needs {error.name}: {install}")
 
 
 def _running(
@@ -174,7 +216,7 @@ def _running(
     try:
         from cfn_sustainability.usage import judge_regions
     except ModuleNotFoundError as error:
-        raise CallError(f"scan --account needs {error.name}: python -m pip install boto3") from None
+        raise _needs_boto3("--account", error) from None
     yield from judge_regions(options.region, settings=settings, rules=rules)
 
 
@@ -251,33 +293,16 @@ def rule_named(name: str) -> Rule:
     return by_name[bare]
 
 
-def _settings(options: argparse.Namespace, given: RuleSettings | None) -> RuleSettings:
-    from pydantic import ValidationError
-
-    from cfn_sustainability.reader import TemplateError, read_mapping
+def _configuration(options: argparse.Namespace, given: RuleSettings | None) -> Configuration:
+    from cfn_sustainability.configuration import Configuration, Local, load
+    from cfn_sustainability.rules import ALL
     from cfn_sustainability.settings import RuleSettings
 
+    more = {"profile": options.profile} if options.profile else {}
     file: Path | None = options.settings
-    chosen: dict[str, object] = given.model_dump() if given else {}
-    source = None
+    if file is None and given is None and Path(_SETTINGS).is_file():
+        file = Path(_SETTINGS)
     if file and given is None:
-        try:
-            source = read_mapping(file)
-        except TemplateError as error:
-            raise CallError(str(error)) from error
-        if not isinstance(source.body.get("rules"), dict):
-            raise CallError(f"{file}: no section rules")
-        chosen = source.body["rules"]
-    if options.profile:
-        chosen = {**chosen, "profile": options.profile}
-    try:
-        return RuleSettings.model_validate(chosen)
-    except ValidationError as error:
-        faults = [(("rules", *fault["loc"]), fault["msg"]) for fault in error.errors()]
-        places = source.positions([path for path, _ in faults]) if source else {}
-        raise CallError(
-            "\n".join(
-                f"{file}:{places.get(path, (1, 1))[0]}: {'.'.join(map(str, path))}: {message}"
-                for path, message in faults
-            )
-        ) from error
+        return load(file, (rule.name for rule in ALL), more)
+    chosen = {**(given.model_dump() if given else {}), **more}
+    return Configuration(Local(RuleSettings.model_validate(chosen), {}, {}))
