@@ -303,7 +303,7 @@ class RagStack(cdk.Stack):
             description="Answers a question from the documents, with citations",
             timeout=cdk.Duration.seconds(ANSWER_TIMEOUT_S),
             memory_mib=ANSWER_MEMORY_MIB,
-            reserved_concurrency=answers.concurrency,
+            reserved_concurrency=self._plan.answer_concurrency,
             environment={
                 **self._shared_environment(),
                 "GENERATOR_MODEL": answers.generator,
@@ -349,7 +349,7 @@ class RagStack(cdk.Stack):
             retention=logs.RetentionDays.ONE_WEEK,
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
-        concurrency = self._deployment.answers.concurrency
+        concurrency = self._plan.answer_concurrency
         stage = api.add_stage(
             "DefaultStage",
             stage_name="$default",

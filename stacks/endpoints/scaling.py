@@ -222,9 +222,11 @@ class EndpointScaling(Construct):
         )
 
     def _wake(self) -> scaling.CfnScalingPolicy:
-        # The cooldown outlasts a cold start, so that a lasting alarm adds one copy and not several.
+        # The cooldown outlasts a cold start, so that a lasting alarm adds copies once.
         cold_start = Facts()("serving/cold_start", "s").high
-        return self._step("Wake", "ChangeInCapacity", 1, cooldown_s=math.ceil(cold_start))
+        return self._step(
+            "Wake", "ChangeInCapacity", self._plan.wake_copies, cooldown_s=math.ceil(cold_start)
+        )
 
     def _step(
         self,

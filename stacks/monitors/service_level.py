@@ -28,6 +28,7 @@ class ServiceLevelMonitor:
         self._deployment = deployment
         self._budget = 1 - deployment.service_level.attainment
         self._limit_s = plan.alarms.latency_p95_s
+        self._concurrency = plan.answer_concurrency
         self._own = partial(own, deployment, "answer")
         self._function = {"FunctionName": rag.answer.function_name}
 
@@ -128,7 +129,7 @@ class ServiceLevelMonitor:
                     color=BLUE,
                 ),
                 unit="executions",
-                limit=Line(self._deployment.answers.concurrency, "reserved"),
+                limit=Line(self._concurrency, "reserved"),
             ),
         ]
 

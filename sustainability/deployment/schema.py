@@ -41,6 +41,8 @@ from sustainability.deployment.yaml_source import YamlSource
 from sustainability.errors import UserError
 
 HOURS_OF_WEEK = 7 * 24
+MOST_CONCURRENT_ANSWERS = 1000
+"""Of the answer function: an AWS account has a concurrency of 1,000 before it asks for more."""
 EXTRACTIVE = "extractive"
 """The generator that quotes the passages and calls no model."""
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -136,8 +138,8 @@ class ServiceLevel(_Section):
 class Tokens(_Section):
     """The distribution of a token count over requests."""
 
-    mean: float = Field(gt=0)
-    p95: float = Field(gt=0)
+    mean: float = Field(gt=0, allow_inf_nan=False)
+    p95: float = Field(gt=0, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _heavy_enough(self) -> Self:
@@ -191,8 +193,8 @@ Hours = Annotated[
 class Rate(_Section):
     """Questions per hour: the mean, and the peak at which the service level must be met."""
 
-    mean_per_hour: float = Field(ge=0)
-    peak_per_hour: float = Field(ge=0)
+    mean_per_hour: float = Field(ge=0, allow_inf_nan=False)
+    peak_per_hour: float = Field(ge=0, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _peak_not_below_mean(self) -> Self:
@@ -365,8 +367,9 @@ class Answers(_Section):
     cache: Duration = parse_duration("1d")
     """How long the cache may return an answer while the documents have not changed."""
     question_characters: int = Field(default=2000, ge=10, le=20000)
-    concurrency: int = Field(default=10, ge=1, le=1000)
-    """Reserved concurrency of the answer function; it limits the cost of a flood of questions."""
+    concurrency: int | None = Field(default=None, ge=1, le=MOST_CONCURRENT_ANSWERS)
+    """Reserved concurrency of the answer function; it limits the cost of a flood of questions. The
+    default is what the peak needs, and at least 10."""
 
     @property
     def generated(self) -> bool:

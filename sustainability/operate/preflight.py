@@ -103,7 +103,7 @@ def _checks(
         models.append(deployment.answers.generator)
     for model in models:
         yield f"Bedrock model {model}", partial(_model_access, session, model)
-    yield "Lambda concurrency", partial(_concurrency, session, deployment.answers.concurrency)
+    yield "Lambda concurrency", partial(_concurrency, session, plan.answer_concurrency)
     yield "CDK bootstrap", partial(_bootstrap, session)
     for service in _services_with_roles(deployment, plan):
         yield f"service-linked role of {service}", partial(_service_role, session, service)

@@ -26,6 +26,8 @@ _WASTE = 0.5
 """Share of the expected utilization below which copies above the minimum count as waste."""
 _ANY_SCALE = 2000
 """More copies than anyone runs; the search for a number of copies stops here."""
+_HARDLY_ANY = 1e-6
+"""A rate per second at which no question meets another."""
 _LONGEST = 20
 """The search for a latency that can be met stops at this many times the stated one."""
 
@@ -112,35 +114,6 @@ def latency_sentence(situation: Situation, capacity: Capacity) -> str:
     )
 
 
-def require_carrying(situation: Situation, capacity: Capacity, host: Host, worth: float) -> None:
-    """Refuse a latency within which an instance answers fewer questions than break-even.
-
-    ``worth`` is the break-even rate in questions per hour.
-
-    Raises
-    ------
-    ServiceLevelError
-        Names both rates and the lowest latency that can be met.
-    """
-    attainment = situation.deployment.service_level.attainment
-    least = worth / 3600
-
-    def suffices(other: Capacity) -> bool:
-        return other.rate_of(host.copies, attainment) >= least
-
-    if suffices(capacity):
-        return
-    carried = capacity.rate_of(host.copies, attainment) * 3600
-    raise _unmet(
-        situation,
-        capacity,
-        f"within this latency {host.instance_type} answers only {carried:,.0f} questions/h, and "
-        f"break-even with Bedrock is at {least * 3600:,.0f} questions/h",
-        suffices,
-        otherwise="leave inference.instance_types empty to use only Bedrock",
-    )
-
-
 def require_copies(
     situation: Situation,
     capacity: Capacity,
@@ -167,9 +140,20 @@ def require_copies(
         found = copies(other)
         return math.inf if found is None else math.ceil(with_spare(found) / host.copies)
 
+    def suffices(other: Capacity) -> bool:
+        return copies(other) is not None and instances(other) <= max_instances
+
     found, needed = copies(capacity), instances(capacity)
     if found is not None and needed <= max_instances:
         return found
+    if found is None and capacity.late_share(1, _HARDLY_ANY) <= 1 - attainment:
+        least = math.ceil(rate / capacity.full_rate / host.copies)
+        raise ServiceLevelError(
+            f"the peak of {rate * 3600:,.0f} questions/h needs more than {least:,} "
+            f"{host.instance_type} with {capacity.model.name}, and inference.max_instances is "
+            f"{situation.deployment.inference.max_instances}: lower traffic.*.peak_per_hour, or "
+            "choose a faster inference.model"
+        )
     if found is None:
         limit = (
             f"a prompt and an answer of the 95th percentile need {capacity.long.total:.1f} s on an "
@@ -186,7 +170,7 @@ def require_copies(
         situation,
         capacity,
         limit,
-        lambda other: instances(other) <= max_instances,
+        suffices,
         otherwise=otherwise,
     )
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from sustainability.deployment.schema import Deployment
 from sustainability.energy.bedrock import require_facts
 from sustainability.facts.lookup import Facts
+from sustainability.plan.concurrency import answer_concurrency
 from sustainability.plan.deferrable import plan_deferrable
 from sustainability.plan.interactive import plan_interactive
 from sustainability.plan.knowledge_store import store_reasons
@@ -29,8 +30,13 @@ def plan_serving(deployment: Deployment, facts: Facts | None = None) -> ServingP
     FactError
         If a number has no row in ``sustainability/facts/data``; names all rows of a new model.
     """
-    plan = _served(deployment, facts or Facts())
-    return replace(plan, reasons=(*plan.reasons, *store_reasons(deployment)))
+    facts = facts or Facts()
+    plan = _served(deployment, facts)
+    return replace(
+        plan,
+        answer_concurrency=answer_concurrency(deployment, plan, facts),
+        reasons=(*plan.reasons, *store_reasons(deployment)),
+    )
 
 
 def _served(deployment: Deployment, facts: Facts) -> ServingPlan:

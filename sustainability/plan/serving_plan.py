@@ -11,6 +11,8 @@ from sustainability.deployment.function_sizes import GENERATION_S, LONGEST_GENER
 from sustainability.deployment.schema import DeploymentError
 from sustainability.offers.endpoint_models import InferenceModel
 
+LEAST_CONCURRENCY = 10
+"""Of the answer function, where traffic needs less: one person may ask several questions."""
 DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 
 
@@ -153,7 +155,9 @@ class ServingPlan:
     scale_out_cooldown_s: int = 0
     scale_in_cooldown_s: int = 0
     wake: DemandThreshold | None = None
-    """From this demand on, an endpoint at zero starts its first copy."""
+    """From this demand on, an endpoint at zero starts its first copies."""
+    wake_copies: int = 1
+    """Copies that an endpoint at zero starts with."""
     sleep: DemandThreshold | None = None
     """Below this demand, an endpoint stops its last copy."""
     patience_s: float | None = None
@@ -161,6 +165,8 @@ class ServingPlan:
     calls Bedrock, if Bedrock is allowed. None if no user waits."""
     schedule: tuple[ScheduledAction, ...] = ()
     batch: Batch | None = None
+    answer_concurrency: int = LEAST_CONCURRENCY
+    """Reserved concurrency of the answer function."""
     alarms: AlarmThresholds = AlarmThresholds()
     reasons: tuple[str, ...]
     """The reason for each decision, with the numbers to check it."""

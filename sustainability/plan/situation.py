@@ -91,6 +91,15 @@ class Situation:
         return first.high + token * self.deployment.answer_tokens.p95
 
     @property
+    def bedrock_p95_s(self) -> float:
+        """Seconds from the question to the end of an answer of the 95th percentile on Bedrock."""
+        return (
+            self.seconds("before_generation")
+            + self.seconds("bedrock/first_token")
+            + self.bedrock_token_s * self.deployment.answer_tokens.p95
+        )
+
+    @property
     def bedrock_token_s(self) -> float:
         """Seconds per token on Bedrock, middle estimate."""
         return self.facts("serving/bedrock/token", "s/token").mid

@@ -114,6 +114,8 @@ class Autoscaler:
     """Number of copies when the traffic begins."""
     tracking: Sequence[TargetTracking] = ()
     wake: DemandAlarm | None = None
+    wake_copies: int = 1
+    """Copies that the wake alarm starts, if there are none."""
     sleep: DemandAlarm | None = None
     in_cooldown: float = 300.0
     repeat: float = WEEK_SECONDS
@@ -135,8 +137,8 @@ class Autoscaler:
             if max(into) < self.copies:
                 self._in_from = seen.time + self.in_cooldown
             self.copies = min(self.copies, max(into))
-        if self.wake and self.wake.sees(seen):
-            self.copies = max(self.copies, 1)
+        if self.wake and self.wake.sees(seen) and not self.copies:
+            self.copies = self.wake_copies
         if self.sleep and self.sleep.sees(seen):
             self.copies = 0
         now = self.bounds[bisect_right(self._times, seen.time % self.repeat) - 1]

@@ -81,6 +81,7 @@ def planned(plan: ServingPlan) -> Policy:
             initial,
             tracking,
             wake=_alarm(plan.wake, above=True),
+            wake_copies=plan.wake_copies,
             sleep=_alarm(plan.sleep, above=False),
             in_cooldown=plan.scale_in_cooldown_s,
         )

@@ -40,6 +40,7 @@ def a_plan(**fields: Any) -> ServingPlan:
         "expected_instance_hours": 0.0,
         "expected_utilization": 0.0,
         "bedrock_share": 1.0,
+        "answer_concurrency": 10,
         "batch": None,
     }
     return cast(ServingPlan, SimpleNamespace(**{**plan, **fields}))
