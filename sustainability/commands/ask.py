@@ -88,7 +88,7 @@ def describe(answer: dict[str, Any]) -> str:
     if answer["model"] and os.environ.get("AWS_ENDPOINT_URL"):
         lines.append(
             "In the embedded AWS, a small local model replaces this model. By default it quotes "
-            "the passages. Look at the passages that were found, not at the style of the answer. The "
-            "estimate is for the model on AWS."
+            "the passages. Look at the passages that were found, not at the style of the "
+            "answer. The estimate is for the model on AWS."
         )
     return "\n".join(lines)
