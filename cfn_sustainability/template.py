@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from cfn_sustainability.expansion import LOOP, expand, unknown_macros
 from cfn_sustainability.program import Alias, Place, Program
@@ -22,6 +22,8 @@ from cfn_sustainability.values import (
     intrinsic,
     section,
 )
+
+T = TypeVar("T")
 
 TEMPLATE = "Template"
 """The type under which a template itself is judged, as a resource without logical id."""
@@ -191,10 +193,23 @@ class Template:
 
     def settled(self, raw: object) -> object:
         """Return what a value comes to in a deployment that chooses nothing."""
+        try:
+            return self.by_default(lambda world: self.scope(world).resolve(raw))
+        except Undecidable:
+            return Unknown()
+
+    def by_default(self, ask: Callable[[World], T]) -> T:
+        """Return what ``ask`` says of the world of a deployment that chooses nothing.
+
+        Raises
+        ------
+        Undecidable
+            If a choice without default decides it, or ``ask`` raises it.
+        """
         world: dict[Choice, object] = {}
         while len(world) < _SETTLED_MAX:
             try:
-                return self.scope(world).resolve(raw)
+                return ask(world)
             except Fork as fork:
                 defaults = [
                     chosen
@@ -203,10 +218,10 @@ class Template:
                 ]
                 if len(defaults) != 1:
                     break
-                world[fork.choice] = defaults[0]
+                world = {**world, fork.choice: defaults[0]}
             except RecursionError:
                 break
-        return Unknown()
+        raise Undecidable
 
     def scope(self, world: World) -> Scope:
         """Return the scope that resolves this template's values in ``world``."""

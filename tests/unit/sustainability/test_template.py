@@ -88,7 +88,7 @@ def test_a_templates_domain_takes_what_the_footprint_says_of_it(floor: Build) ->
             "AWS::OpenSearchServerless::CollectionGroup",
             {
                 "Generation": "NEXTGEN",
-                "CapacityLimits": {"MinIndexingCapacityInOCU": 0, "MinSearchCapacityInOCU": 0},
+                "CapacityLimits": {"MinIndexingCapacityInOcu": 0, "MinSearchCapacityInOcu": 0},
             },
         ),
         (
@@ -170,7 +170,41 @@ def test_yaml_with_short_functions_is_read(tmp_path: Path) -> None:
     assert found.asleep == 1
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", "name: dev", '{"Resources": {"A": {}}}'])
+def test_a_group_of_collections_takes_its_minimum(floor: Build) -> None:
+    limits = {"MinIndexingCapacityInOcu": 1, "MinSearchCapacityInOcu": 2}
+    group = {"Generation": "NEXTGEN", "CapacityLimits": limits}
+    found = floor(one("AWS::OpenSearchServerless::CollectionGroup", **group))
+
+    assert found.total.usd.mid == pytest.approx(3 * 730 * 0.24)
+
+
+def test_a_deployment_that_chooses_nothing_is_counted(floor: Build) -> None:
+    """Conditions, allowed values and loops are what CloudFormation makes of them."""
+    machine = {"Type": "AWS::EC2::Instance", "Properties": {"InstanceType": {"Ref": "Kind"}}}
+    found = floor(
+        {
+            "Fn::ForEach::Web": ["Zone", ["A", "B"], {"Web${Zone}": machine}],
+            "Spare": {**machine, "Condition": "IsLive"},
+            "Unknown": {"Properties": {}},
+        },
+        Transform="AWS::LanguageExtensions",
+        Parameters={
+            "Kind": {
+                "Type": "String",
+                "Default": "t4g.medium",
+                "AllowedValues": ["t4g.medium", "t4g.large"],
+            },
+            "Stage": {"Type": "String", "Default": "dev"},
+        },
+        Conditions={"IsLive": {"Fn::Equals": [{"Ref": "Stage"}, "live"]}},
+    )
+
+    assert [c.name.partition(" ")[0] for c in found.components] == ["WebA", "WebB"]
+    assert found.asleep == 1
+    assert found.not_known[0].endswith("Unknown has no Type")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "name: dev"])
 def test_what_is_no_template_is_refused_by_name(tmp_path: Path, text: str) -> None:
     file = tmp_path / "broken.json"
     file.write_text(text, encoding="utf-8")

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from cfn_sustainability.properties import Properties
+from cfn_sustainability.template import Resource
 from sustainability.energy import power
 from sustainability.energy.impact import HOURS_PER_MONTH, Impact
 from sustainability.energy.site import Site
 from sustainability.facts.lookup import DATA
 from sustainability.facts.ranges import Estimate
-from sustainability.footprint.template import NotKnown, Resource
+
+
+class NotKnown(Exception):
+    """Something always on whose amount cannot be calculated; the message says why."""
+
 
 _ACCELERATED = ("ml.inf2.", "ml.g5.", "ml.g6.", "inf2.", "g5.", "g6.")
 
@@ -58,39 +64,32 @@ def _always(
 
 
 def _instance(resource: Resource, site: Site) -> Load | None:
-    return _machines(resource.get("InstanceType", default="m1.small"), 1, site)
+    return _machines(resource.text("InstanceType", "m1.small"), 1, site)
 
 
 def _scaling_group(resource: Resource, site: Site) -> Load | None:
-    count = resource.number("MinSize")
+    count = resource.number("MinSize", 0)
     if not count:
         return None
-    template = resource.properties.get("LaunchTemplate") or {}
-    launched = resource.neighbour({"Ref": _name(template.get("LaunchTemplateId"))})
-    return _machines(launched.get("LaunchTemplateData", "InstanceType"), count, site)
+    launched = _neighbour(resource, "LaunchTemplate.LaunchTemplateId", "AWS::EC2::LaunchTemplate")
+    return _machines(launched.text("LaunchTemplateData.InstanceType"), count, site)
 
 
-def _name(reference: object) -> object:
-    return reference.get("Ref") if isinstance(reference, dict) else reference
+def _neighbour(resource: Resource, path: str, kind: str) -> Resource:
+    found = resource.target(path, kind)
+    if found is None:
+        raise NotKnown("it refers to a resource outside the templates")
+    return found
 
 
 def _endpoint_config(resource: Resource, site: Site) -> Load | None:
     loads = []
-    for number, _ in enumerate(resource.properties.get("ProductionVariants") or []):
-        variant = Resource(
-            resource.name,
-            resource.type,
-            resource.properties["ProductionVariants"][number],
-            resource.template,
-        )
-        if "ServerlessConfig" in variant.properties:
+    for variant in resource.each("ProductionVariants"):
+        if variant.has("ServerlessConfig"):
             continue
-        count = variant.number(
-            "ManagedInstanceScaling",
-            "MinInstanceCount",
-            default=variant.number("InitialInstanceCount", default=1),
-        )
-        loads.append(_machines(variant.get("InstanceType"), count, site))
+        initial = variant.number("InitialInstanceCount", 1)
+        count = variant.number("ManagedInstanceScaling.MinInstanceCount", initial)
+        loads.append(_machines(variant.text("InstanceType"), count, site))
     return _sum([load for load in loads if load is not None])
 
 
@@ -108,16 +107,13 @@ def _domain(resource: Resource, site: Site) -> Load | None:
     def nodes(kind: str, count: float) -> Load | None:
         return _machines(kind, count, site, price=f"prices/opensearch/{kind}")
 
-    count = resource.number("ClusterConfig", "InstanceCount", default=1)
-    loads = [nodes(resource.get("ClusterConfig", "InstanceType", default="m4.large.search"), count)]
-    if resource.get("ClusterConfig", "DedicatedMasterEnabled", default=False):
-        loads.append(
-            nodes(
-                resource.get("ClusterConfig", "DedicatedMasterType"),
-                resource.number("ClusterConfig", "DedicatedMasterCount", default=3),
-            )
-        )
-    loads.append(_volumes(resource.number("EBSOptions", "VolumeSize"), count, site))
+    cluster = resource.section("ClusterConfig")
+    count = cluster.number("InstanceCount", 1)
+    loads = [nodes(cluster.text("InstanceType", "m4.large.search"), count)]
+    if cluster.flag("DedicatedMasterEnabled"):
+        masters = cluster.number("DedicatedMasterCount", 3)
+        loads.append(nodes(cluster.text("DedicatedMasterType"), masters))
+    loads.append(_volumes(resource.number("EBSOptions.VolumeSize", 0), count, site))
     return _sum([load for load in loads if load is not None])
 
 
@@ -134,20 +130,21 @@ def _volumes(gigabytes: float, count: float, site: Site) -> Load | None:
 
 
 def _collection_group(resource: Resource, site: Site) -> Load | None:
-    floor = resource.number("CapacityLimits", "MinIndexingCapacityInOCU") + resource.number(
-        "CapacityLimits", "MinSearchCapacityInOCU"
-    )
-    if resource.get("Generation", default="CLASSIC") == "CLASSIC":
-        standby = resource.get("StandbyReplicas", default="ENABLED") == "ENABLED"
-        floor = max(floor, 2.0 if standby else 1.0)
+    limits = resource.section("CapacityLimits")
+    floor = sum(limits.number(f"Min{part}CapacityInOcu", 0) for part in ("Indexing", "Search"))
+    if resource.text("Generation", "CLASSIC") == "CLASSIC":
+        floor = max(floor, _classic_units(resource))
     return _search_units(floor, site)
 
 
+def _classic_units(resource: Properties) -> float:
+    return 2.0 if resource.text("StandbyReplicas", "ENABLED") == "ENABLED" else 1.0
+
+
 def _collection(resource: Resource, site: Site) -> Load | None:
-    if resource.get("CollectionGroupName"):
+    if resource.has("CollectionGroupName"):
         return None
-    standby = resource.get("StandbyReplicas", default="ENABLED") == "ENABLED"
-    return _search_units(2.0 if standby else 1.0, site, shared_as="classic collections")
+    return _search_units(_classic_units(resource), site, shared_as="classic collections")
 
 
 def _search_units(count: float, site: Site, *, shared_as: str | None = None) -> Load | None:
@@ -170,43 +167,43 @@ def _nat_gateway(resource: Resource, site: Site) -> Load:
 
 
 def _database(resource: Resource, site: Site) -> Load | None:
-    copies = 2 if resource.get("MultiAZ", default=False) in (True, "true") else 1
-    kind = resource.get("DBInstanceClass")
-    if kind in (None, "db.serverless"):
+    copies = 2 if resource.flag("MultiAZ") else 1
+    kind = resource.text("DBInstanceClass")
+    if kind in ("", "db.serverless"):
         raise NotKnown("its minimum capacity is a property of the cluster")
     return _machines(kind, copies, site)
 
 
 def _cache(resource: Resource, site: Site) -> Load | None:
-    shards = resource.number("NumNodeGroups", default=1)
-    copies = 1 + resource.number("ReplicasPerNodeGroup")
-    count = resource.number("NumCacheClusters", default=shards * copies)
-    return _machines(resource.get("CacheNodeType"), count, site)
+    shards = resource.number("NumNodeGroups", 1)
+    copies = 1 + resource.number("ReplicasPerNodeGroup", 0)
+    count = resource.number("NumCacheClusters", shards * copies)
+    return _machines(resource.text("CacheNodeType"), count, site)
 
 
 def _cache_cluster(resource: Resource, site: Site) -> Load | None:
-    return _machines(resource.get("CacheNodeType"), resource.number("NumCacheNodes"), site)
+    return _machines(resource.text("CacheNodeType"), resource.number("NumCacheNodes", 0), site)
 
 
 def _container_service(resource: Resource, site: Site) -> Load | None:
-    count = resource.number("DesiredCount", default=1)
+    count = resource.number("DesiredCount", 1)
     if not count:
         return None
-    task = resource.neighbour(resource.properties.get("TaskDefinition"))
-    vcpus, gib = task.number("Cpu") / 1024, task.number("Memory") / 1024
+    task = _neighbour(resource, "TaskDefinition", "AWS::ECS::TaskDefinition")
+    vcpus, gib = task.number("Cpu", 0) / 1024, task.number("Memory", 0) / 1024
     if not vcpus:
         raise NotKnown("its task has no size; it runs on instances that are counted separately")
-    arm = task.get("RuntimePlatform", "CpuArchitecture", default="X86_64") == "ARM64"
+    arm = task.text("RuntimePlatform.CpuArchitecture") == "ARM64"
     machine = power.share(vcpus, gib, site.facts, processor="graviton" if arm else "x86")
     return _always(f"{count:g} x {vcpus:g} vCPU, {gib:g} GiB", machine, count, site, price=None)
 
 
 def _provisioned_concurrency(resource: Resource, site: Site) -> Load | None:
-    count = resource.number("ProvisionedConcurrencyConfig", "ProvisionedConcurrentExecutions")
+    count = resource.number("ProvisionedConcurrencyConfig.ProvisionedConcurrentExecutions", 0)
     if not count:
         return None
-    function = resource.neighbour(resource.properties.get("FunctionName"))
-    memory = int(function.number("MemorySize", default=128))
+    function = _neighbour(resource, "FunctionName", "AWS::Lambda::Function")
+    memory = int(function.number("MemorySize", 128))
     machine = power.function(memory, site.facts)
     return _always(f"{count:g} x {memory} MiB kept warm", machine, count, site, price=None)
 
@@ -219,13 +216,13 @@ def _money(price: str) -> Rule:
 
 
 def _table(resource: Resource, site: Site) -> Load | None:
-    if resource.get("BillingMode", default="PROVISIONED") == "PAY_PER_REQUEST":
+    if resource.text("BillingMode", "PROVISIONED") == "PAY_PER_REQUEST":
         return None
     raise NotKnown("provisioned throughput; AWS publishes no energy value for it")
 
 
 def _endpoint(resource: Resource, site: Site) -> Load | None:
-    if resource.get("VpcEndpointType", default="Gateway") == "Gateway":
+    if resource.text("VpcEndpointType", "Gateway") == "Gateway":
         return None
     raise NotKnown(
         "an interface endpoint is always on in each zone; AWS publishes no energy value for it"
