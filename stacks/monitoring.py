@@ -51,6 +51,7 @@ class MonitoringStack(cdk.Stack):
         self._deployment, self._plan = deployment, plan
         self.topic = AlarmTopic(self, "Topic", deployment=deployment)
         cdk.CfnOutput(self, "AlarmsTopic", value=self.topic.topic_arn)
+        self._read_anew()
         self._groups: list[Alarms] = []
         sla = self._group("SlaAtRisk", "Answers fail, are late, or do not come.")
         waste = self._group("Wasting", "Capacity runs without use, or work has no result.")
@@ -88,6 +89,19 @@ class MonitoringStack(cdk.Stack):
             alarms=[alarm for group in self._groups for alarm in group.members],
             sections=sections,
         )
+
+    def _read_anew(self) -> None:
+        """Change this template when a stack that it reads from was made again.
+
+        CloudFormation reads ``Fn::GetStackOutput`` only in an update, and makes none of the same
+        template. The name of an output has the logical id of its resource, so a resource in
+        place of another changes this template. A stack of the same name does not: ``deploy``
+        tells which ones there are, in the context ``stacks``.
+        """
+        stacks = self.node.try_get_context("stacks")
+        topic = self.topic.node.default_child
+        if stacks and isinstance(topic, cdk.CfnResource):
+            topic.add_metadata("reads", stacks)
 
     def _group(self, id_: str, says: str) -> Alarms:
         group = Alarms(self, id_, deployment=self._deployment, topic=self.topic, says=says)

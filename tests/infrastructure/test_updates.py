@@ -223,6 +223,45 @@ def test_a_new_engine_version_keeps_the_domain() -> None:
     assert update_of("eu-north-1", domain, careless) is Update.REPLACED
 
 
+@pytest.mark.parametrize("base", BASES)
+def test_what_is_read_from_another_stack_cannot_change_behind_the_readers_back(base: str) -> None:
+    templates = recorded(base)
+    read = [output for each in templates.values() for output in outputs_read(each)]
+    assert read
+    for output in read:
+        producer = templates[output["StackName"]]
+        (logical_id,) = references(producer["Outputs"][output["OutputName"]]["Value"])
+        # Another resource is another name, so the reader's template changes with it.
+        assert logical_id in output["OutputName"]
+        # And under the same logical id it is not replaced, unless it would be of another name.
+        resource = producer["Resources"][logical_id]
+        for name in set(resource.get("Properties", {})) - {"Name"}:
+            other = {**resource["Properties"], name: "another"}
+            update = update_of("eu-north-1", resource, {**resource, "Properties": other})
+            assert update is not Update.REPLACED, (logical_id, name)
+
+
+def outputs_read(value: Any) -> Iterator[dict[str, str]]:
+    """Yield what a template reads from other stacks."""
+    if isinstance(value, Mapping):
+        if "Fn::GetStackOutput" in value:
+            yield value["Fn::GetStackOutput"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from outputs_read(inner)
+
+
+def test_a_stack_that_was_made_again_is_read_again() -> None:
+    def reader(stacks: str) -> str:
+        context = json.loads(Path("cdk.json").read_text())["context"]
+        app = cdk.App(context=context | {"stacks": stacks})
+        add_stacks(app, Deployment.load(FOLDER / "dev.yaml"))
+        return json.dumps(app.synth().get_stack_by_name("dev-monitoring").template)
+
+    assert reader("first") != reader("second")
+
+
 def test_the_page_says_what_an_update_of_each_property_does(request: pytest.FixtureRequest) -> None:
     page = Path("docs/updates.md")
     intro, marker, _ = page.read_text(encoding="utf-8").partition(_TABLE)

@@ -129,6 +129,25 @@ def test_an_update_knows_how_many_copies_are_awake() -> None:
         assert found.copies == 0
 
 
+def test_a_stack_made_again_is_told_from_the_one_before() -> None:
+    client = boto3.Session("id", "secret", region_name="eu-north-1").client("cloudformation")
+    found = cdk.Cdk(FILE)
+    found.session = cast("boto3.Session", SimpleNamespace(client=lambda name: client))
+    with Stubber(client) as stacks:
+
+        def digest(*ids: str) -> str:
+            for id_ in ids:
+                stack = {"StackName": "s", "CreationTime": 0, "StackStatus": "CREATE_COMPLETE"}
+                stacks.add_response("describe_stacks", {"Stacks": [stack | {"StackId": id_}]})
+            for _ in range(2 - len(ids)):
+                stacks.add_client_error("describe_stacks", "ValidationError")
+            return found.stacks
+
+        assert digest() == ""
+        assert digest("rag/1", "inference/1") == digest("rag/1", "inference/1")
+        assert len({digest("rag/1"), digest("rag/2"), digest("rag/1", "inference/1")}) == 3
+
+
 def test_a_kept_bucket_is_told_with_its_price_and_energy_and_can_go() -> None:
     real = boto3.Session("id", "secret", region_name="eu-north-1")
     clients = {name: real.client(name) for name in ("s3", "resourcegroupstaggingapi")}
