@@ -6,7 +6,6 @@ printed. It is no independent test: settings were compared on the questions of b
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -76,8 +75,8 @@ def running() -> Iterator[EmbeddedAws]:
         embedded = EmbeddedAws(Path(folder), free_ports())
         embedded.start(lambda _: None)
         try:
-            os.environ.update(embedded.environment() | {"AWS_DEFAULT_REGION": DEPLOYMENT.region})
-            yield embedded
+            with embedded.alone(AWS_DEFAULT_REGION=DEPLOYMENT.region):
+                yield embedded
         finally:
             embedded.stop()
 

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,36 +71,37 @@ def up(embedded: EmbeddedAws, name: str) -> None:
     without = ("opensearch",) if chosen_store(deployment) is Store.VECTORS else ()
     with _step("servers") as progress:
         fresh = embedded.start(progress, without=without)
-    with stopping_on_failure(embedded.state, fresh):
-        _act_in(embedded)
-        with _step("deployment") as progress:
-            embedded.deploy(file, progress)
-        from sustainability.commands.ask import describe
-        from sustainability.operate.account import Account, collect
+    with ExitStack() as here:
+        with stopping_on_failure(embedded.state, fresh):
+            here.enter_context(embedded.alone())
+            with _step("deployment") as progress:
+                embedded.deploy(file, progress)
+            from sustainability.commands.ask import describe
+            from sustainability.operate.account import Account, collect
 
-        account, files = Account(deployment), collect([SAMPLES])
-        with _step("documents") as progress:
-            uploaded = account.add(files)
-            account.wait_until_settled(uploaded, seconds=300, progress=progress)
-    # From here on the system stands: whatever becomes of the question, it stays up.
-    chosen = "" if name == "local" else f" DEPLOYMENT={name}"
-    try:
-        with _step("question") as progress:
-            answer = _answer(account, progress)
-        later = f"The answer comes later: make ask{chosen} ID={answer['id']}"
-        shown = later if "status" in answer else describe(answer)
-    except UserError as error:
-        shown = (
-            f"No answer yet: {error}\nEverything runs; a slow machine can need a second try:\n"
-            f'  make ask{chosen} Q="{QUESTION}"'
+            account, files = Account(deployment), collect([SAMPLES])
+            with _step("documents") as progress:
+                uploaded = account.add(files)
+                account.wait_until_settled(uploaded, seconds=300, progress=progress)
+        # From here on the system stands: whatever becomes of the question, it stays up.
+        chosen = "" if name == "local" else f" DEPLOYMENT={name}"
+        try:
+            with _step("question") as progress:
+                answer = _answer(account, progress)
+            later = f"The answer comes later: make ask{chosen} ID={answer['id']}"
+            shown = later if "status" in answer else describe(answer)
+        except UserError as error:
+            shown = (
+                f"No answer yet: {error}\nEverything runs; a slow machine can need a second try:\n"
+                f'  make ask{chosen} Q="{QUESTION}"'
+            )
+        print(
+            f"\n{len(files)} documents are in, {len(uploaded)} of them new or changed.\n\n"
+            f"Question: {QUESTION}\n\n{shown}\n\n"
+            f"Try next:\n  make ask{chosen} "
+            'Q="How many times fewer trainable parameters do the authors of LoRA report?"\n'
+            f"  make add{chosen} FILE=path/to/your-document.md\n  make status\n  make down"
         )
-    print(
-        f"\n{len(files)} documents are in, {len(uploaded)} of them new or changed.\n\n"
-        f"Question: {QUESTION}\n\n{shown}\n\n"
-        f"Try next:\n  make ask{chosen} "
-        'Q="How many times fewer trainable parameters do the authors of LoRA report?"\n'
-        f"  make add{chosen} FILE=path/to/your-document.md\n  make status\n  make down"
-    )
 
 
 def _answer(account: Account, progress: Progress) -> dict[str, Any]:
@@ -112,13 +113,6 @@ def _answer(account: Account, progress: Progress) -> dict[str, Any]:
             if time.monotonic() > deadline:
                 raise
             progress(f"trying again: {error}")
-
-
-def _act_in(embedded: EmbeddedAws) -> None:
-    """Let this process know of no AWS but the embedded one, whatever its caller has set."""
-    environment = embedded.environment()
-    os.environ.clear()
-    os.environ.update(environment)
 
 
 def serve(embedded: EmbeddedAws) -> None:

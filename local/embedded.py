@@ -16,6 +16,7 @@ import urllib3
 
 from local import processes
 from local.processes import Server
+from local.surroundings import surroundings
 from sustainability.errors import UserError
 
 Progress = Callable[[str], None]
@@ -112,19 +113,27 @@ class EmbeddedAws:
         """
         emulator = self._emulator()
         binaries = Path(sys.executable).parent
-        return {
-            **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
-            "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}",
-            "AWS_ENDPOINT_URL": emulator.url,
-            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": f"http://127.0.0.1:{self.ports['models']}",
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            # A profile of the user's must never send this to a real account.
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "NO_PROXY": "127.0.0.1,localhost",
-        }
+        models_url = f"http://127.0.0.1:{self.ports['models']}"
+        path = f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}"
+        return surroundings(os.environ, emulator.url, models_url) | {"PATH": path}
+
+    @contextmanager
+    def alone(self, **variables: str) -> Iterator[None]:
+        """Let this process know of no AWS but this one, within the block.
+
+        Raises
+        ------
+        UserError
+            If it does not run.
+        """
+        before, within = dict(os.environ), self.environment() | variables
+        os.environ.clear()
+        os.environ.update(within)
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
 
     def endpoints(self) -> list[Endpoint]:
         """Return the SageMaker endpoints that are deployed.

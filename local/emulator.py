@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
+from local.surroundings import aws_variables
+
 if TYPE_CHECKING:
     from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 
@@ -80,13 +82,7 @@ def _prepare_environment(port: int, state: Path, models_url: str) -> None:
         S3_DATA_DIR=str(state / "objects"),
         IOT_MTLS_ENABLED="0",
         SFTP_ENABLED="0",
-        AWS_ENDPOINT_URL=f"http://{_HOST}:{port}",
-        AWS_ENDPOINT_URL_BEDROCK_RUNTIME=models_url,
-        AWS_ACCESS_KEY_ID="test",
-        AWS_SECRET_ACCESS_KEY="test",
-        AWS_EC2_METADATA_DISABLED="true",
-        AWS_CONFIG_FILE=os.devnull,
-        AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+        **aws_variables(f"http://{_HOST}:{port}", models_url),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,15 +31,11 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
     embedded = EmbeddedAws(
         tmp_path_factory.mktemp("embedded"), free_ports(), cold_start_s=COLD_START_S
     )
-    before = dict(os.environ)
     embedded.start(quiet)
     try:
-        region = Deployment.load(LOCAL).region
-        os.environ.update(embedded.environment() | {"AWS_DEFAULT_REGION": region})
-        yield embedded
+        with embedded.alone(AWS_DEFAULT_REGION=Deployment.load(LOCAL).region):
+            yield embedded
     finally:
-        os.environ.clear()
-        os.environ.update(before)
         embedded.forget()
 
 
