@@ -106,7 +106,7 @@ def _build() -> dict[str, Any]:
     epochs = ParameterString("Epochs", default_value="3")
     learning_rate = ParameterString("LearningRate", default_value="0.0006")
     margin = ParameterString("Margin", default_value="0.02")
-    rung_below = ParameterString("RungBelow", default_value="base")
+    reads = ParameterString("Reads", default_value="message")
     parent = ParameterString("Parent", default_value="none")
 
     def place(folder: str, *below: str, of: Any = data_hash) -> Join:
@@ -202,7 +202,7 @@ def _build() -> dict[str, Any]:
         arguments: Sequence[Any] = (),
         inputs: Mapping[str, Any],
         outputs: Mapping[str, Any],
-        property_file: PropertyFile,
+        property_files: Sequence[PropertyFile] = (),
         cache: CacheConfig | None = None,
     ) -> ProcessingStep:
         base = "/opt/ml/processing"
@@ -246,17 +246,15 @@ def _build() -> dict[str, Any]:
                     for key, uri in outputs.items()
                 ],
             ),
-            property_files=[property_file],
+            property_files=list(property_files),
             cache_config=cache,
         )
 
-    checks = PropertyFile(name="Checks", output_name="report", path="checks.json")
     prepare = processing(
         "Prepare",
         module="training.prepare",
         inputs={"examples": "s3://${Bucket}/examples/", "golden": "s3://${Bucket}/golden/"},
         outputs={key: place("prepare", key) for key in ("train", "test", "report")},
-        property_file=checks,
         cache=cached,
     )
     prepared = prepare.properties.ProcessingOutputConfig.Outputs
@@ -267,7 +265,13 @@ def _build() -> dict[str, Any]:
         image="${TuneImage}",
         instance="${TuneInstanceType}",
         channels={"model": "s3://${Bucket}/base/", "train": prepared["train"].S3Output.S3Uri},
-        hyperparameters={"method": method, "epochs": epochs, "learning-rate": learning_rate},
+        hyperparameters={
+            "method": method,
+            "epochs": epochs,
+            "learning-rate": learning_rate,
+            "reads": reads,
+            "instance-watts": "${TuneInstanceWatts}",
+        },
         spot=True,
     )
     evaluate = training(
@@ -281,7 +285,7 @@ def _build() -> dict[str, Any]:
             "train": prepared["train"].S3Output.S3Uri,
             "test": prepared["test"].S3Output.S3Uri,
         },
-        hyperparameters={"rung-below": rung_below},
+        hyperparameters={"instance-watts": "${TuneInstanceWatts}"},
         spot=False,
     )
     # Each run has a verdict of its own: the margin may differ where the data does not.
@@ -294,10 +298,9 @@ def _build() -> dict[str, Any]:
         inputs={
             "scores": evaluate.properties.ModelArtifacts.S3ModelArtifacts,
             "tuned": tune.properties.ModelArtifacts.S3ModelArtifacts,
-            "checks": prepared["report"].S3Output.S3Uri,
         },
         outputs={"verdict": judged},
-        property_file=verdict,
+        property_files=[verdict],
     )
 
     def found(path: str) -> JsonGet:
@@ -361,7 +364,7 @@ def _build() -> dict[str, Any]:
     )
     built = Pipeline(
         name="customization",
-        parameters=[data_hash, method, epochs, learning_rate, margin, rung_below, parent],
+        parameters=[data_hash, method, epochs, learning_rate, reads, margin, parent],
         steps=[prepare, tune, evaluate, gate, better],
         pipeline_experiment_config=None,
         sagemaker_session=session,

@@ -2,8 +2,9 @@
 
 They stand in for the cloud's. The generator quotes the passages that it is given, unless another
 is named: GENERATOR=smollm2 is a real language model, of 135 million parameters, which seldom
-answers rightly; MODEL_URL=http://127.0.0.1:8080/v1 is any server that speaks OpenAI's chat
-completions, with MODEL_NAME and MODEL_API_KEY where it needs them. Embeddings stay local.
+answers rightly; GENERATOR=path/to/tuned.gguf is the same model, tuned.
+MODEL_URL=http://127.0.0.1:8080/v1 is any server that speaks OpenAI's chat completions, with
+MODEL_NAME and MODEL_API_KEY where it needs them. Embeddings stay local.
 """
 
 from __future__ import annotations
@@ -67,9 +68,13 @@ def _generator() -> Generator:
         _say(f"generator: {generator.name} at {generator.url}, as MODEL_URL asks")
         return generator
     name = os.environ.get("GENERATOR", "quoting")
-    if name not in _GENERATORS:
-        raise UserError(f"GENERATOR={name}: must be {' or '.join(_GENERATORS)}")
-    local = _GENERATORS[name]()
+    if name.endswith(".gguf") and Path(name).is_file():
+        local: Generator = SmolLM2(Path(name))
+    elif name in _GENERATORS:
+        local = _GENERATORS[name]()
+    else:
+        known = ", ".join(_GENERATORS)
+        raise UserError(f"GENERATOR={name}: must be {known}, or an existing .gguf file")
     _say(f"generator: {local.name}, a small stand-in for the models of Bedrock and SageMaker")
     return local
 

