@@ -33,7 +33,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="FILE",
         help="traffic as CSV, plain or gzipped, with the columns "
         "TIMESTAMP,ContextTokens,GeneratedTokens; or t_s,in_tokens,out_tokens; or a rate curve "
-        "t_s,requests_per_min. A week begins on Monday",
+        "t_s,requests_per_min",
     )
     source.add_argument(
         "--synthetic",
@@ -46,7 +46,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         type=float,
         metavar="PER_HOUR",
         help="scale a rate curve or a synthetic week to this peak, in questions per hour that "
-        "reach a model (default: the declared peak)",
+        "reach a model (default: a rate curve is not scaled; a synthetic week has the declared "
+        "peak)",
+    )
+    parser.add_argument(
+        "--start",
+        metavar="DAY-HH:MM",
+        help="when a trace begins in the traffic's time zone, such as tue-14:30 (default: its "
+        "first time stamp; mon-00:00 if its times have no date)",
     )
     parser.add_argument(
         "--seed", type=int, default=1, help="seed of all random numbers (default: 1)"
@@ -82,32 +89,67 @@ def run(options: argparse.Namespace) -> int:
     from sustainability.simulation.comparison import compare
     from sustainability.simulation.traces import declaring, rates_of
 
+    _check(options)
     deployment = Deployment.load(options.deployment)
-    traffic = _traffic(options, deployment)
+    source, traffic = _traffic(options, deployment)
     if options.plan_from_trace:
         uncached = 1 - deployment.traffic.cache_hit_share
         deployment = declaring(
             deployment,
             rates_of(traffic).scaled(1 / uncached),
             variation=_variation(options, deployment),
+            start=traffic.start,
         )
     plan, situation = plan_serving(deployment), Situation.of(deployment)
     with status_line() as progress:
         comparison = compare(situation, plan, traffic, progress=progress)
     if options.plot:
-        trace = options.trace.name if options.trace else None
-        source = trace or options.synthetic or "declared week"
         picture = svg(f"{deployment.name}, {plan.mode}: {source}", comparison.plan.outcome.timeline)
         options.plot.write_text(picture, encoding="utf-8")
     if options.json:
         print(json.dumps(report.as_json(situation, comparison), indent=2))
     else:
+        print(f"Traffic: {source}.\n")
         print(report.as_text(situation, comparison))
     return 0
 
 
-def _traffic(options: argparse.Namespace, deployment: Deployment) -> Traffic:
-    """Return the questions that reach a model, without those that the answer cache answers."""
+def _check(options: argparse.Namespace) -> None:
+    """Refuse numbers that no traffic can have, and options that the traffic does not take."""
+    import math
+
+    from sustainability.errors import UserError
+
+    for name in ("peak", "variation"):
+        value = getattr(options, name)
+        if value is not None and not 0 < value < math.inf:
+            raise UserError(f"--{name} {value:g}: give a number above zero")
+    if options.start and not options.trace:
+        raise UserError("--start is for --trace: other traffic begins on Monday at 0:00")
+
+
+def _start(text: str) -> float:
+    """Return the second of the week of ``tue-14:30``."""
+    import re
+
+    from sustainability.errors import UserError
+
+    days = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    found = re.fullmatch(rf"({'|'.join(days)})-([01]?\d|2[0-3]):([0-5]\d)", text.lower())
+    if found is None:
+        raise UserError(f"--start {text}: write a day and a time, such as tue-14:30")
+    day, hour, minute = found.groups()
+    return ((days.index(day) * 24 + int(hour)) * 60 + int(minute)) * 60.0
+
+
+def _traffic(options: argparse.Namespace, deployment: Deployment) -> tuple[str, Traffic]:
+    """Return what the traffic is, and the questions that reach a model.
+
+    Those that the answer cache answers are not among them.
+    """
+    from dataclasses import replace
+
+    from sustainability.errors import UserError
     from sustainability.plan.situation import Situation
     from sustainability.simulation.traces import is_rate_curve, read_rates, recorded
     from sustainability.simulation.traffic import (
@@ -117,24 +159,44 @@ def _traffic(options: argparse.Namespace, deployment: Deployment) -> Traffic:
         synthetic_week,
     )
 
+    start = _start(options.start) if options.start else None
     if options.trace and not is_rate_curve(options.trace):
-        return recorded(options.trace)
+        for name in ("peak", "variation"):
+            if getattr(options, name) is not None:
+                raise UserError(
+                    f"--{name} is for rate curves and generated weeks; {options.trace.name} has "
+                    "single questions, which are simulated as they are"
+                )
+        most = float(deployment.answers.max_tokens)
+        traffic = recorded(options.trace, most_tokens=most, start=start)
+        return f"{options.trace.name}, each question at its own time", traffic
     week = Situation.of(deployment).week
-    peak = options.peak or max(rate.peak_per_hour for rate in week)
     if options.trace:
-        rates = read_rates(options.trace).scaled_to_peak(peak)
+        rates = read_rates(options.trace)
+        source = f"{options.trace.name}, rates as in the file"
+        if options.peak:
+            rates = rates.scaled_to_peak(options.peak)
+            source = f"{options.trace.name}, scaled"
     elif options.synthetic:
+        peak = options.peak or max(rate.peak_per_hour for rate in week)
         rates = synthetic_week(options.synthetic, seed=options.seed, peak_per_hour=peak)
+        source = f"generated week, {options.synthetic}"
     else:
         rates = declared_rates(week, seed=options.seed)
+        source = "the declared week"
+    if not any(rates.per_hour):
+        raise UserError("there are no questions to simulate: declare traffic, or give --trace FILE")
     declared = deployment.traffic
-    return of_rates(
+    traffic = of_rates(
         rates,
         TokenCounts(
             declared.input_tokens, declared.output_tokens, float(deployment.answers.max_tokens)
         ),
         seed=options.seed,
         variation=_variation(options, deployment) or 1.0,
+    )
+    return f"{source}, up to {max(rates.per_hour):,.0f} questions/h", replace(
+        traffic, start=start or 0.0
     )
 
 

@@ -35,7 +35,10 @@ def as_text(situation: Situation, comparison: Comparison) -> str:
             (
                 result.policy,
                 f"{outcome.attainment:.2%}",
-                *(f"{before + outcome.percentile(share):.1f}" for share in _PERCENTILES),
+                *(
+                    f"{before + outcome.percentile(share):.1f}" if outcome.latencies else "-"
+                    for share in _PERCENTILES
+                ),
                 f"{outcome.instance_hours:,.1f}",
                 f"{outcome.bedrock_share:.1%}",
                 amount(tokens / 1e6),
@@ -74,7 +77,8 @@ def _policy(situation: Situation, result: Result) -> dict[str, Any]:
         "attainment": outcome.attainment,
         "failed": outcome.failed,
         "latency_s": {
-            f"p{share * 100:g}": before + outcome.percentile(share) for share in _PERCENTILES
+            f"p{share * 100:g}": before + outcome.percentile(share) if outcome.latencies else None
+            for share in _PERCENTILES
         },
         "instance_hours": outcome.instance_hours,
         "launches": outcome.launches,

@@ -120,6 +120,8 @@ class Autoscaler:
     in_cooldown: float = 300.0
     repeat: float = WEEK_SECONDS
     """Seconds after which the schedule starts again."""
+    start: float = 0.0
+    """Seconds of the week when the traffic begins."""
 
     def __post_init__(self) -> None:
         self._times = [bound.time for bound in self.bounds]
@@ -141,7 +143,7 @@ class Autoscaler:
             self.copies = self.wake_copies
         if self.sleep and self.sleep.sees(seen):
             self.copies = 0
-        now = self.bounds[bisect_right(self._times, seen.time % self.repeat) - 1]
+        now = self.bounds[bisect_right(self._times, (seen.time + self.start) % self.repeat) - 1]
         self.copies = min(max(self.copies, now.minimum), now.maximum)
         return self.copies
 
@@ -182,11 +184,13 @@ class WindowScaler:
     starts: Sequence[float]
     """Seconds since midnight."""
     copies: int
+    start: float = 0.0
+    """Seconds of the week when the traffic begins."""
     _running: bool = False
 
     def __call__(self, seen: Observation) -> int:
         """Return how many copies there shall be."""
-        time = seen.time % 86400
+        time = (seen.time + self.start) % 86400
         if any(start <= time < start + TICK for start in self.starts) and seen.outstanding:
             self._running = True
         if seen.live and not seen.outstanding:

@@ -79,7 +79,7 @@ def compare(
         return Result(name, outcome, impact_of(situation, plan, outcome))
 
     results = []
-    for policy in _policies(situation, plan, capacity):
+    for policy in _policies(situation, plan, capacity, traffic.start):
         progress(f"replaying: {policy.name}")
         results.append(result(policy.name, run(traffic, endpoint, policy)))
     if plan.mode not in (Mode.REALTIME, Mode.BRIDGED):
@@ -167,12 +167,14 @@ def impact_of(situation: Situation, plan: ServingPlan, outcome: Outcome) -> Impa
     )
 
 
-def _policies(situation: Situation, plan: ServingPlan, capacity: Capacity) -> list[Policy]:
-    most = plan.max_copies
+def _policies(
+    situation: Situation, plan: ServingPlan, capacity: Capacity, start: float
+) -> list[Policy]:
+    most, ours = plan.max_copies, planned(plan, start)
     if plan.mode is Mode.REALTIME:
-        return [planned(plan), *baselines(situation, capacity, most)]
+        return [ours, *baselines(situation, capacity, most, start)]
     if plan.mode is Mode.BRIDGED:
-        return [planned(plan), bedrock_alone(), *baselines(situation, capacity, most)]
+        return [ours, bedrock_alone(), *baselines(situation, capacity, most, start)]
     if plan.instance_type is None:
         return [bedrock_alone()]
-    return [planned(plan), static(max(1, most))]
+    return [ours, static(max(1, most))]

@@ -70,6 +70,8 @@ class Endpoint:
     time, in proportion."""
     long_answer: float
     """Seconds that an idle copy needs for the longest answer to which the limit applies."""
+    longest_prompt: float = math.inf
+    """Tokens. The container refuses longer prompts, because the model is compiled for a length."""
     patience: float = math.inf
     """How long a caller waits for an answer. Then it calls Bedrock, if allowed. The endpoint
     completes the answer anyway, because a request cannot be cancelled."""
@@ -184,7 +186,8 @@ class _Fleet:
         """Send the question to a copy, a queue or Bedrock."""
         self.outcome.questions += 1
         endpoint, now, counts = self.endpoint, request.time, self.counts
-        if not counts and not endpoint.shared_queue:
+        served = counts or endpoint.shared_queue
+        if not served or request.input_tokens > endpoint.longest_prompt:
             self._answer_elsewhere(request, waited=0.0)
             return
         self.in_system += 1

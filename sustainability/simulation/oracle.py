@@ -194,7 +194,11 @@ class _Search:
                 request.input_tokens * self._endpoint.prefill_per_token
                 + request.output_tokens * self._endpoint.decode_per_token
             )
-            late += alone > self._endpoint.patience or not self._endpoint.in_time(alone, alone)
+            late += (
+                request.input_tokens > self._endpoint.longest_prompt
+                or alone > self._endpoint.patience
+                or not self._endpoint.in_time(alone, alone)
+            )
         return late <= (1 - self._attainment) * asked
 
     def _holds(self, instances: list[int]) -> bool:

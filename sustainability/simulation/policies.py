@@ -24,6 +24,7 @@ from sustainability.simulation.autoscaling import (
     WindowScaler,
 )
 from sustainability.simulation.engine import Bedrock, Endpoint, Scaler
+from sustainability.simulation.traffic import WEEK_SECONDS
 
 AWS_ADVICE = 0.7
 """Share of what a copy can carry that target tracking is told to keep by default."""
@@ -56,19 +57,22 @@ def endpoint_of(situation: Situation, plan: ServingPlan, capacity: Capacity) -> 
         limit=situation.promised_s,
         patience=math.inf if plan.patience_s is None else plan.patience_s,
         long_answer=capacity.long.total,
+        longest_prompt=situation.model.sequence_length - situation.deployment.answers.max_tokens,
         bedrock=bedrock,
         shared_queue=plan.mode in (Mode.ASYNC, Mode.BATCH),
     )
 
 
-def planned(plan: ServingPlan) -> Policy:
-    """Return the plan as it is deployed."""
+def planned(plan: ServingPlan, start: float = 0.0) -> Policy:
+    """Return the plan as it is deployed, for traffic from second ``start`` of the week."""
     bounds = _bounds(plan)
-    initial = bounds[0].minimum
+    initial = [bound.minimum for bound in bounds if bound.time <= start % WEEK_SECONDS][-1]
 
     def scaler() -> Scaler:
         if plan.batch:
-            return WindowScaler([hour * 3600.0 for hour in plan.batch.hours], plan.max_copies)
+            return WindowScaler(
+                [hour * 3600.0 for hour in plan.batch.hours], plan.max_copies, start
+            )
         if plan.target_backlog is not None:
             return QueueScaler(plan.target_backlog, plan.max_copies, plan.backlog_minutes * 60.0)
         tracking = []
@@ -84,6 +88,7 @@ def planned(plan: ServingPlan) -> Policy:
             wake_copies=plan.wake_copies,
             sleep=_alarm(plan.sleep, above=False),
             in_cooldown=plan.scale_in_cooldown_s,
+            start=start,
         )
 
     return Policy(f"plan ({plan.mode})", scaler, initial)
@@ -110,11 +115,12 @@ def tracking(
     )
 
 
-def scheduled(copies: Sequence[int], cold_start: float) -> Policy:
+def scheduled(copies: Sequence[int], cold_start: float, start: float = 0.0) -> Policy:
     """Return the policy of a schedule alone: so many ``copies`` in each quarter of an hour."""
     ahead = started_ahead(copies, math.ceil(cold_start / QUARTER_S))
     bounds = [Bounds(number * QUARTER_S, count, count) for number, count in enumerate(ahead)]
-    return Policy("schedule alone", lambda: Autoscaler(bounds, ahead[0]), ahead[0])
+    initial = ahead[int(start // QUARTER_S) % len(ahead)]
+    return Policy("schedule alone", lambda: Autoscaler(bounds, initial, start=start), initial)
 
 
 def aws_default(situation: Situation, capacity: Capacity, most: int) -> Policy:
@@ -130,7 +136,9 @@ def aws_default(situation: Situation, capacity: Capacity, most: int) -> Policy:
     )
 
 
-def baselines(situation: Situation, capacity: Capacity, most: int) -> list[Policy]:
+def baselines(
+    situation: Situation, capacity: Capacity, most: int, start: float = 0.0
+) -> list[Policy]:
     """Return what a plan of a real-time endpoint is compared with, up to ``most`` copies each."""
     attainment = situation.deployment.service_level.attainment
     peak = max(rate.peak_per_hour for rate in situation.week)
@@ -148,7 +156,7 @@ def baselines(situation: Situation, capacity: Capacity, most: int) -> list[Polic
             most=most,
             initial=copies[0],
         ),
-        scheduled(copies, situation.seconds("cold_start")),
+        scheduled(copies, situation.seconds("cold_start"), start),
     ]
 
 

@@ -15,11 +15,12 @@ from typing import TextIO
 from sustainability.deployment.schema import HOURS_OF_WEEK, Deployment
 from sustainability.errors import UserError
 from sustainability.plan.week import steady
-from sustainability.simulation.traffic import Rates, Request, Traffic
+from sustainability.simulation.traffic import WEEK_SECONDS, Rates, Request, Traffic
 
 _RATE = "requests_per_"
 _PER_HOUR = {"s": 3600.0, "min": 60.0, "hour": 1.0}
 _BIN_SECONDS = 600.0
+_A_MONDAY = datetime(2024, 1, 1, tzinfo=UTC).timestamp()
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _Rows = Iterator[tuple[int, dict[str, str]]]
 
@@ -105,8 +106,11 @@ def is_rate_curve(path: Path) -> bool:
         return any(name.startswith(_RATE) for name in columns)
 
 
-def recorded(path: Path) -> Traffic:
+def recorded(path: Path, *, most_tokens: float = math.inf, start: float | None = None) -> Traffic:
     """Return a trace as traffic. The file is read anew for each replay.
+
+    No answer is longer than ``most_tokens``. ``start`` is the second of the week at which the trace
+    begins; by default that of its first time stamp, or Monday 0:00 if its times have no date.
 
     Raises
     ------
@@ -116,7 +120,24 @@ def recorded(path: Path) -> Traffic:
     newest = deque(read_trace(path), maxlen=1)
     if not newest:
         raise TrafficError(f"{path}: no questions")
-    return Traffic(lambda: read_trace(path), newest[0].time)
+
+    def requests() -> Iterator[Request]:
+        return (
+            request._replace(output_tokens=min(most_tokens, request.output_tokens))
+            for request in read_trace(path)
+        )
+
+    return Traffic(requests, newest[0].time, _second_of_week(path) if start is None else start)
+
+
+def _second_of_week(path: Path) -> float:
+    """Return the second of the week of the first time stamp; 0 if the times have no date."""
+    with _table(path) as (columns, rows):
+        if "TIMESTAMP" not in columns:
+            return 0.0
+        line, row = next(rows)
+        with _naming(path, line):
+            return (_timestamp(row["TIMESTAMP"]) - _A_MONDAY) % WEEK_SECONDS
 
 
 def rates_of(traffic: Traffic) -> Rates:
@@ -128,15 +149,21 @@ def rates_of(traffic: Traffic) -> Rates:
 
 
 def declaring(
-    deployment: Deployment, rates: Rates, *, variation: float | None = None
+    deployment: Deployment,
+    rates: Rates,
+    *,
+    variation: float | None = None,
+    start: float = 0.0,
 ) -> Deployment:
-    """Return the deployment with ``rates`` as its declared week, hour by hour from Monday 0:00.
+    """Return the deployment with ``rates`` as its declared week, hour by hour.
+
+    They begin ``start`` seconds after Monday 0:00.
 
     Each hour has its mean. Its peak is what stands out from the course of the means, which change
     steadily from the middle of one hour to that of the next. A curve shorter than a week repeats.
     ``variation`` is that of the time between two questions, if it shall be another.
     """
-    hours = max(1, round(rates.duration / 3600))
+    hours, first = max(1, round(rates.duration / 3600)), int(start // 3600)
     of_hour = [
         min(hours - 1, int(number * rates.interval / 3600)) for number in range(len(rates.per_hour))
     ]
@@ -153,10 +180,11 @@ def declaring(
         {
             "days": _DAYS[hour // 24],
             "hours": f"{hour % 24}-{hour % 24 + 1}",
-            "mean_per_hour": means[hour % hours],
-            "peak_per_hour": means[hour % hours] * above[hour % hours],
+            "mean_per_hour": means[number],
+            "peak_per_hour": means[number] * above[number],
         }
         for hour in range(HOURS_OF_WEEK)
+        for number in [(hour - first) % HOURS_OF_WEEK % hours]
     ]
     traffic = {**dict(deployment.traffic), "periods": periods}
     if variation is not None:

@@ -40,6 +40,8 @@ class Traffic:
     """Each call starts again from the first question."""
     duration: float
     """Seconds."""
+    start: float = 0.0
+    """Seconds from Monday 0:00 to the beginning of the traffic, in the traffic's time zone."""
 
 
 @dataclass(frozen=True)

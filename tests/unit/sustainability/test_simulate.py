@@ -10,6 +10,12 @@ from xml.etree import ElementTree
 import pytest
 
 from sustainability.__main__ import main
+from sustainability.deployment.schema import Deployment
+from sustainability.plan.serving import plan_serving
+from sustainability.plan.situation import Situation
+from sustainability.simulation import engine
+from sustainability.simulation.policies import endpoint_of
+from sustainability.simulation.traffic import Request
 
 NEVER = Path("deployments/dev.yaml").read_text().replace("name: dev", "name: trial") + (
     "inference:\n  bedrock: never\n"
@@ -86,3 +92,68 @@ def test_a_trace_that_is_none_is_refused_with_its_name(
     (tmp_path / "trace.csv").write_text("when,what\n1,2\n")
     assert main(["simulate", str(deployment), "--trace", str(tmp_path / "trace.csv")]) == 1
     assert "trace.csv" in capsys.readouterr().err
+
+
+def says(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
+    """Return what the command prints; it must not fail by a traceback."""
+    main(["simulate", *map(str, arguments)])
+    out, err = capsys.readouterr()
+    return out or err
+
+
+def test_rates_are_simulated_at_their_own_scale_unless_a_peak_is_asked_for(
+    deployment: Path, hours: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = says(capsys, deployment, "--trace", hours).splitlines()
+    assert own[0] == "Traffic: hours.csv, rates as in the file, up to 3,500 questions/h."
+    assert 7_800 < int(own[2].split()[0].replace(",", "")) < 8_600, "8,200 expected"
+    scaled = says(capsys, deployment, "--trace", hours, "--peak", "350").splitlines()
+    assert scaled[0] == "Traffic: hours.csv, scaled, up to 350 questions/h."
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        (["--peak", "0"], "--peak 0: give a number above zero"),
+        (["--peak", "inf"], "--peak inf: give a number above zero"),
+        (["--variation", "nan"], "--variation nan: give a number above zero"),
+        (["--start", "mon-9:00"], "--start is for --trace"),
+        (["--trace", "TRACE", "--start", "noon"], "write a day and a time, such as tue-14:30"),
+        (["--trace", "TRACE", "--peak", "5"], "single questions, which are simulated as they are"),
+        (["--trace", "EMPTY"], "no questions"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_simulated_is_refused_with_a_reason(
+    options: list[str],
+    fault: str,
+    deployment: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "TRACE").write_text("t_s,in_tokens,out_tokens\n0,100,20\n")
+    (tmp_path / "EMPTY").write_text("t_s,in_tokens,out_tokens\n")
+    named = [str(tmp_path / each) if each.isupper() else each for each in options]
+    assert fault in says(capsys, deployment, *named)
+
+
+def test_traffic_without_questions_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    level = "{mean_per_hour: 0, peak_per_hour: 0}"
+    tokens = "input_tokens: {mean: 9, p95: 9}, output_tokens: {mean: 9, p95: 9}"
+    (tmp_path / "idle.yaml").write_text(
+        "name: idle\nregion: eu-north-1\nservice_level: {latency_p95: 12s}\n"
+        f"traffic: {{otherwise: {level}, {tokens}}}\ninference: {{bedrock: never}}\n"
+    )
+    assert "no questions to simulate" in says(capsys, tmp_path / "idle.yaml")
+
+
+def test_a_prompt_longer_than_the_compiled_length_fails(deployment: Path, tmp_path: Path) -> None:
+    loaded = Deployment.load(deployment)
+    situation, plan = Situation.of(loaded), plan_serving(loaded)
+    endpoint = endpoint_of(situation, plan, situation.capacity(12.0))
+    longest = situation.model.sequence_length - loaded.answers.max_tokens
+    asked = [Request(0.0, longest, 5.0), Request(1.0, longest + 1, 5.0)]
+    found = engine.replay(asked, endpoint.starting_with(1), lambda _: 1)
+    assert (found.questions, found.failed) == (2, 1)

@@ -119,3 +119,21 @@ def test_counting_questions_gives_back_their_rate(tmp_path: Path) -> None:
     rows = "".join(f"{second},1,1\n" for second in range(0, 1200, 2))
     trace = recorded(written(tmp_path, "t_s,in_tokens,out_tokens\n" + rows))
     assert rates_of(trace).per_hour == (1800, 1800)
+
+
+def test_time_stamps_say_where_in_the_week_a_trace_begins(tmp_path: Path) -> None:
+    """14 May 2024 was a Tuesday."""
+    file = tmp_path / "trace.csv"
+    file.write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n2024-05-14 10:30:00.5,10,9000\n")
+    found = recorded(file, most_tokens=300)
+    assert found.start == pytest.approx(((24 + 10) * 60 + 30) * 60, abs=1)
+    assert [request.output_tokens for request in found.requests()] == [300]
+    assert recorded(file, most_tokens=300, start=60.0).start == 60.0
+
+
+def test_a_declared_week_follows_where_the_curve_begins() -> None:
+    curve = Rates(3600, (100.0, 200.0))
+    week = declaring(
+        Deployment.load("deployments/dev.yaml"), curve, start=24 * 3600.0
+    ).traffic.week()
+    assert [week[hour].mean_per_hour for hour in (24, 25, 26)] == [100, 200, 100]
