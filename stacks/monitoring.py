@@ -1,4 +1,4 @@
-"""The monitoring stack: alarms, dashboards, and the hourly footprint record."""
+"""The monitoring stack: alarms, the hourly footprint record, and dashboards where they are read."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ from stacks.monitors.window import WindowMonitor
 from stacks.rag import RagStack
 from sustainability.deployment.schema import Deployment
 from sustainability.plan.serving_plan import ServingPlan
+from sustainability.plan.watching import Watching
 
 
 class MonitoringStack(cdk.Stack):
     """Alarms, their SNS topic, the hourly footprint record, and two dashboards.
 
-    All of it follows from the deployment and its plan. ``inference`` is None in the mode
-    ``bedrock``.
+    All of it follows from the deployment and its plan. With ``best_effort`` there are the vital
+    alarms and no dashboards. ``inference`` is None in the mode ``bedrock``.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class MonitoringStack(cdk.Stack):
             description=f"Monitors service level, waste and accelerators ({deployment.name})",
         )
         self._deployment, self._plan = deployment, plan
+        watching = self._watching = Watching.of(deployment, plan)
         self.topic = AlarmTopic(self, "Topic", deployment=deployment)
         cdk.CfnOutput(self, "AlarmsTopic", value=self.topic.topic_arn)
         self._read_anew()
@@ -57,9 +59,15 @@ class MonitoringStack(cdk.Stack):
         waste = self._group("Wasting", "Capacity runs without use, or work has no result.")
 
         operations = Operations(
-            self, "Operations", deployment=deployment, plan=plan, rag=rag, inference=inference
+            self,
+            "Operations",
+            deployment=deployment,
+            plan=plan,
+            rag=rag,
+            inference=inference,
+            metrics=watching.functions["operations"],
         )
-        account = HourlyFootprintMonitor(deployment=deployment, plan=plan, operations=operations)
+        record = HourlyFootprintMonitor(deployment=deployment, plan=plan, operations=operations)
         level = ServiceLevelMonitor(deployment=deployment, plan=plan, rag=rag)
         answers = AnswerMonitor(deployment=deployment, plan=plan, rag=rag)
         ingest = IngestMonitor(deployment=deployment, rag=rag)
@@ -67,7 +75,7 @@ class MonitoringStack(cdk.Stack):
         answers.watch(waste)
         ingest.watch(sla, waste)
         rag.store.watch(waste)
-        account.watch(waste)
+        record.watch(waste)
         sections = {
             "Answers": [*level.graphs(), *answers.graphs()],
             "Documents and search": [*ingest.graphs(), *rag.store.graphs()],
@@ -75,13 +83,16 @@ class MonitoringStack(cdk.Stack):
         if inference is not None:
             sections["Inference"] = self._watch_inference(inference, sla, waste)
 
+        composites = [group.compose() for group in self._groups]
+        if watching.is_least:
+            return
         owner_dashboard(
             self,
             deployment=deployment,
             level=level,
             answers=answers,
-            account=account,
-            composites=[group.compose() for group in self._groups],
+            record=record,
+            composites=[composite for composite in composites if composite is not None],
         )
         engineer_dashboard(
             self,
@@ -104,7 +115,14 @@ class MonitoringStack(cdk.Stack):
             topic.add_metadata("reads", stacks)
 
     def _group(self, id_: str, says: str) -> Alarms:
-        group = Alarms(self, id_, deployment=self._deployment, topic=self.topic, says=says)
+        group = Alarms(
+            self,
+            id_,
+            deployment=self._deployment,
+            topic=self.topic,
+            says=says,
+            only_vital=self._watching.is_least,
+        )
         self._groups.append(group)
         return group
 

@@ -32,6 +32,7 @@ from sustainability.deployment.function_sizes import (
 from sustainability.deployment.schema import BedrockUse, Deployment
 from sustainability.footprint.footprint import answer_coefficients
 from sustainability.plan.serving_plan import Mode, ServingPlan
+from sustainability.plan.watching import Watching
 
 _INGEST_TIMEOUT = cdk.Duration.minutes(5)
 _ACCESS_LOG_FORMAT = json.dumps(
@@ -63,6 +64,7 @@ class RagStack(cdk.Stack):
             description=f"Answers from your own documents ({deployment.name})",
         )
         self._deployment, self._plan = deployment, plan
+        self._watching = Watching.of(deployment, plan)
         self.store = build_store(self, "Knowledge", deployment=deployment, function=self._function)
         self.documents = self._build_table("Documents", partition_key="document")
         self.answers = self._build_table("Answers", partition_key="id")
@@ -211,6 +213,7 @@ class RagStack(cdk.Stack):
         requirements: str = "requirements",
         reserved_concurrency: int | None = None,
     ) -> PythonFunction:
+        service = id_.lower()
         return PythonFunction(
             self,
             id_,
@@ -222,7 +225,11 @@ class RagStack(cdk.Stack):
             timeout=timeout,
             memory_mib=memory_mib,
             reserved_concurrency=reserved_concurrency,
-            environment={"POWERTOOLS_SERVICE_NAME": id_.lower(), **environment},
+            environment={
+                "POWERTOOLS_SERVICE_NAME": service,
+                "METRICS": " ".join(self._watching.functions.get(service, ())),
+                **environment,
+            },
         )
 
     def _shared_environment(self) -> dict[str, str]:
@@ -234,7 +241,6 @@ class RagStack(cdk.Stack):
             "EMBEDDING_MODEL": knowledge.embedding.model,
             "EMBEDDING_DIMENSIONS": str(knowledge.embedding.dimensions),
             "DOCUMENTS_TABLE": self.documents.table_name,
-            "FOOTPRINT": json.dumps(answer_coefficients(self._deployment, self._plan)),
         }
 
     def _build_ingest(self) -> lambda_.Function:
@@ -306,6 +312,7 @@ class RagStack(cdk.Stack):
             reserved_concurrency=self._plan.answer_concurrency,
             environment={
                 **self._shared_environment(),
+                "FOOTPRINT": json.dumps(answer_coefficients(self._deployment, self._plan)),
                 "GENERATOR_MODEL": answers.generator,
                 "ANSWERS_TABLE": self.answers.table_name,
                 "ANSWER_SETTINGS": json.dumps(

@@ -1,4 +1,4 @@
-"""The hourly run, an hour by its name, and the monthly comparison with the account's own figures.
+"""The scheduled run, an hour by its name, and the monthly comparison with AWS's own figures.
 
 The event of the schedule is empty. `{"hour": "2026-11-23T05:00:00Z"}` computes one hour anew and
 closes it, so that its metrics need not wait; `{"task": "account"}` is the monthly one.
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Any
 
-from operations import account, accounting, history
+from operations import account, history, recording
 from operations.settings import Settings
 
 
@@ -29,12 +29,21 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
         return {"months": account.update(now, store, connect, settings)}
     if event and set(event) != {"hour"}:
         raise InvalidEvent("the event is empty, an hour or the task account")
-    hours = [_hour(event["hour"])] if event else history.due(now, store.written(now))
-    return {
-        "hours": accounting.update(
-            now, hours, store, _client("cloudwatch"), settings, closing=bool(event)
-        )
-    }
+    if event:
+        hours, beginning = [_hour(event["hour"])], False
+    else:
+        known = store.written(now)
+        hours, beginning = history.due(now, known), not known
+    written = recording.update(
+        now,
+        hours,
+        store,
+        _client("cloudwatch"),
+        settings,
+        closing=bool(event),
+        beginning=beginning,
+    )
+    return {"hours": written}
 
 
 def _hour(text: object) -> datetime:

@@ -13,6 +13,7 @@ _KEY = "history/%Y/%m/%d/%H.json"
 _HOUR = timedelta(hours=1)
 SETTLES_AFTER = timedelta(hours=3)
 """From the start of an hour until CloudWatch's values for it no longer change."""
+_FIRST_LOOK = timedelta(hours=23)
 REMEMBERED = timedelta(days=14)
 """How far back a gap is filled: metrics of a log line must not be older."""
 
@@ -23,13 +24,13 @@ def key(hour: datetime) -> str:
 
 
 def due(now: datetime, written: Mapping[datetime, datetime]) -> list[datetime]:
-    """Return the hours to compute: missing ones, and those written before they had settled.
+    """Return the settled hours to compute: missing ones, and those written before they had settled.
 
-    `written` are the hours with a record, and when it was written. Without any, the history begins
-    with the last hour that is over.
+    `written` are the hours with a record, and when it was written. Without any, these are the hours
+    of a day, of which the first ones may be older than the deployment.
     """
-    last = now.replace(minute=0, second=0, microsecond=0) - _HOUR
-    first = max(min(written, default=last), last - REMEMBERED)
+    last = (now - SETTLES_AFTER).replace(minute=0, second=0, microsecond=0)
+    first = max(min(written, default=last - _FIRST_LOOK), last - REMEMBERED)
     hours = [first + _HOUR * number for number in range(int((last - first) / _HOUR) + 1)]
     return [hour for hour in hours if hour not in written or not is_settled(hour, written[hour])]
 

@@ -51,11 +51,10 @@ def measures(deployment: str, sources: Sources) -> dict[str, Measure]:
         ("generated", "InputTokens", "SampleCount"),
         ("cached", "CacheHits", "Sum"),
         ("by_bedrock", "BedrockAnswers", "Sum"),
-        ("by_endpoint", "EndpointAnswers", "Sum"),
+        *((("by_endpoint", "EndpointAnswers", "Sum"),) if sources.endpoint else ()),
         ("input_tokens", "InputTokens", "Sum"),
         ("output_tokens", "OutputTokens", "Sum"),
         ("question_tokens", "EmbeddingTokens", "Sum"),
-        ("searching_ms", "RetrievalLatency", "Sum"),
     ):
         dimensions = {"Deployment": deployment, "service": "answer"}
         asked[name] = Measure(_OURS, metric, statistic, dimensions)
@@ -77,11 +76,12 @@ def measures(deployment: str, sources: Sources) -> dict[str, Measure]:
 
 
 def _of_store(deployment: str, sources: Sources) -> dict[str, Measure]:
+    answer = {"Deployment": deployment, "service": "answer"}
     if sources.vectors:
-        answer = {"Deployment": deployment, "service": "answer"}
         ingest = {"Deployment": deployment, "service": "ingest"}
         return {
-            "searches": Measure(_OURS, "RetrievalLatency", "SampleCount", answer),
+            # Each search has the embedding of one question.
+            "searches": Measure(_OURS, "EmbeddingTokens", "SampleCount", answer),
             "written_chunks": Measure(_OURS, "ChunksEmbedded", "Sum", ingest),
         }
     client = {"ClientId": sources.account}
@@ -94,12 +94,15 @@ def _of_store(deployment: str, sources: Sources) -> dict[str, Measure]:
             "CollectionGroupName": sources.group,
         }
         return {
-            name: Measure("AWS/AOSS", metric, "Sum", group)
-            for name, metric in (
-                ("search_units", "SearchOCU"),
-                ("indexing_units", "IndexingOCU"),
-                ("building_units", "VectorIndexBuildAccelerationOCU"),
-            )
+            "searching_ms": Measure(_OURS, "RetrievalLatency", "Sum", answer),
+            **{
+                name: Measure("AWS/AOSS", metric, "Sum", group)
+                for name, metric in (
+                    ("search_units", "SearchOCU"),
+                    ("indexing_units", "IndexingOCU"),
+                    ("building_units", "VectorIndexBuildAccelerationOCU"),
+                )
+            },
         }
     domain = client | {"DomainName": sources.domain}
     return {
@@ -135,7 +138,8 @@ def count(values: Mapping[str, float], sources: Sources) -> Counted:
     embedded = of["question_tokens"] + of["document_tokens"]
     usage = {
         "hours": 1.0,
-        "active_hours": float(of["questions"] + documents > 0),
+        "active_hours": float(of["questions"] > 0),
+        "ingest_hours": float(documents > 0),
         "questions": of["questions"],
         "generated": of["generated"],
         "documents": documents,

@@ -66,25 +66,12 @@ def record(hour: datetime, values: Mapping[str, float], settings: Settings) -> R
 
 def metrics(record: Record) -> dict[str, float]:
     """Return the metrics of a record by name; `metrics.csv` states when each is written."""
-    taken, answer, tokens = record["taken"], record["per_answer"], record["per_1000_tokens"]
+    taken = record["taken"]
     values = {
         "TotalEnergyWhMid": taken["kwh"][1] * 1000,
         "TotalCarbonGramsMid": taken["carbon_g"][1],
         "TotalCostUsdMid": taken["usd"][1],
     }
-    if answer is not None:
-        values |= {
-            "TotalEnergyWhLow": taken["kwh"][0] * 1000,
-            "TotalEnergyWhHigh": taken["kwh"][2] * 1000,
-            "TotalCarbonGramsLow": taken["carbon_g"][0],
-            "TotalCarbonGramsHigh": taken["carbon_g"][2],
-            "EnergyWhPerAnswer": answer["kwh"][1] * 1000,
-            "CarbonGramsPerAnswer": answer["carbon_g"][1],
-            "CostUsdPerAnswer": answer["usd"][1],
-        }
-    if tokens is not None:
-        values["EnergyWhPer1kTokens"] = tokens["kwh"][1] * 1000
-        values["CarbonGramsPer1kTokens"] = tokens["carbon_g"][1]
     for name, share in record["utilization"].items():
         if share is not None:
             values[f"{name.capitalize()}Utilization"] = share * 100

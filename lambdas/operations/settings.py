@@ -51,6 +51,8 @@ class Settings:
     sources: Sources
     coefficients: Mapping[str, Mapping[str, Range]]
     """By quantity and measure; measures that are zero are left out."""
+    metrics: tuple[str, ...]
+    """The names of the metrics that somebody reads: no other is sent."""
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> Settings:
@@ -66,6 +68,7 @@ class Settings:
             bucket=_text(environ, "HISTORY_BUCKET"),
             sources=sources,
             coefficients=_coefficients(_json(environ, "COEFFICIENTS")),
+            metrics=tuple(environ.get("METRICS", "").split()),
         )
 
 

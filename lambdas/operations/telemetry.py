@@ -14,6 +14,8 @@ logger = Logger()
 
 def publish(deployment: str, hour: datetime, values: Mapping[str, float]) -> None:
     """Print metrics of an hour, at its beginning, with the dimensions service and Deployment."""
+    if not values:
+        return
     metrics = Metrics()
     metrics.set_default_dimensions(Deployment=deployment)
     metrics.set_timestamp(hour)

@@ -60,7 +60,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     except Exception as error:  # nothing may reach the caller but what is written here
         response = _failed(error, trace)
     if trace.metrics:
-        emit(os.environ["DEPLOYMENT"], trace.metrics)
+        emit(os.environ["DEPLOYMENT"], os.environ["METRICS"].split(), trace.metrics)
     return response
 
 

@@ -16,13 +16,12 @@ from rag.clients import client
 from rag.documents import Manifest
 from rag.embedding import Embedder
 from rag.errors import Rejected
-from rag.footprint import Usage
 from rag.objects import DeadLetters, Objects
 from rag.reading import Reader
 from rag.reconcile import Outcome, Reconciler
 from rag.settings import IngestSettings
 from rag.stores.kinds import open_store
-from rag.telemetry import emit, logger, spread
+from rag.telemetry import emit, logger
 
 # A document is begun only with this much time left; the rest of the batch comes again.
 _RESERVE_S = 90
@@ -69,14 +68,8 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         counts.update(_metrics(outcome))
         lags.append((time.time() - happened[document]) * 1000)
 
-    # Of the embedding alone: the deployment's energy per request is that of a question.
-    usage = Usage(embedding_tokens=counts["EmbeddingTokens"])
-    energy = settings.footprint.energy_wh(usage, requests=0)
     lag = {"IngestLag": lags} if lags else {}
-    emit(
-        settings.deployment,
-        {**counts, **lag, **spread("EnergyWh", energy), "Failed": len(failed)},
-    )
+    emit(settings.deployment, settings.metrics, {**counts, **lag, "Failed": len(failed)})
     return {"batchItemFailures": [{"itemIdentifier": message} for message in sorted(failed)]}
 
 

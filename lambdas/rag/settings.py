@@ -165,8 +165,9 @@ class IngestSettings:
     documents_table: str
     dead_letter_queue_url: str
     limits: IngestLimits
-    footprint: Footprint
     deployment: str
+    metrics: tuple[str, ...]
+    """The names of the values that are sent to CloudWatch."""
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> IngestSettings:
@@ -181,8 +182,8 @@ class IngestSettings:
             documents_table=_text(environ, "DOCUMENTS_TABLE"),
             dead_letter_queue_url=_text(environ, "DEAD_LETTER_QUEUE_URL"),
             limits=limits,
-            footprint=_footprint(environ),
             deployment=_text(environ, "DEPLOYMENT"),
+            metrics=tuple(_text(environ, "METRICS").split()),
         )
 
 

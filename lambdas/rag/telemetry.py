@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
@@ -17,21 +17,33 @@ _PER_MEGABYTE = 2**20 if sys.platform == "darwin" else 2**10
 """What `ru_maxrss` counts in: bytes on macOS, kibibytes on Linux."""
 
 
-def emit(deployment: str, values: Mapping[str, float | list[float]]) -> None:
-    """Print the metrics in CloudWatch's embedded format, with the dimensions service, Deployment.
+def emit(deployment: str, sent: Collection[str], values: Mapping[str, float | list[float]]) -> None:
+    """Print the values as one line, of which CloudWatch makes metrics of those in `sent`.
 
-    Names that end in `Latency` or `Lag` are milliseconds, all others counts. `MemoryUsed`, the most
-    that this process ever held, comes with them: Lambda itself publishes no such metric.
+    The dimensions are service and Deployment. Names that end in `Latency` or `Lag` are
+    milliseconds, all others counts. `MemoryUsed`, the most that this process ever held, comes with
+    them: Lambda itself publishes no such metric. A metric costs money in each hour that writes it,
+    so what nobody reads is a plain field of the line.
     """
     metrics = Metrics()
     metrics.set_default_dimensions(Deployment=deployment)
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _PER_MEGABYTE
-    metrics.add_metric("MemoryUsed", MetricUnit.Megabytes, round(held, 1))
-    for name, value in values.items():
-        unit = MetricUnit.Milliseconds if name.endswith(("Latency", "Lag")) else MetricUnit.Count
+    for name, value in {"MemoryUsed": round(held, 1), **values}.items():
+        if name not in sent:
+            metrics.add_metadata(name, value)
+            continue
         for number in value if isinstance(value, list) else [value]:
-            metrics.add_metric(name, unit, number)
-    metrics.flush_metrics()
+            metrics.add_metric(name, _unit(name), number)
+    if metrics.metric_set:
+        metrics.flush_metrics()
+    else:
+        metrics.clear_metrics()
+
+
+def _unit(name: str) -> MetricUnit:
+    if name == "MemoryUsed":
+        return MetricUnit.Megabytes
+    return MetricUnit.Milliseconds if name.endswith(("Latency", "Lag")) else MetricUnit.Count
 
 
 def spread(name: str, value: Range) -> dict[str, float]:

@@ -2,6 +2,9 @@
 
 A metric alarm has no action. The message of the composite alarm names the alarms behind it. The
 description of each alarm says what to change, and ``docs/runbook.md`` has an entry for each.
+
+A deployment whose service level is ``best_effort`` has the alarms that are ``vital`` alone. Each
+sends its own message, because a composite alarm costs as much as five metrics that alarms watch.
 """
 
 from __future__ import annotations
@@ -39,9 +42,12 @@ class Alarms(Construct):
         deployment: Deployment,
         topic: sns.Topic,
         says: str,
+        only_vital: bool,
     ) -> None:
         super().__init__(scope, id_)
-        self._deployment, self._topic, self._says = deployment, topic, says
+        self._deployment, self._says = deployment, says
+        self._only_vital = only_vital
+        self._action = actions.SnsAction(topic)
         self._rules: list[cloudwatch.IAlarmRule] = []
         self.members: list[cloudwatch.IAlarm] = []
 
@@ -55,6 +61,7 @@ class Alarms(Construct):
         says: str,
         periods: int = 3,
         practice: str | None = None,
+        vital: bool = False,
     ) -> Line:
         """Add an alarm that is on when all of the last ``periods`` breach the threshold.
 
@@ -72,17 +79,26 @@ class Alarms(Construct):
             How many periods in a row must breach the threshold.
         practice
             The best practice that the alarm supports, such as ``SUS05-BP01``.
+        vital
+            Whether the alarm tells of an outage, of spending without end, or of idle capacity that
+            costs more than the alarm. Otherwise a deployment with ``best_effort`` has it not.
 
         Returns
         -------
         Line
             The threshold, for the graph of the same metric.
         """
+        line = Line(threshold, f"alarm {id_}")
+        if self._only_vital and not vital:
+            return line
         alarm = self._alarm(
             self, id_, metric, comparison, threshold, periods, self._described(id_, says, practice)
         )
-        self.include(alarm)
-        return Line(threshold, f"alarm {id_}")
+        if self._only_vital:
+            self._tells(alarm)
+        else:
+            self.include(alarm)
+        return line
 
     def add_burn(
         self,
@@ -91,8 +107,12 @@ class Alarms(Construct):
         budget: float,
         *,
         says: str,
+        vital: bool = False,
     ) -> None:
         """Add alarms on the burn rate of an error budget; only both windows of a pair send.
+
+        A deployment that has the ``vital`` alarms alone has one window: the long one of the highest
+        rate, which needs no second one to know that the problem is serious. It goes off later.
 
         Parameters
         ----------
@@ -105,7 +125,17 @@ class Alarms(Construct):
             The share that may fail, 0 to 1.
         says
             The description: what is wrong and what to change.
+        vital
+            As in :meth:`add`.
         """
+        if self._only_vital:
+            if vital:
+                burn = BURN_RATES[0]
+                hours = cdk.Duration.hours(burn.long_hours)
+                percent = burn.failing_percent(budget)
+                metric = failing(hours, LEAST_FAILURES)
+                self.add(id_, metric, ">=", percent, periods=1, says=says, vital=True)
+            return
         pairs = Construct(self, id_)
         for burn in BURN_RATES:
             windows = {
@@ -132,8 +162,13 @@ class Alarms(Construct):
         self.members.append(alarm)
         self._rules.append(_is_on(alarm))
 
-    def compose(self) -> cloudwatch.CompositeAlarm:
-        """Return the composite alarm, which is on while any alarm, or any pair, is on."""
+    def compose(self) -> cloudwatch.CompositeAlarm | None:
+        """Return the composite alarm, which is on while any alarm, or any pair, is on.
+
+        ``None`` if each alarm of the group sends its own message.
+        """
+        if not self._rules:
+            return None
         composite = cloudwatch.CompositeAlarm(
             self,
             "Composite",
@@ -141,10 +176,12 @@ class Alarms(Construct):
             alarm_description=self._described(self.node.id, self._says, None),
             alarm_rule=cloudwatch.AlarmRule.any_of(*self._rules),
         )
-        action = actions.SnsAction(self._topic)
-        composite.add_alarm_action(action)
-        composite.add_ok_action(action)
+        self._tells(composite)
         return composite
+
+    def _tells(self, alarm: cloudwatch.AlarmBase) -> None:
+        alarm.add_alarm_action(self._action)
+        alarm.add_ok_action(self._action)
 
     def _alarm(
         self,

@@ -55,6 +55,7 @@ class AcceleratorMonitor:
             ">",
             0,
             periods=1,
+            vital=True,
             says="The accelerator reports hardware errors. Have SageMaker replace the instance: "
             "update the endpoint, or set its copies to zero and back.",
         )

@@ -54,6 +54,7 @@ class AnswerMonitor:
             ">",
             traffic.input_tokens.p95,
             practice="AGENTSUS02-BP01",
+            vital=True,
             says="Prompts are longer than traffic.input_tokens.p95, which the plan uses. Lower "
             "answers.context_tokens or answers.passages, or correct traffic.input_tokens.",
         )
@@ -86,6 +87,7 @@ class AnswerMonitor:
             ">",
             Facts()("workload/log_kb_per_answer", "kB").high * _KB,
             practice="SUS04-BP05",
+            vital=True,
             says="A question writes more log bytes than the footprint expects. Look for a log line "
             "in a loop, or a log level below INFO.",
         )

@@ -26,7 +26,7 @@ def owner_dashboard(
     deployment: Deployment,
     level: ServiceLevelMonitor,
     answers: AnswerMonitor,
-    account: HourlyFootprintMonitor,
+    record: HourlyFootprintMonitor,
     composites: Sequence[cloudwatch.IAlarm],
 ) -> cloudwatch.Dashboard:
     """Return the dashboard of the owner, which shows a month."""
@@ -40,15 +40,15 @@ def owner_dashboard(
         cloudwatch.AlarmStatusWidget(title="Now", alarms=list(composites), width=WIDTH, height=4),
         numbers(
             "Questions and their footprint (estimates)",
-            *account.totals(),
+            *record.totals(),
             width=_COLUMNS - WIDTH,
             period=DAY,
         ),
     )
     dashboard.add_widgets(answers.who_answered(), level.attainment(), answers.cache_share())
-    dashboard.add_widgets(*account.by_day())
-    dashboard.add_widgets(*account.per_1000())
-    dashboard.add_widgets(account.used(), answers.energy_range())
+    dashboard.add_widgets(*record.by_day())
+    dashboard.add_widgets(*record.per_1000())
+    dashboard.add_widgets(record.used(), answers.energy_range())
     return dashboard
 
 

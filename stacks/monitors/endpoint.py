@@ -98,6 +98,7 @@ class EndpointMonitor:
                 ">=",
                 wake.questions_per_period,
                 periods=wake.datapoints + cold_start_periods(wake.period_s),
+                vital=True,
                 says="Requests find no running copy for longer than a start needs: AWS has no "
                 "capacity, or the start fails. Bedrock answers in the meantime.",
             )
@@ -112,6 +113,7 @@ class EndpointMonitor:
             ),
             ">",
             100 * (1 - self._deployment.service_level.attainment),
+            vital=True,
             says="More requests find no running copy than may fail, and Bedrock does not answer "
             "them.",
         )
@@ -137,6 +139,7 @@ class EndpointMonitor:
                 100 * alarms.utilization_floor,
                 periods=_AN_HOUR,
                 practice="MLSUS06-BP01",
+                vital=True,
                 says="More instances than the minimum run, and they have little work. Correct "
                 "traffic in the deployment file so that the plan lowers the copies, or check why "
                 "they do not scale in.",
@@ -161,6 +164,7 @@ class EndpointMonitor:
                 # The policy that lets copies sleep gets as long again to do so.
                 periods=2 * floor.datapoints,
                 practice="GENSUS01-BP01",
+                vital=True,
                 says="The endpoint runs for fewer questions than its break-even: Bedrock would use "
                 "less. Check why the policy that scales to zero did not act, or correct traffic to "
                 "shorten the schedule.",

@@ -30,7 +30,7 @@ class HourlyFootprintMonitor:
     def watch(self, waste: Alarms) -> None:
         """Add the alarms."""
         waste.add(
-            "AccountFailing",
+            "RecordFailing",
             metric("AWS/Lambda", "Errors", self._function, "Sum", period=HOUR),
             ">",
             0,
@@ -116,7 +116,7 @@ class HourlyFootprintMonitor:
 
     def used(self) -> cloudwatch.GraphWidget:
         """Return the graph of the share of running capacity that was used."""
-        used = [self._own("StoreUtilization", "Average", label="OpenSearch", color=ORANGE)]
+        used = [self._own("StoreUtilization", "Average", label="knowledge store", color=ORANGE)]
         if self._plan.instance_type is not None:
             used.append(self._own("EndpointUtilization", "Average", label="endpoint", color=BLUE))
         return graph(

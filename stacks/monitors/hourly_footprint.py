@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 import aws_cdk as cdk
@@ -50,6 +51,7 @@ class Operations(Construct):
         plan: ServingPlan,
         rag: RagStack,
         inference: InferenceStack | None,
+        metrics: Collection[str],
     ) -> None:
         super().__init__(scope, id_)
         self.bucket = self._build_bucket(deployment)
@@ -64,6 +66,7 @@ class Operations(Construct):
             memory_mib=OPERATIONS_MEMORY_MIB,
             environment={
                 "POWERTOOLS_SERVICE_NAME": self.SERVICE,
+                "METRICS": " ".join(metrics),
                 "HISTORY_BUCKET": self.bucket.bucket_name,
                 "ACCOUNTING": deployment.footprint.accounting,
                 "SOURCES": cdk.Stack.of(self).to_json_string(_sources(rag, inference)),
@@ -76,7 +79,9 @@ class Operations(Construct):
         self.function.configure_async_invoke(retry_attempts=0, max_event_age=cdk.Duration.hours(1))
         acknowledge(self.function, "Serverless-LambdaAsyncFailureDestination", _NEXT_RUN)
         self._grant()
-        self._schedule("Hourly", "cron(5 * * * ? *)", {})
+        # Nobody waits for an hour's record, and one run writes all hours that are missing. Metrics
+        # must be less than a day old to show at once, so a run a day would come too late for them.
+        self._schedule("Twice", "cron(10 3/12 * * ? *)", {})
         # By the 20th, AWS has mostly published the month before. A later run asks for the rest.
         self._schedule("Monthly", "cron(30 6 20 * ? *)", {"task": "account"})
         cdk.CfnOutput(cdk.Stack.of(self), HISTORY_BUCKET, value=self.bucket.bucket_name)

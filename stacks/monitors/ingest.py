@@ -35,6 +35,7 @@ class IngestMonitor:
             ">",
             0,
             periods=1,
+            vital=True,
             says="A document could not be ingested, so answers do not use it. The messages in the "
             "dead-letter queue give the reason.",
         )
@@ -53,6 +54,7 @@ class IngestMonitor:
             round(monitoring.waste.corpus_per_day * self._passages()),
             periods=1,
             practice="GENSUS02-BP01",
+            vital=True,
             says="More passages are embedded in a day than monitoring.waste.corpus_per_day allows. "
             "Find out what rewrites documents that did not change, or correct knowledge.documents.",
         )

@@ -31,6 +31,7 @@ class QueueMonitor:
             ">",
             age.of_seconds(self._longest_wait_s),
             periods=1,
+            vital=True,
             says="The oldest question in the queue will miss service_level.deadline.",
         )
         waste.add(
@@ -45,6 +46,7 @@ class QueueMonitor:
             1,
             periods=int(HOUR.to_minutes() / FIVE_MINUTES.to_minutes()),
             practice="MLSUS05-BP01",
+            vital=True,
             says="The endpoint has run for an hour without a question. Check why its scaling "
             "policy does not scale it to zero.",
         )

@@ -38,6 +38,7 @@ class ServiceLevelMonitor:
             "AnswerErrors",
             self._failing,
             self._budget,
+            vital=True,
             says=f"The error budget burns too fast: {100 * self._budget:.2g} % of the answers may "
             "fail.",
         )
@@ -66,6 +67,7 @@ class ServiceLevelMonitor:
             ),
             ">",
             0,
+            vital=True,
             says="Every question gets a 503 response, for longer than a store or endpoint needs to "
             "start.",
         )

@@ -39,6 +39,7 @@ class WindowMonitor:
             ">",
             0,
             periods=1,
+            vital=True,
             says="A batch window ended before all questions were answered. They wait for the next "
             "window.",
         )

@@ -23,6 +23,10 @@ class Demand:
     """Hours in which the store must run for searches."""
     indexing_hours: float
     """Hours in which the store must run to index documents."""
+    asked_hours: float
+    """Hours of the clock in which somebody asks."""
+    ingest_hours: float
+    """Hours of the clock in which a document changes."""
 
     @classmethod
     def of(cls, deployment: Deployment, facts: Facts, *, times: float = 1) -> Demand:
@@ -34,6 +38,7 @@ class Demand:
         searching = sum(_awake(rate.mean_per_hour * uncached * times, tail) for rate in week) / len(
             week
         )
+        asked = sum(_awake(rate.mean_per_hour * times, 1) for rate in week) / len(week)
         changed = knowledge.documents * knowledge.changed_per_month
         return cls(
             questions=traffic.questions_per_month * times,
@@ -41,6 +46,8 @@ class Demand:
             changed_documents=changed,
             search_hours=searching * HOURS_PER_MONTH,
             indexing_hours=_awake(changed / HOURS_PER_MONTH, tail) * HOURS_PER_MONTH,
+            asked_hours=asked * HOURS_PER_MONTH,
+            ingest_hours=_awake(changed / HOURS_PER_MONTH, 1) * HOURS_PER_MONTH,
         )
 
 

@@ -61,3 +61,5 @@ class Component:
     """Without questions."""
     traffic: Impact
     """With the declared traffic, including the idle part."""
+    watches: bool = False
+    """Whether it only watches the other parts."""

@@ -17,15 +17,16 @@ from sustainability.energy.instances import busy_hour, instance_hour
 from sustainability.energy.site import Site
 from sustainability.facts.lookup import Facts
 from sustainability.footprint import services
-from sustainability.footprint.accounting import answer_metrics_hour, operations_hour
 from sustainability.footprint.answers import in_batches
+from sustainability.footprint.recording import record_hour
+from sustainability.footprint.watching import Watch
 from sustainability.plan.serving_plan import ServingPlan
 from sustainability.stores.kinds import profile
 
 Coefficients = dict[str, Impact]
 """By quantity. ``hours`` covers what exists without questions and is not measured."""
 
-_NOBODY = Demand(0, 0, 0, 0, 0)
+_NOBODY = Demand(0, 0, 0, 0, 0, 0, 0)
 
 
 def coefficients(
@@ -43,10 +44,12 @@ def coefficients(
     generator, embedding = deployment.answers.generator, deployment.knowledge.embedding.model
     site = Site.of_region(region, accounting, facts)
     generating = Site.of_model(generator, region, accounting, facts)
+    watch = Watch(deployment, plan, site)
     batch = in_batches(plan, Demand.of(deployment, facts))
     found = {
-        "hours": _standing(deployment, plan, site),
-        "active_hours": services.metrics(site) * (1 / HOURS_PER_MONTH) + answer_metrics_hour(site),
+        "hours": _standing(deployment, watch),
+        "active_hours": watch.asked_hour() + watch.record_awake_hour(),
+        "ingest_hours": watch.ingest_hour(),
         "questions": services.called(services.PER_QUESTION, site)
         + services.carried(site)
         + services.logged(deployment, site),
@@ -69,22 +72,23 @@ def coefficients(
     if plan.instance_type is not None:
         found["instance_hours"] = instance_hour(plan.instance_type, site)
         found["busy_hours"] = busy_hour(plan.instance_type, site)
-        found["awake_hours"] = services.accelerator_metrics_hour(site)
+        found["awake_hours"] = watch.accelerator_hour()
     return found
 
 
-def _standing(deployment: Deployment, plan: ServingPlan, site: Site) -> Impact:
+def _standing(deployment: Deployment, watch: Watch) -> Impact:
     """Return the footprint per hour of stored bytes, queue polls, alarms and the hourly function.
 
     What can be on or off, such as nodes and instances, is measured instead.
     """
+    site = watch.site
     monthly = (
         services.storage(deployment, site).idle
         + services.requests(_NOBODY, site).idle
-        + services.watching(plan, site)
+        + watch.standing()
         + profile(deployment).standing(deployment, site)
     )
-    return monthly * (1 / HOURS_PER_MONTH) + operations_hour(site)
+    return monthly * (1 / HOURS_PER_MONTH) + record_hour(watch)
 
 
 def as_json(coefficients: Coefficients) -> dict[str, dict[str, list[float]]]:

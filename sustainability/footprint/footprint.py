@@ -8,6 +8,7 @@ with its range.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,8 @@ from sustainability.energy.tokens import generation, prefill
 from sustainability.facts.lookup import Confidence, Fact, Facts
 from sustainability.facts.ranges import Estimate
 from sustainability.footprint import answers, services
-from sustainability.footprint.accounting import operations
+from sustainability.footprint.recording import record
+from sustainability.footprint.watching import Watch
 from sustainability.offers.bedrock import ModelName
 from sustainability.plan.serving_plan import ServingPlan
 from sustainability.stores.kinds import profile
@@ -36,6 +38,8 @@ class Footprint:
     accounting: Accounting
     answers_per_month: float
     components: tuple[Component, ...]
+    allowance_usd: Estimate
+    """What of :attr:`watching_usd` costs nothing in an AWS account that holds nothing else."""
     warnings: tuple[str, ...]
     facts: tuple[Fact, ...]
     """Every number that the result uses."""
@@ -49,6 +53,16 @@ class Footprint:
     def traffic(self) -> Impact:
         """A month of the declared traffic, including the idle floor."""
         return Impact.total(component.traffic for component in self.components)
+
+    @property
+    def watching_usd(self) -> Estimate:
+        """The cost of watching in a month of traffic, at list prices."""
+        return _usd(component for component in self.components if component.watches)
+
+    @property
+    def watched_usd(self) -> Estimate:
+        """The cost of all that is watched in a month of traffic."""
+        return _usd(component for component in self.components if not component.watches)
 
     @property
     def per_1000_answers(self) -> Impact | None:
@@ -78,6 +92,7 @@ def footprint(deployment: Deployment, plan: ServingPlan, facts: Facts | None = N
         Site.of_model(model, deployment.region, accounting, facts) for model in _models(deployment)
     )
     demand = Demand.of(deployment, facts)
+    watch = Watch(deployment, plan, site)
     components = (
         profile(deployment).component(deployment, demand, site),
         answers.functions(demand, site),
@@ -88,18 +103,37 @@ def footprint(deployment: Deployment, plan: ServingPlan, facts: Facts | None = N
         services.storage(deployment, site),
         services.transfer(demand, site),
         services.logs(deployment, demand, site),
-        services.monitoring(plan, site),
-        operations(site),
+        watch.component(demand),
+        record(watch, demand),
     )
+    allowance = watch.allowance(demand)
     return Footprint(
         deployment=deployment.name,
         region=deployment.region,
         accounting=accounting,
         answers_per_month=demand.questions,
         components=components,
-        warnings=_warnings(deployment),
+        allowance_usd=allowance,
+        warnings=(*_warnings(deployment), *_too_much_watching(components, allowance)),
         facts=tuple(facts.used.values()),
     )
+
+
+def _usd(components: Iterable[Component]) -> Estimate:
+    return Impact.total(component.traffic for component in components).usd
+
+
+def _too_much_watching(components: Sequence[Component], allowance: Estimate) -> Iterator[str]:
+    """Yield a warning if watching costs more than what is watched, after what is free."""
+    watching = _usd(component for component in components if component.watches)
+    watched = _usd(component for component in components if not component.watches)
+    paid = watching.mid - allowance.mid
+    if paid > watched.mid:
+        yield (
+            f"Watching costs {paid:,.2f} USD per month, more than what it watches, "
+            f"{watched.mid:,.2f} USD. service_level.availability: best_effort has only the alarms "
+            "that tell of an outage, of spending without end and of waste."
+        )
 
 
 def _models(deployment: Deployment) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""The footprint of API, queue, tables, storage, transfer, logs and monitoring."""
+"""The footprint of API, queue, tables, storage, transfer and logs."""
 
 from __future__ import annotations
 
@@ -10,16 +10,9 @@ from sustainability.energy.demand import Demand
 from sustainability.energy.impact import HOURS_PER_MONTH, Component, Impact
 from sustainability.energy.site import Site
 from sustainability.facts.ranges import Estimate
-from sustainability.plan.serving_plan import Mode, ServingPlan
 
 _POLLED_MINUTES = HOURS_PER_MONTH * 60
 _DAYS_PER_MONTH = HOURS_PER_MONTH / 24
-_PRICES = {
-    "alarm_metrics": "cloudwatch/alarm",
-    "composite_alarms": "cloudwatch/composite_alarm",
-    "dashboards": "cloudwatch/dashboard",
-    "keys": "kms/key",
-}
 
 PER_QUESTION = {"http_api/request": 1, "dynamodb/read": 2}
 """The call; a read of the answer cache; a read of the state that shows if documents changed."""
@@ -124,54 +117,3 @@ def logs(deployment: Deployment, demand: Demand, site: Site) -> Component:
         Impact(),
         logged(deployment, site) * demand.questions,
     )
-
-
-def monitoring(plan: ServingPlan, site: Site) -> Component:
-    """Return the cost of alarms, dashboards, metrics and keys; no source states their energy.
-
-    AWS charges for a custom metric in the hours that write it. The functions write theirs only with
-    questions: they count as zero when idle, and as every hour with traffic. The accelerator writes
-    its metrics while it runs.
-    """
-    awake = accelerator_metrics_hour(site) * min(plan.expected_instance_hours, HOURS_PER_MONTH)
-    always = awake if plan.mode is Mode.REALTIME else Impact()
-    counts = {unit: site.facts(f"workload/{key}", unit).mid for key, unit in _units(plan).items()}
-    basis = ", ".join(f"{unit.replace('_', ' ')} {count:.0f}" for unit, count in counts.items())
-    idle = watching(plan, site)
-    return Component(
-        "Monitoring and keys",
-        f"{basis}; cost only",
-        idle + always,
-        idle + awake + metrics(site),
-    )
-
-
-def watching(plan: ServingPlan, site: Site) -> Impact:
-    """Return the monthly cost of alarms, dashboards and keys, which does not depend on use."""
-    facts = site.facts
-    return Impact.total(
-        site.impact(
-            usd=facts(f"workload/{key}", unit) * facts(f"prices/{_PRICES[unit]}", "USD/month")
-        )
-        for key, unit in _units(plan).items()
-        if unit in _PRICES
-    )
-
-
-def _units(plan: ServingPlan) -> dict[str, str]:
-    """Return the units that are counted, by their key in ``data/workload.csv``."""
-    of_mode = {f"{unit}/{plan.mode}": unit for unit in ("alarm_metrics", "composite_alarms")}
-    return of_mode | {unit: unit for unit in ("dashboards", "keys", "metrics")}
-
-
-def metrics(site: Site) -> Impact:
-    """Return the monthly cost of the metrics of the functions if every hour writes them."""
-    monthly = site.facts("prices/cloudwatch/metric", "USD/month")
-    return site.impact(usd=monthly * site.facts("workload/metrics", "metrics"))
-
-
-def accelerator_metrics_hour(site: Site) -> Impact:
-    """Return the cost per hour of the accelerator metrics; it does not depend on instances."""
-    monthly = site.facts("prices/cloudwatch/metric", "USD/month")
-    count = site.facts("workload/accelerator_metrics", "metrics")
-    return site.impact(usd=monthly * count / HOURS_PER_MONTH)

@@ -48,6 +48,11 @@ def as_json(result: Footprint, influences: Sequence[Influence]) -> dict[str, Any
         "idle_per_month": _impact(result.idle),
         "traffic_per_month": _impact(result.traffic),
         "per_1000_answers": answered and _impact(answered),
+        "watching_per_month": {
+            "usd": result.watching_usd.as_list(),
+            "usd_of_what_is_watched": result.watched_usd.as_list(),
+            "usd_free_in_an_account": result.allowance_usd.as_list(),
+        },
         "components": [
             {
                 "name": component.name,
@@ -110,6 +115,7 @@ def as_text(result: Footprint, influences: Sequence[Influence]) -> str:
     answered = result.per_1000_answers
     if answered is not None:
         lines += _summary("1,000 answers", answered)
+    lines.append(f"{'watching':<16}{_watching(result)}")
     lines += ["", "What is counted"]
     lines += [f"  {component.name}: {component.basis}" for component in result.components]
     lines += ["", "Most influential assumptions: the monthly carbon over the range of each number"]
@@ -134,6 +140,14 @@ def _summary(name: str, impact: Impact) -> list[str]:
         f"({amount(impact.embodied_g.mid)} of it from making the hardware), "
         f"{spread(impact.usd)} USD"
     ]
+
+
+def _watching(result: Footprint) -> str:
+    return (
+        f"{result.watching_usd.mid:,.2f} USD per month, beside {result.watched_usd.mid:,.2f} USD "
+        f"for what is watched; {result.allowance_usd.mid:,.2f} USD of it is free in an AWS account "
+        "that holds nothing else"
+    )
 
 
 def _stated(fact: Fact) -> str:
@@ -301,7 +315,7 @@ def _month(result: Footprint) -> str:
     return section(
         "A month of traffic",
         "What is counted for each component. Energy is at the wall. Carbon includes making the "
-        "hardware.",
+        f"hardware. Watching costs {_watching(result)}.",
         table(("component", "what is counted", "kWh", "gCO2e", "USD"), rows, words=True),
         wide=True,
     )

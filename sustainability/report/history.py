@@ -18,7 +18,8 @@ _SAMPLES = 10
 """Highest number of rows of the table for a terminal."""
 _QUANTITIES = {
     "hours": "storage, polls and alarms (every hour)",
-    "active_hours": "custom metrics of hours with use",
+    "active_hours": "custom metrics of hours with questions",
+    "ingest_hours": "custom metrics of hours in which documents change",
     "questions": "API calls and logs",
     "generated": "storing new answers in the cache",
     "documents": "document events",

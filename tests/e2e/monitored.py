@@ -10,7 +10,7 @@ from cfn_sustainability.settings import Profile
 from stacks.inference import InferenceStack
 from stacks.monitoring import MonitoringStack
 from stacks.rag import RagStack
-from sustainability.deployment.schema import Deployment, Store
+from sustainability.deployment.schema import Availability, Deployment, Store
 from sustainability.plan.serving import plan_serving
 from sustainability.plan.serving_plan import Mode
 
@@ -27,10 +27,14 @@ def _renamed(deployment: Deployment) -> Deployment:
     inference = deployment.inference
     if deployment.name == "realtime":  # on a host with processors to spare, which is waste as well
         inference = inference.model_copy(update={"instance_types": ("ml.inf2.8xlarge",)})
+    level = deployment.service_level
+    if level.availability is Availability.BEST_EFFORT:  # which has the fewest alarms
+        level = level.model_copy(update={"availability": Availability.STANDARD})
     return deployment.model_copy(
         update={
             "name": f"seen-{deployment.name}",
             "inference": inference,
+            "service_level": level,
             "profile": Profile.DEVELOPMENT,  # nothing outlives the test
         }
     )

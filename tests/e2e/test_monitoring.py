@@ -90,7 +90,7 @@ CASES: dict[str, tuple[Values, Values]] = {
         {"SystemVcpuUtilization": 1, DONE: 9},
         {"SystemVcpuUtilization": 50, DONE: 9},
     ),
-    "AccountFailing": ({"Errors": 1}, {"Errors": 0}),
+    "RecordFailing": ({"Errors": 1}, {"Errors": 0}),
     "HardwareErrors": ({HARD: 1, "EccEventsUncorrected": 1}, {HARD: 0, "EccEventsUncorrected": 0}),
     "ExecutionErrors": (
         {**dict.fromkeys(KINDS, 1.0), DONE: 9},

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -141,24 +140,6 @@ def test_the_hour_of_some_answers_is_their_sum_by_hand(
         ):  # fmt: skip
             total = sum(r["taken"][measure][end] for r in told)
             assert total == pytest.approx(estimate.as_list()[end], rel=1e-4)
-    total = by_hand.kwh.mid * 1000
-    assert metric(operations, "TotalEnergyWhMid") == pytest.approx(total, rel=1e-4)
-    assert metric(operations, "TotalCarbonGramsMid") == pytest.approx(
-        by_hand.carbon_g.mid, rel=1e-4
-    )
-
-
-def metric(operations: Operations, name: str) -> float:
-    """Return what the metric says of yesterday and today, once its log line has become one."""
-    today = operations.now().replace(minute=0, second=0, microsecond=0)
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        found = operations.total(
-            name, [today - 24 * HOUR, today + HOUR], Deployment="local", service="operations"
-        )
-        if found:
-            return found
-    raise AssertionError(f"{name} was never measured")
 
 
 def test_the_same_again_changes_nothing(account: Account, operations: Operations) -> None:
@@ -166,10 +147,8 @@ def test_the_same_again_changes_nothing(account: Account, operations: Operations
         datetime.fromisoformat(record["hour"])
         for record in account.history(operations.now() - 24 * HOUR)
     ]
-    before = metric(operations, "TotalEnergyWhMid")
     assert hours
     assert [operations(hour) for hour in hours] == [[]] * len(hours)
-    assert metric(operations, "TotalEnergyWhMid") == before
 
 
 def test_the_report_reads_the_history(account: Account, tmp_path: Path) -> None:
@@ -211,9 +190,9 @@ def test_a_scheduled_run_fills_the_gaps_and_the_next_one_finds_nothing(
         for record in account.history(operations.now() - 48 * HOUR)
     }
     first = min(told)
-    over = int((started - first) / HOUR)
-    assert over > 24
-    assert {first + HOUR * number for number in range(over)} <= told
+    settled = int((started - 3 * HOUR - first) / HOUR)
+    assert settled > 24
+    assert {first + HOUR * number for number in range(settled)} <= told
     # Not all by this run: the deployed schedule may run the function meanwhile.
     assert set(written) <= {hour.strftime("history/%Y/%m/%d/%H.json") for hour in told}
     if started.hour == datetime.now(UTC).hour:

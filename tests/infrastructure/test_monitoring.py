@@ -19,15 +19,24 @@ from operations.measures import measures
 from operations.settings import Sources
 from stacks.instruments.burn_rates import BURN_RATES
 from stacks.instruments.metrics import known, metric
-from sustainability.deployment.schema import Deployment
+from sustainability.deployment.schema import Availability, Deployment
 from sustainability.facts.lookup import Facts
 from sustainability.facts.metrics import UnknownMetricError, documented_metrics
 from sustainability.plan.serving import plan_serving
+from sustainability.plan.watching import Watching
 from tests.infrastructure.conftest import DEPLOYMENTS, FOLDER, ROOT
 from tests.infrastructure.reading import Template, Templates, flat
 
 Synthesize = Callable[[Deployment], Templates]
 
+VARIANTS = {
+    "prod, best effort": ("prod", Availability.BEST_EFFORT),
+    **{
+        f"{name}, standard": (name, Availability.STANDARD)
+        for name in ("dev", "local", "examples/bridged", "examples/async", "examples/batch")
+    },
+}
+"""Deployments that are also built with another service level, and so with other watching."""
 OWN_NAMESPACE = "SustainableGenerativeAI"
 HOSTS = "/aws/sagemaker/Endpoints"
 
@@ -58,7 +67,16 @@ def all_modes(
     inference = large.inference.model_copy(update={"instance_types": ("ml.inf2.8xlarge",)})
     templates = {name: tuple(templates_of(name).values()) for name in deployments}
     large = large.model_copy(update={"inference": inference})
-    return templates | {"large": tuple(synthesize(large).values())}
+    others = {"large": large} | {
+        variant: _with(deployments[name], availability)
+        for variant, (name, availability) in VARIANTS.items()
+    }
+    return templates | {name: tuple(synthesize(other).values()) for name, other in others.items()}
+
+
+def _with(deployment: Deployment, availability: Availability) -> Deployment:
+    level = deployment.service_level.model_copy(update={"availability": availability})
+    return deployment.model_copy(update={"service_level": level})
 
 
 def resources(
@@ -126,7 +144,7 @@ def _of_graph(entry: list[Any]) -> Iterator[Use]:
         yield Use(namespace, name, names, options.get("stat", "Average"), options.get("unit"))
 
 
-def of_the_hourly_account() -> Iterator[Use]:
+def of_the_hourly_record() -> Iterator[Use]:
     names = {"answer": "a", "ingest": "i", "account": "1", "endpoint": "e", "variant": "v"}
     for store in ({"group": "g", "group_id": "i"}, {"domain": "d", "nodes": 3}):
         for each in measures("d", Sources(**names, **store)).values():
@@ -138,7 +156,7 @@ def test_every_metric_that_is_asked_for_is_published_and_no_other_is_listed(
     all_modes: dict[str, tuple[Template, ...]],
 ) -> None:
     found = {use for templates in all_modes.values() for use in uses(templates)}
-    found |= set(of_the_hourly_account())
+    found |= set(of_the_hourly_record())
     for use in found:
         metric_ = known(use.namespace, use.name)
         metric_.require(dimensions=use.dimensions, statistic=use.statistic)
@@ -184,8 +202,8 @@ def test_each_alarm_tells_somebody_or_scales_something(
         for template in templates:
             for logical_id, resource in template["Resources"].items():
                 if resource["Type"] == "AWS::CloudWatch::Alarm":
-                    scales = "AlarmActions" in resource["Properties"]
-                    assert scales or logical_id in rules, logical_id
+                    acts = "AlarmActions" in resource["Properties"]
+                    assert acts or logical_id in rules, logical_id
 
 
 def test_without_data_only_what_lets_an_endpoint_rest_is_on(
@@ -193,7 +211,7 @@ def test_without_data_only_what_lets_an_endpoint_rest_is_on(
 ) -> None:
     for templates in all_modes.values():
         for path, alarm in resources(templates, "AWS::CloudWatch::Alarm"):
-            if "AlarmActions" not in alarm:
+            if not SCALING & set(path):
                 assert alarm["TreatMissingData"] == "notBreaching", path
 
 
@@ -209,20 +227,19 @@ def test_each_endpoint_is_watched_for_idling_as_our_own_rule_asks(
         }
 
 
-def test_the_topic_is_encrypted_with_a_key_that_cloudwatch_may_use(
+def test_only_cloudwatch_may_publish_to_the_topic_and_no_key_costs_money(
     all_modes: dict[str, tuple[Template, ...]],
 ) -> None:
     for templates in all_modes.values():
-        topics = list(resources(templates, "AWS::SNS::Topic"))
-        (alarms_topic,) = (topic for path, topic in topics if path == ["Topic"])
-        (key,) = (key for _, key in resources(templates, "AWS::KMS::Key"))
-        assert alarms_topic["KmsMasterKeyId"]
-        statements = {
-            json.dumps(statement["Principal"]): statement["Action"]
-            for statement in key["KeyPolicy"]["Statement"]
-        }
-        allowed = statements['{"Service": "cloudwatch.amazonaws.com"}']
-        assert allowed == ["kms:Decrypt", "kms:GenerateDataKey*"]
+        assert not list(resources(templates, "AWS::KMS::Key"))
+        statements = [
+            statement
+            for _, policy in resources(templates, "AWS::SNS::TopicPolicy")
+            for statement in policy["PolicyDocument"]["Statement"]
+            if statement["Effect"] == "Allow" and statement["Action"] == "sns:Publish"
+        ]
+        publishers = {json.dumps(statement["Principal"]) for statement in statements}
+        assert '{"Service": "cloudwatch.amazonaws.com"}' in publishers
 
 
 def test_waste_alarms_name_the_practice_that_they_serve(
@@ -307,6 +324,7 @@ def _changed(
 ) -> list[tuple[list[str], dict[str, Any]]]:
     stated = Deployment.load(FOLDER / "dev.yaml").model_dump(mode="json")
     del stated["rules"]["profile"]
+    stated["service_level"]["availability"] = "standard"  # every alarm there is
     for section, values in changes.items():
         stated[section] |= values
     templates = synthesize(Deployment.model_validate(stated))
@@ -318,7 +336,7 @@ def test_a_graph_draws_the_threshold_of_its_alarm_in_its_own_unit(
 ) -> None:
     drawn: dict[str, set[float]] = {}
     thresholds: dict[str, set[float]] = {}
-    for templates in all_modes.values():
+    for templates in filter(dashboards, all_modes.values()):
         for names, alarm in alarms(templates):
             thresholds.setdefault(names[-1], set()).add(alarm.get("Threshold"))
         for widgets in dashboards(templates).values():
@@ -368,26 +386,89 @@ def test_a_budget_stands_where_its_type_exists_and_tells_of_the_forecast(
     assert "local-budget" not in synthesize(deployments["local"])
 
 
-def test_the_footprint_counts_the_alarms_dashboards_and_keys_that_there_are(
+def test_the_footprint_counts_the_alarms_and_dashboards_that_there_are(
     all_modes: dict[str, tuple[Template, ...]], deployments: dict[str, Deployment]
 ) -> None:
-    for name, deployment in deployments.items():
-        templates, facts = all_modes[name], Facts()
-        mode = plan_serving(deployment).mode
+    every = deployments | {
+        variant: _with(deployments[name], availability)
+        for variant, (name, availability) in VARIANTS.items()
+    }
+    for name, deployment in every.items():
+        templates, facts, plan = all_modes[name], Facts(), plan_serving(deployment)
+        level = "least" if Watching.of(deployment, plan).is_least else "full"
         counted = {
-            f"alarm_metrics/{mode}": sum(
+            "alarm_metrics": sum(
                 sum(1 for _ in _of_alarm(alarm))
                 for path, alarm in resources(templates, "AWS::CloudWatch::Alarm")
             ),
-            f"composite_alarms/{mode}": len(
-                list(resources(templates, "AWS::CloudWatch::CompositeAlarm"))
-            ),
+            "composite_alarms": len(list(resources(templates, "AWS::CloudWatch::CompositeAlarm"))),
             "dashboards": len(dashboards(templates)),
-            "keys": len(list(resources(templates, "AWS::KMS::Key"))),
         }
-        for key, count in counted.items():
-            stated = facts(f"workload/{key}", key.split("/")[0])
-            assert stated.low <= count <= stated.high, (name, key, count)
+        for unit, count in counted.items():
+            stated = facts(f"workload/{unit}/{level}/{plan.mode}", unit)
+            assert stated.low <= count <= stated.high, (name, unit, count)
+
+
+def test_best_effort_on_bedrock_is_watched_within_what_an_account_has_for_free(
+    all_modes: dict[str, tuple[Template, ...]], deployments: dict[str, Deployment]
+) -> None:
+    free = {unit: Facts()(f"prices/free/{unit}", unit).mid for unit in ("alarm_metrics", "metrics")}
+    watched = [
+        use
+        for _, alarm in resources(all_modes["dev"], "AWS::CloudWatch::Alarm")
+        for use in _of_alarm(alarm)
+    ]
+    dev = deployments["dev"]
+    assert len(watched) <= free["alarm_metrics"]
+    assert len(Watching.of(dev, plan_serving(dev)).answers) <= free["metrics"]
+    told = {path[-1] for path, _ in resources(all_modes["dev"], "AWS::CloudWatch::Alarm")}
+    assert {"AnswerErrors", "NothingAnswered", "DeadLetters"} <= told  # an outage
+    assert {"EmbeddedAgain", "LogVolume", "InputOverBudget"} <= told  # spending and waste
+
+
+def test_each_function_sends_the_metrics_that_somebody_reads_and_no_other(
+    all_modes: dict[str, tuple[Template, ...]],
+) -> None:
+    for name, templates in all_modes.items():
+        sent, read = _sent(templates), set(_read(templates))
+        assert sent == read, (name, sent ^ read)
+
+
+def _sent(templates: tuple[Template, ...]) -> set[tuple[str, str]]:
+    return {
+        (variables["POWERTOOLS_SERVICE_NAME"], metric_)
+        for _, function in resources(templates, "AWS::Lambda::Function")
+        for variables in [function.get("Environment", {}).get("Variables", {})]
+        for metric_ in variables.get("METRICS", "").split()
+    }
+
+
+def _read(templates: tuple[Template, ...]) -> Iterator[tuple[str, str]]:
+    """Yield service and name of each metric of ours that an alarm, graph or the record asks for."""
+    for alarm in (a for _, a in resources(templates, "AWS::CloudWatch::Alarm")):
+        stats = [
+            query["MetricStat"]["Metric"]
+            for query in alarm.get("Metrics", ())
+            if "MetricStat" in query
+        ]
+        for metric_ in [*stats, *([alarm] if "MetricName" in alarm else [])]:
+            if metric_["Namespace"] == OWN_NAMESPACE:
+                names = {each["Name"]: each["Value"] for each in metric_["Dimensions"]}
+                yield names["service"], metric_["MetricName"]
+    for widgets in dashboards(templates).values():
+        for widget in widgets:
+            for entry in widget["properties"].get("metrics", ()):
+                words = [word for word in entry if isinstance(word, str)]
+                if words and words[0] == OWN_NAMESPACE:
+                    names = dict(zip(words[2::2], words[3::2], strict=True))
+                    yield names["service"], words[1]
+    for _, function in resources(templates, "AWS::Lambda::Function"):
+        variables = function.get("Environment", {}).get("Variables", {})
+        if "SOURCES" in variables:
+            sources = Sources(**json.loads(flat(variables["SOURCES"])))
+            for measure in measures("d", sources).values():
+                if measure.namespace == OWN_NAMESPACE:
+                    yield measure.dimensions["service"], measure.metric
 
 
 @cache
@@ -447,8 +528,11 @@ def test_snapshots_of_monitoring_without_and_with_an_endpoint_differ_by_its_alar
     def kinds(name: str) -> set[str]:
         return {path[-1] for path, _ in alarms(all_modes[name])}
 
-    assert {"UtilizationLow", "BelowBreakEven", "EndpointLatency"} <= kinds("examples/bridged")
+    assert {"UtilizationLow", "BelowBreakEven", "EndpointLatency"} <= kinds(
+        "examples/bridged, standard"
+    )
     assert not {"UtilizationLow", "EndpointLatency", "HostFull"} & kinds("prod")
+    assert {"UtilizationLow", "BelowBreakEven", "NoCapacityLasts"} <= kinds("examples/bridged")
     assert "BacklogAge" in kinds("examples/async") - kinds("examples/bridged")
     assert "WindowFailed" in kinds("examples/batch") - kinds("examples/bridged")
     assert "ProcessorsIdle" in kinds("large") - kinds("examples/realtime")

@@ -49,12 +49,12 @@ def test_its_settings_fit_into_a_function_and_hold_the_footprints_coefficients(
     assert len(json.dumps(environment)) < 4096  # what Lambda takes
 
 
-def test_it_runs_each_hour_and_a_failed_run_is_left_to_the_next(template: Template) -> None:
+def test_it_runs_twice_a_day_and_a_failed_run_is_left_to_the_next(template: Template) -> None:
     schedules = {
         schedule["ScheduleExpression"]: json.loads(schedule["Target"]["Input"])
         for schedule in resources(template, "AWS::Scheduler::Schedule")
     }
-    assert schedules == {"cron(5 * * * ? *)": {}, "cron(30 6 20 * ? *)": {"task": "account"}}
+    assert schedules == {"cron(10 3/12 * * ? *)": {}, "cron(30 6 20 * ? *)": {"task": "account"}}
     (retries,) = resources(template, "AWS::Lambda::EventInvokeConfig")
     assert retries["MaximumRetryAttempts"] == 0
 

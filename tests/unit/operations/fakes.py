@@ -33,6 +33,7 @@ def settings(**changed: Any) -> Settings:
         "bucket": "history",
         "sources": SOURCES,
         "coefficients": dict.fromkeys(QUANTITIES, unit),
+        "metrics": ("TotalEnergyWhMid", "TotalCarbonGramsMid", "TotalCostUsdMid"),
     }
     return Settings(**given | changed)
 

@@ -22,6 +22,7 @@ ENVIRONMENT = {
     "HISTORY_BUCKET": "history",
     "SOURCES": '{"answer": "ask", "ingest": "read", "account": "1", "group": "g", "group_id": "i"}',
     "COEFFICIENTS": json.dumps({quantity: {"kwh": [1, 2, 3]} for quantity in QUANTITIES}),
+    "METRICS": "TotalEnergyWhMid",
 }
 
 
@@ -51,15 +52,22 @@ def test_an_hour_by_its_name_is_stored_and_measured_once(
     assert list(map(set, directive["Dimensions"])) == [{"service", "Deployment"}]
     assert (line["Deployment"], line["service"]) == ("test", "operations")
     assert line["TotalEnergyWhMid"] == [(1 + 1 + 2) * 2 * 1000]
-    assert {"Name": "EnergyWhPerAnswer", "Unit": "None"} in directive["Metrics"]
+    assert directive["Metrics"] == [{"Name": "TotalEnergyWhMid", "Unit": "None"}]
     assert handler(event, None) == {"hours": []}
     assert "_aws" not in capsys.readouterr().out
     assert bucket.writes == 1
 
 
-def test_the_schedules_event_records_the_last_hour_first(bucket: Bucket) -> None:
-    (written,) = handler({}, None)["hours"]
-    assert written.startswith("history/")
+def test_where_nobody_reads_the_metrics_none_is_sent(
+    bucket: Bucket, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("METRICS", "")
+    assert handler({"hour": "2026-11-23T05:00:00Z"}, None)["hours"]
+    assert "_aws" not in capsys.readouterr().out
+
+
+def test_before_anything_is_known_the_schedules_event_records_nothing(bucket: Bucket) -> None:
+    assert handler({}, None) == {"hours": []}
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operations import accounting
-from operations.accounting import update
+from operations import recording
 from operations.history import REMEMBERED, History, due, key
+from operations.recording import update
 from tests.unit.operations import fakes
 from tests.unit.operations.fakes import HOUR, NOW, Bucket, CloudWatch
 
@@ -36,7 +36,8 @@ class World:
             hour: {"questions": sum(count for count, late in parts if hour + HOUR + late <= now)}
             for hour, parts in self.data.items()
         }
-        hours = due(now, self.store.written(now))
+        known = self.store.written(now)
+        hours = [hour for hour in due(now, known) if hour >= START]
         update(now, hours, self.store, CloudWatch(arrived), fakes.settings())
 
     @property
@@ -46,7 +47,7 @@ class World:
 
 @pytest.fixture(autouse=True)
 def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(accounting, "publish", lambda *_: None)
+    monkeypatch.setattr(recording, "publish", lambda *_: None)
 
 
 arrivals = st.tuples(
@@ -70,9 +71,7 @@ def test_missed_and_repeated_runs_give_the_same_history(
     for minute in [65, *minutes, *([60 * (HOURS + 3) + 5] * 2)]:
         erratic.run(START + timedelta(minutes=minute))
     assert erratic.history == steady.history
-    assert [record["final"] for record in erratic.history.values()] == [True] * (HOURS + 1) + [
-        False
-    ] * 2
+    assert [record["final"] for record in erratic.history.values()] == [True] * (HOURS + 1)
     for hour, parts in data.items():
         assert erratic.history[key(hour)]["answers"]["questions"] == sum(n for n, _ in parts)
 
@@ -83,7 +82,7 @@ def test_each_hours_metrics_go_out_once_and_when_it_has_settled(minutes: list[in
     world = World({})
     published: list[datetime] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(accounting, "publish", lambda _, hour, __: published.append(hour))
+        patch.setattr(recording, "publish", lambda _, hour, __: published.append(hour))
         for minute in [65, *minutes, 60 * (HOURS + 3)]:
             world.run(START + timedelta(minutes=minute))
             assert all(hour + 3 * HOUR <= world.now for hour in published)
@@ -91,14 +90,16 @@ def test_each_hours_metrics_go_out_once_and_when_it_has_settled(minutes: list[in
 
 
 def test_a_run_that_finds_nothing_new_writes_nothing_and_asks_once() -> None:
-    bucket, client = Bucket(), CloudWatch({NOW.replace(hour=5, minute=0): {"questions": 3.0}})
+    later = NOW + 3 * HOUR
+    bucket = Bucket(lambda: later)
+    client = CloudWatch({NOW.replace(hour=5, minute=0): {"questions": 3.0}})
     store = History(bucket, "history")
-    hours = due(NOW, store.written(NOW))
-    first = update(NOW, hours, store, client, fakes.settings())
-    second = update(NOW, due(NOW, store.written(NOW)), store, client, fakes.settings())
-    assert first == ["history/2026/11/23/05.json"]
-    assert second == []
-    assert (bucket.writes, client.calls) == (1, 2)
+    for _ in range(2):
+        known = store.written(later)
+        hours = due(later, known)
+        update(later, hours, store, client, fakes.settings(), beginning=not known)
+    assert list(bucket.objects) == ["history/2026/11/23/05.json", "history/2026/11/23/06.json"]
+    assert (bucket.writes, client.calls) == (2, 1)
 
 
 def test_an_hour_that_somebody_closes_is_published_at_once_and_never_again() -> None:
@@ -106,7 +107,7 @@ def test_an_hour_that_somebody_closes_is_published_at_once_and_never_again() -> 
     published: list[dict[str, float]] = []
     store = History(Bucket(), "history")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(accounting, "publish", lambda _, __, values: published.append(values))
+        patch.setattr(recording, "publish", lambda _, __, values: published.append(values))
         for count, closing in ((3.0, True), (3.0, True), (4.0, False)):
             client = CloudWatch({hour: {"questions": count, "cached": count}})
             update(NOW, [hour], store, client, fakes.settings(), closing=closing)
@@ -115,12 +116,18 @@ def test_an_hour_that_somebody_closes_is_published_at_once_and_never_again() -> 
     assert store.read(key(hour))["answers"]["answered"] == 4  # type: ignore[index]
 
 
-def test_a_history_begins_with_the_last_hour_and_a_long_gap_is_filled_as_far_as_metrics_go() -> (
-    None
-):
-    last = datetime(2026, 11, 23, 5, tzinfo=UTC)
+def test_a_history_begins_with_the_first_hour_of_which_anything_is_known() -> None:
+    store, known = History(Bucket(), "history"), datetime(2026, 11, 23, 1, tzinfo=UTC)
+    hours = due(NOW, store.written(NOW))
+    assert (len(hours), hours[-1]) == (24, datetime(2026, 11, 23, 3, tzinfo=UTC))
+    client = CloudWatch({known: {"questions": 1.0}})
+    written = update(NOW, hours, store, client, fakes.settings(), beginning=True)
+    assert written == [key(known + HOUR * number) for number in range(3)]
+
+
+def test_a_long_gap_is_filled_as_far_as_metrics_go() -> None:
+    last = datetime(2026, 11, 23, 3, tzinfo=UTC)
     store = History(Bucket(), "history")
-    assert due(NOW, store.written(NOW)) == [last]
     store.write(key(last - timedelta(days=40)), {})
     hours = due(NOW, store.written(NOW))
     assert hours == [last - REMEMBERED + HOUR * number for number in range(14 * 24 + 1)]

@@ -102,7 +102,9 @@ def test_one_line_measures_each_request(
     assert directive["Namespace"] == "Test"
     units = {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}
     assert units["AnswerLatency"] == "Milliseconds"
-    assert units["EnergyWhMid"] == units["Questions"] == "Count"
+    assert units["MemoryUsed"] == "Megabytes"
+    assert units.keys() == {"Questions", "AnswerLatency", "MemoryUsed"}
+    assert line["EnergyWhMid"] > 0  # in the log, but no metric: nobody reads it here
     post({"question": ""})
     line = emf(capsys)
     assert (line["Questions"], line["Errors"]) == ([1.0], [0.0])

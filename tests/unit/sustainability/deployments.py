@@ -42,5 +42,7 @@ def a_plan(**fields: Any) -> ServingPlan:
         "bedrock_share": 1.0,
         "answer_concurrency": 10,
         "batch": None,
+        "wake": None,
+        "sleep": None,
     }
     return cast(ServingPlan, SimpleNamespace(**{**plan, **fields}))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from sustainability.plan.serving_plan import Batch, Mode
 from sustainability.report.footprint import synth_line
 from tests.unit.sustainability.deployments import a_deployment, a_plan, traffic
 
+DEV = Path(__file__).parents[3] / "deployments" / "dev.yaml"
 MODEL = "mistral.ministral-3-3b-instruct"
 DOMAIN = {"store": "domain", "domain": {"instance_type": "m7g.large.search", "volume_gb": 20}}
 HIGH = {"latency_p95": "12s", "availability": "high"}
@@ -348,3 +350,32 @@ def test_no_component_takes_less_under_traffic_than_idle(
     for entry in footprint(deployment, a_plan()).components:
         assert entry.idle.kwh.mid <= entry.traffic.kwh.mid
         assert entry.idle.usd.mid <= entry.traffic.usd.mid
+
+
+@pytest.mark.parametrize(("availability", "warns"), [("best_effort", False), ("standard", True)])
+def test_watching_that_costs_more_than_what_it_watches_is_warned_of(
+    availability: str, warns: bool
+) -> None:
+    deployment = a_deployment(
+        knowledge={"store": "vectors"},
+        traffic=traffic(6),
+        service_level={"latency_p95": "12s", "availability": availability},
+    )
+    result = footprint(deployment, a_plan())
+    paid = result.watching_usd.mid - result.allowance_usd.mid
+    assert (paid > result.watched_usd.mid) is warns
+    assert any("Watching costs" in warning for warning in result.warnings) is warns
+    assert 0 < result.allowance_usd.mid <= result.watching_usd.mid
+    total = result.watching_usd.mid + result.watched_usd.mid
+    assert result.traffic.usd.mid == pytest.approx(total)
+
+
+def test_dev_stays_small() -> None:
+    deployment = Deployment.load(DEV)
+    result = footprint(deployment, plan_serving(deployment))
+    answers = result.per_1000_answers
+    assert answers is not None
+    assert answers.kwh.mid * 1000 <= 25
+    assert answers.carbon_g.mid <= 4
+    assert answers.usd.mid <= 2
+    assert result.idle.usd.mid <= 1.5

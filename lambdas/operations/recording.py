@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import dropwhile
 from typing import Any
 
 from operations.cloudwatch import hourly
@@ -22,8 +23,12 @@ def update(
     settings: Settings,
     *,
     closing: bool = False,
+    beginning: bool = False,
 ) -> list[str]:
     """Compute hours and write those that differ; return these.
+
+    A history that is `beginning` begins with the first hour of which CloudWatch knows anything:
+    before it, the deployment did not exist or did nothing.
 
     CloudWatch cannot delete values, so an hour's are sent once: when it has settled, or when
     somebody closes it. They go out before the record does. If the run breaks off in between they go
@@ -33,6 +38,8 @@ def update(
         return []
     asked = measures(settings.deployment, settings.sources)
     values = hourly(client, asked, hours)
+    if beginning:
+        hours = list(dropwhile(lambda hour: not values[hour], hours))
     written = []
     for hour in hours:
         place = key(hour)
@@ -41,9 +48,10 @@ def update(
         is_final = is_published or closing or is_settled(hour, now)
         after = record(hour, values[hour], settings) | {"final": is_final}
         if is_final and not is_published:
-            publish(settings.deployment, hour, metrics(after))
+            sent = {n: v for n, v in metrics(after).items() if n in settings.metrics}
+            publish(settings.deployment, hour, sent)
         if after != before:
             store.write(place, after)
             written.append(place)
-    logger.info("accounted", hours=len(hours), written=written)
+    logger.info("recorded", hours=len(hours), written=written)
     return written
