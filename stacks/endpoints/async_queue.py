@@ -1,4 +1,4 @@
-"""The queue of an asynchronous endpoint: questions and answers in S3, outcomes on SNS."""
+"""The queue of an asynchronous endpoint: questions and answers in S3, results on SNS."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stacks.endpoints.mailbox import ANSWERS, FAILURES, QUESTIONS, Mailbox
 
 
 class AsyncQueue(Construct):
-    """What turns an endpoint into an asynchronous one."""
+    """What makes an endpoint asynchronous."""
 
     KIND = "queue"
 
@@ -37,7 +37,7 @@ class AsyncQueue(Construct):
         )
 
     def grant_serve(self, role: iam.Role) -> None:
-        """Let the endpoint read questions, write answers, and send notifications."""
+        """Allow the endpoint to read questions, write answers, and publish results."""
         self._mailbox.allow(role, "s3:GetObject", QUESTIONS)
         self._mailbox.allow(role, "s3:PutObject", ANSWERS, FAILURES)
         role.add_to_policy(

@@ -1,4 +1,4 @@
-"""How much is asked of an endpoint that sleeps: by the answer function, or by others."""
+"""The demand on an endpoint that scales to zero: of the answer function and of others."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from stacks.functions.python_function import METRICS_NAMESPACE
 from sustainability.deployment.schema import Deployment
 
 QUESTIONS = "GenerationLatency"
-"""The metric whose samples are the questions that reach a generator: not those that the answer
-cache knows, nor those that the documents say nothing about."""
+"""The metric that has one sample for each question that reaches a generator. Questions that the
+answer cache answers, or that the documents do not cover, are not counted."""
 
 DEMAND = "MAX([FILL(questions, 0), FILL(calls, 0) + FILL(refused, 0)])"
-"""Metric math: our own questions, or all calls of the copies, whichever are more.
+"""Metric math: the larger of our own questions and all calls to the endpoint.
 
-Who calls the endpoint beside the answer function shows only in the calls, and before the first copy
-serves only in those that are refused. While Bedrock answers, only our own questions show.
+Other callers of the endpoint appear only in the calls; before the first copy serves, only in the
+refused calls. While Bedrock answers, only our own questions appear.
 """
 
 
 def demand_metrics(
     deployment: Deployment, component: str, period: cdk.Duration
 ) -> dict[str, cloudwatch.IMetric]:
-    """Return the metrics of :data:`DEMAND`, by the names that it has for them."""
+    """Return the metrics of :data:`DEMAND`, by their names in that expression."""
 
     def of_component(name: str) -> cloudwatch.Metric:
         return cloudwatch.Metric(
@@ -42,7 +42,7 @@ def demand_metrics(
 
 
 def own_questions(deployment: Deployment, period: cdk.Duration) -> cloudwatch.Metric:
-    """Return the questions that the answer function has had a generator answer."""
+    """Return the number of questions that the answer function sent to a generator."""
     return cloudwatch.Metric(
         namespace=METRICS_NAMESPACE,
         metric_name=QUESTIONS,

@@ -1,4 +1,4 @@
-"""A bucket through which questions go to a model that answers later, and answers come back."""
+"""A bucket for questions to a model that answers later, and for its answers."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from sustainability.deployment.schema import Deployment
 
 QUESTIONS, ANSWERS, FAILURES = "questions/", "answers/", "failures/"
 HANDED = "handed/"
-"""A window's notes: which question an endpoint has, and where its answer will be."""
+"""A window's notes: which question the endpoint has, and where its answer will be."""
 _KEPT_DAYS = 7
-"""Beyond the deadline: time to fetch an answer, which is then kept elsewhere."""
+"""Time after the deadline to fetch an answer, which is then stored elsewhere."""
 
 
 class Mailbox(s3.Bucket):
-    """A bucket of questions that wait and of answers that nobody has fetched yet."""
+    """A bucket of questions that wait, and of answers that are not fetched yet."""
 
     def __init__(self, scope: Construct, id_: str, *, deployment: Deployment) -> None:
-        # Known by name, so that the stack that asks does not need this one's.
+        # A fixed name, so that the stack that asks does not depend on this stack.
         self.name = f"{deployment.name}-mailbox-{cdk.Aws.ACCOUNT_ID}-{deployment.region}"
         deadline = deployment.service_level.deadline or timedelta()
         super().__init__(
@@ -51,22 +51,22 @@ class Mailbox(s3.Bucket):
         acknowledge(
             self,
             "AwsSolutions-S1",
-            "Only the answer function and the model use it, and all in it is gone within days.",
+            "Only the answer function and the model use it, and its objects expire within days.",
         )
 
     def allow(self, role: iam.IRole | None, action: str, *prefixes: str) -> None:
-        """Let a role do one thing with all objects below the prefixes."""
+        """Allow a role one action on all objects below the prefixes."""
         assert role is not None
         resources = [f"arn:aws:s3:::{self.name}/{prefix}*" for prefix in prefixes]
         role.add_to_principal_policy(iam.PolicyStatement(actions=[action], resources=resources))
         for resource in resources:
-            acknowledge_pattern(role, resource, "Whoever asks names the question and its answer.")
+            acknowledge_pattern(role, resource, "The caller names the question and its answer.")
 
     def grant_ask(self, function: lambda_.Function) -> None:
-        """Let a function put questions, and fetch what became of them."""
+        """Allow a function to put questions and to fetch their answers."""
         self.allow(function.role, "s3:PutObject", QUESTIONS)
         self.allow(function.role, "s3:GetObject", ANSWERS, FAILURES)
-        # With it, an answer that is not there yet is told from one that is forbidden.
+        # With this permission S3 answers 404, not 403, for an answer that is not there yet.
         function.add_to_role_policy(
             iam.PolicyStatement(
                 actions=["s3:ListBucket"],

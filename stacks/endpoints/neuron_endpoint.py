@@ -1,4 +1,4 @@
-"""Endpoints on Inferentia2: of copies, which can sleep at zero, or of instances with one each."""
+"""Endpoints on Inferentia2: with copies, which can scale to zero, or with one copy per instance."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ VARIANT = "all"
 _AMI = "al2-ami-sagemaker-inference-neuron-2"
 """SageMaker's only AMI with a Neuron driver: 2.19, which SDK 2.26 runs on."""
 _HEALTH_CHECK_SECONDS = 1800
-"""Loading weights and graphs needs minutes; this is twice the slowest known start."""
+"""Loading weights and graphs takes minutes. This limit is twice the slowest known start."""
 _VOLUME_GB = 256
-"""What the base image's own deployment script asks for."""
+"""The value in the base image's own deployment script."""
 _MEMORY_MB = 1024
-"""Accelerators decide what fits an instance. SageMaker keeps most of a small instance's memory for
-itself: of 16 GiB it was seen to grant 1 GiB to a copy and to refuse 4."""
+"""Accelerators decide what fits an instance. SageMaker reserves most of a small instance's memory:
+of 16 GiB, it was seen to grant 1 GiB to a copy and to refuse 4 GiB."""
 _OBSERVED = sagemaker.CfnEndpointConfig.MetricsConfigProperty(
-    # On by default since 2026; nobody here reads it, as it knows GPUs but not NeuronCores.
+    # On by default since 2026. Not used here: it measures GPUs, but no NeuronCores.
     enable_detailed_observability=False
 )
 _ROUTING = sagemaker.CfnEndpointConfig.RoutingConfigProperty(
     routing_strategy="LEAST_OUTSTANDING_REQUESTS"
 )
 _BAKE_SECONDS = 300
-"""How long an updated batch serves before the next one: three datapoints of the error alarm."""
+"""Wait after each updated batch: three datapoints of the error alarm."""
 
 
 def endpoint_name(deployment: Deployment, kind: str, instance_type: str) -> str:
-    """Return a name that is known at synth, which a metric's dimension and the server need.
+    """Return a name that is known at synth; metric dimensions and the server need it.
 
-    SageMaker cannot turn one kind of endpoint into another, nor change the instance type of a
-    variant that scales. With both in the name, such a change is a new endpoint beside the old one.
+    SageMaker cannot change the kind of an endpoint, nor the instance type of a variant that scales.
+    The name contains both, so that such a change creates a new endpoint beside the old one.
     """
     size = instance_type.removeprefix("ml.").replace(".", "-")
     return f"{deployment.name}-{kind}-{size}"
 
 
 class CopiesEndpoint(Construct):
-    """An endpoint whose instances come and go with the copies of its one inference component."""
+    """An endpoint whose instances follow the copies of its one inference component."""
 
     KIND = "copies"
 
@@ -85,7 +85,7 @@ class CopiesEndpoint(Construct):
                 sagemaker.CfnEndpointConfig.ProductionVariantProperty(
                     variant_name=VARIANT,
                     instance_type=plan.instance_type,
-                    # SageMaker starts with one, and releases it when no copy comes.
+                    # SageMaker starts one instance, and releases it when no copy needs it.
                     initial_instance_count=max(least, 1),
                     managed_instance_scaling=(
                         sagemaker.CfnEndpointConfig.ManagedInstanceScalingProperty(
@@ -139,16 +139,16 @@ class CopiesEndpoint(Construct):
                     copy_count=_copies(self, plan)
                 )
             ),
-            # A batch is half of the copies at most, so one alone cannot be updated in turns.
+            # A batch is at most half of the copies: a single copy allows no rolling update.
             deployment_config=_one_by_one(self.errors) if plan.min_copies > 1 else None,
         )
 
 
 def _copies(scope: Construct, plan: ServingPlan) -> int:
-    """Return how many copies an update leaves.
+    """Return how many copies the endpoint has after an update.
 
-    An update of anything else sets this number as well. Without the context ``copies``, in which
-    ``deploy`` says how many there are, an update at noon would send them to sleep.
+    Every update sets this number, whatever else it changes. The command ``deploy`` passes the
+    current number in the context ``copies``; without it, an update at noon would stop all copies.
     """
     awake = int(scope.node.try_get_context("copies") or 0)
     return min(max(awake, plan.min_copies), plan.max_copies)
@@ -157,7 +157,7 @@ def _copies(scope: Construct, plan: ServingPlan) -> int:
 def _one_by_one(
     errors: cloudwatch.Alarm,
 ) -> sagemaker.CfnInferenceComponent.InferenceComponentDeploymentConfigProperty:
-    """Return the update of one copy after the other, which errors roll back."""
+    """Return a rolling update, one copy at a time, with rollback on errors."""
     component = sagemaker.CfnInferenceComponent
     return component.InferenceComponentDeploymentConfigProperty(
         rolling_update_policy=component.InferenceComponentRollingUpdatePolicyProperty(
@@ -173,7 +173,7 @@ def _one_by_one(
 
 
 class InstancesEndpoint(Construct):
-    """An endpoint of one variant, whose every instance runs one copy."""
+    """An endpoint with one variant; each instance runs one copy."""
 
     KIND = "instances"
     component_name: None = None
@@ -222,7 +222,7 @@ class InstancesEndpoint(Construct):
                     container_startup_health_check_timeout_in_seconds=_HEALTH_CHECK_SECONDS,
                     model_data_download_timeout_in_seconds=_HEALTH_CHECK_SECONDS,
                     inference_ami_version=_AMI,
-                    # An asynchronous endpoint gives its requests out by itself.
+                    # An asynchronous endpoint distributes its requests itself.
                     routing_config=None if queue else _ROUTING,
                     volume_size_in_gb=_VOLUME_GB,
                 )
@@ -237,10 +237,10 @@ class InstancesEndpoint(Construct):
             "Endpoint",
             endpoint_name=self.name,
             endpoint_config_name=config.attr_endpoint_config_name,
-            # An update keeps the instances that the load has called for.
+            # An update keeps the current number of instances.
             retain_all_variant_properties=True,
             deployment_config=sagemaker.CfnEndpoint.DeploymentConfigProperty(
-                # A batch is half of the instances at most, so one alone cannot be updated in turns.
+                # A batch is at most half of the instances: a single one allows no rolling update.
                 rolling_update_policy=sagemaker.CfnEndpoint.RollingUpdatePolicyProperty(
                     maximum_batch_size=sagemaker.CfnEndpoint.CapacitySizeProperty(
                         type="INSTANCE_COUNT", value=1
@@ -258,7 +258,7 @@ class InstancesEndpoint(Construct):
 
 
 def _log_group(scope: Construct, deployment: Deployment, name: str) -> logs.CfnLogGroup:
-    """Return the log group that SageMaker writes to, made before SageMaker makes one for ever."""
+    """Return the log group for SageMaker. Otherwise SageMaker creates one that never expires."""
     group = logs.CfnLogGroup(
         scope,
         "Logs",
@@ -272,17 +272,17 @@ def _log_group(scope: Construct, deployment: Deployment, name: str) -> logs.CfnL
 def _error_alarm(
     scope: Construct, deployment: Deployment, dimensions: dict[str, str]
 ) -> cloudwatch.Alarm:
-    """Return the alarm that rolls an update back."""
+    """Return the alarm that rolls back an update."""
     return cloudwatch.Alarm(
         scope,
         "Errors",
-        alarm_description="More answers fail than the service level may lose. "
+        alarm_description="More answers fail than the service level allows. "
         + deployment.monitoring.runbook_entry("Errors"),
         metric=cloudwatch.Metric(
             namespace="AWS/SageMaker",
             metric_name="Invocation5XXErrors",
             dimensions_map=dimensions,
-            statistic="Average",  # of ones and zeros: the share of failures
+            statistic="Average",  # of 1 and 0: the share of failures
             period=cdk.Duration.minutes(1),
         ),
         threshold=round(1 - deployment.service_level.attainment, 6),

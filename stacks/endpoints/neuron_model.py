@@ -1,4 +1,4 @@
-"""A model compiled for Inferentia2, with the role it runs as and what the server is told."""
+"""A model compiled for Inferentia2, with its execution role and the server's settings."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from sustainability.offers.endpoint_models import InferenceModel
 from sustainability.plan.compiled_models import artifacts_bucket, artifacts_prefix
 
 _MODEL_FOLDER = "/opt/ml/model"
-"""Where SageMaker puts the artifacts."""
+"""The folder into which SageMaker puts the artifacts."""
 _METRICS = "/aws/sagemaker/*"
 
 
 class NeuronModel(Construct):
-    """What an endpoint serves, and the role it does so as."""
+    """The model that an endpoint serves, and its execution role."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class NeuronModel(Construct):
                 },
             ),
         )
-        # SageMaker looks at the image and at the artifacts, as the role, when a model is made.
+        # When a model is created, SageMaker reads the image and the artifacts with the role.
         model.node.add_dependency(self.permissions)
         if image.built_by is not None:
             model.node.add_dependency(image.built_by)
@@ -100,7 +100,7 @@ class NeuronModel(Construct):
                 resources=[artifacts.bucket_arn],
                 conditions={"StringLike": {"s3:prefix": f"{prefix}*"}},
             ),
-            # SageMaker asks for the group before it writes, though it is there.
+            # SageMaker looks for the log group before it writes, even though the stack created it.
             iam.PolicyStatement(
                 actions=["logs:CreateLogGroup"], resources=[log_group, log_streams]
             ),

@@ -1,4 +1,4 @@
-"""How many copies or instances there are: bounds, schedule, target tracking, steps."""
+"""Auto scaling of copies or instances: bounds, schedule, target tracking, step scaling."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MINUTE = cdk.Duration.minutes(1)
 
 
 class EndpointScaling(Construct):
-    """A scalable target with the plan's bounds and schedule; policies are added to it."""
+    """A scalable target with the plan's bounds and schedule. Its methods add policies."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class EndpointScaling(Construct):
         self._endpoint = endpoint
 
     def track_load(self) -> None:
-        """Keep what a copy is asked to do at the plan's targets: more when either is exceeded."""
+        """Track the plan's targets per copy: add copies when either target is exceeded."""
         copies = isinstance(self._endpoint, CopiesEndpoint)
         if self._plan.target_concurrency is not None:
             self._track_predefined(
@@ -86,7 +86,7 @@ class EndpointScaling(Construct):
             )
 
     def track_backlog(self) -> None:
-        """Keep the questions queued per instance at the plan's target."""
+        """Track the plan's target of queued questions per instance."""
         assert self._plan.target_backlog is not None
         self._track(
             "Backlog",
@@ -102,11 +102,11 @@ class EndpointScaling(Construct):
         )
 
     def wake_on_backlog(self) -> None:
-        """Start the first instance when a request waits and there is none."""
+        """Start the first instance when a request waits and no instance runs."""
         alarm = cloudwatch.Alarm(
             self,
             "Backlog",
-            alarm_description="Requests wait, and no instance is awake.",
+            alarm_description="Requests wait, and no instance runs.",
             metric=cloudwatch.Metric(
                 namespace="AWS/SageMaker",
                 metric_name="HasBacklogWithoutCapacity",
@@ -122,12 +122,12 @@ class EndpointScaling(Construct):
         _run(alarm, self._wake())
 
     def wake_on_demand(self, threshold: DemandThreshold) -> None:
-        """Start the first copy when enough is asked for long enough, of us or of the endpoint."""
+        """Start the first copy when the demand on us or on the endpoint lasts long enough."""
         assert isinstance(self._endpoint, CopiesEndpoint)
         component = {"InferenceComponentName": self._endpoint.component_name}
         period = cdk.Duration.seconds(threshold.period_s)
-        # A step is repeated as long as its alarm lasts, so the alarm ends with the first copy. The
-        # copies' instances report their load each minute, whether anybody asks or not.
+        # Step scaling repeats while its alarm lasts, so the alarm must end with the first copy.
+        # The instances report their load every minute, with or without questions.
         awake = cloudwatch.Metric(
             namespace="/aws/sagemaker/InferenceComponents",
             metric_name="CPUUtilizationNormalized",
@@ -139,7 +139,7 @@ class EndpointScaling(Construct):
         demand = cloudwatch.Alarm(
             self,
             "DemandHigh",
-            alarm_description="An instance of one's own is worth it, and none is awake.",
+            alarm_description="Demand is above the break-even with Bedrock, and no instance runs.",
             metric=cloudwatch.MathExpression(
                 expression="IF(FILL(awake, 0) > 0, 0, FILL(questions, 0))",
                 using_metrics={
@@ -147,7 +147,7 @@ class EndpointScaling(Construct):
                     "questions": own_questions(self._deployment, period),
                 },
                 period=period,
-                label="questions while asleep",
+                label="questions while no copy runs",
             ),
             threshold=threshold.questions_per_period,
             comparison_operator=_AT_LEAST,
@@ -155,12 +155,12 @@ class EndpointScaling(Construct):
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
         _run(demand, wake)
-        # Others than the answer function may call. As Bedrock answers meanwhile, it takes as many
-        # refused calls to wake a copy as would be worth one.
+        # Others than the answer function may call. Bedrock answers meanwhile, so the first copy
+        # starts only when the refused calls reach the same break-even.
         refused = cloudwatch.Alarm(
             self,
             "NoCapacity",
-            alarm_description="Calls reach the endpoint, and no copy is awake.",
+            alarm_description="Calls reach the endpoint, and no copy runs.",
             metric=cloudwatch.Metric(
                 namespace="AWS/SageMaker",
                 metric_name="NoCapacityInvocationFailures",
@@ -176,13 +176,13 @@ class EndpointScaling(Construct):
         _run(refused, wake)
 
     def sleep_on_low_demand(self, threshold: DemandThreshold) -> None:
-        """Let all copies go when too little is asked for long enough, by whomever."""
+        """Stop all copies when the demand of all callers stays too low for long enough."""
         assert isinstance(self._endpoint, CopiesEndpoint)
         period = cdk.Duration.seconds(threshold.period_s)
         alarm = cloudwatch.Alarm(
             self,
             "DemandLow",
-            alarm_description="An instance of one's own is not worth it.",
+            alarm_description="Demand is below the break-even with Bedrock.",
             metric=cloudwatch.MathExpression(
                 expression=DEMAND,
                 using_metrics=demand_metrics(
@@ -194,7 +194,7 @@ class EndpointScaling(Construct):
             threshold=threshold.questions_per_period,
             comparison_operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             evaluation_periods=threshold.datapoints,
-            # FILL cannot fill a metric that has never had data. Then nobody asks.
+            # FILL cannot fill a metric that has never had data. No data means no demand.
             treat_missing_data=cloudwatch.TreatMissingData.BREACHING,
         )
         _run(alarm, self._step("Sleep", "ExactCapacity", 0))
@@ -222,7 +222,7 @@ class EndpointScaling(Construct):
         )
 
     def _wake(self) -> scaling.CfnScalingPolicy:
-        # The cooldown outlasts a cold start, so that a lasting alarm adds copies once.
+        # The cooldown is longer than a cold start, so that a lasting alarm adds only one copy.
         cold_start = Facts()("serving/cold_start", "s").high
         return self._step(
             "Wake", "ChangeInCapacity", self._plan.wake_copies, cooldown_s=math.ceil(cold_start)
@@ -266,6 +266,6 @@ class EndpointScaling(Construct):
 
 
 def _run(alarm: cloudwatch.Alarm, policy: scaling.CfnScalingPolicy) -> None:
-    # The L1 property: the L2 actions want an L2 target, which makes a role of its own where Auto
-    # Scaling has a service-linked one.
+    # The L1 property: L2 actions need an L2 target, which creates a role of its own, although
+    # Auto Scaling has a service-linked role.
     cast("cloudwatch.CfnAlarm", alarm.node.default_child).alarm_actions = [policy.ref]

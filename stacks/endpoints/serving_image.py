@@ -1,6 +1,6 @@
-"""The serving image: built in the account, built by the CDK CLI, or one of your own.
+"""The serving image: built in the account, built by the CDK CLI, or your own.
 
-Synth needs no Docker for any of them: what is built is built during the deployment.
+Synth never needs Docker: images are built during the deployment.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloa
 
 @dataclass(frozen=True, kw_only=True)
 class ServingImage:
-    """An image that SageMaker can pull, and what must stand before it does."""
+    """An image that SageMaker can pull, and the resources that must exist before."""
 
     uri: str
     repository_arn: str
@@ -39,7 +39,7 @@ class ServingImage:
 
     @classmethod
     def of(cls, scope: Construct, deployment: Deployment) -> ServingImage:
-        """Return the image that ``inference.image`` asks for."""
+        """Return the image that ``inference.image`` names."""
         source = deployment.inference.image
         if source == "codebuild":
             return _built_in_the_account(scope, deployment)
@@ -58,7 +58,7 @@ class ServingImage:
         return cls(uri=image.uri, repository_arn=image.repository_arn, built_by=None)
 
     def grant_pull(self, role: iam.Role) -> None:
-        """Let a role pull the image, and nothing else from any registry."""
+        """Allow a role to pull this image, and no other."""
         role.add_to_policy(iam.PolicyStatement(actions=_PULL, resources=[self.repository_arn]))
         _grant_token(role)
 
@@ -68,7 +68,7 @@ def _grant_token(role: iam.Role) -> None:
     acknowledge(
         role,
         "AwsSolutions-IAM5[Resource::*]",
-        "A registry's login token belongs to no repository; what it opens is named beside it.",
+        "GetAuthorizationToken has no resource; the next statement names the repository.",
     )
 
 
@@ -80,7 +80,7 @@ def _built_in_the_account(scope: Construct, deployment: Deployment) -> ServingIm
         image_scan_on_push=True,
         removal_policy=cdk.RemovalPolicy.DESTROY,
         empty_on_delete=True,
-        # The one that serves, and the one that an update rolls back to.
+        # The image that serves, and the one for a rollback.
         lifecycle_rules=[ecr.LifecycleRule(max_image_count=2)],
     )
     base = base_image(deployment.region)
@@ -88,7 +88,7 @@ def _built_in_the_account(scope: Construct, deployment: Deployment) -> ServingIm
         scope,
         "ImageSource",
         path=str(_CONTAINER),
-        # What an interpreter left there would make another image.
+        # Files of a Python interpreter would change the image's digest.
         exclude=["__pycache__"],
         ignore_mode=cdk.IgnoreMode.DOCKER,
     )
@@ -142,19 +142,19 @@ def _project(
         scope,
         "ImageBuild",
         description=f"Builds the Inferentia2 serving image ({deployment.name})",
-        # The construct would add patterns of buckets, logs and reports to it.
+        # The construct would add wildcard permissions for buckets, logs and reports.
         role=role.without_policy_updates(),
         source=codebuild.Source.s3(bucket=source.bucket, path=source.s3_object_key),
         environment=codebuild.BuildEnvironment(
-            # On Graviton, though the image is for x86: building it copies files and runs nothing.
+            # On Graviton, although the image is for x86: the build only copies files.
             build_image=codebuild.LinuxArmBuildImage.AMAZON_LINUX_2023_STANDARD_3_0,
-            # The base image needs more disk than the small type has.
+            # The base image needs more disk space than the small type has.
             compute_type=codebuild.ComputeType.MEDIUM,
             privileged=True,
         ),
         environment_variables={
             "BASE_IMAGE": codebuild.BuildEnvironmentVariable(value=base.uri),
-            # With attestations an image becomes an index, which SageMaker does not accept.
+            # Attestations turn an image into an image index, which SageMaker refuses.
             "BUILDX_NO_DEFAULT_ATTESTATIONS": codebuild.BuildEnvironmentVariable(value="1"),
             "IMAGE": codebuild.BuildEnvironmentVariable(value=uri),
         },
@@ -166,7 +166,7 @@ def _project(
                         "commands": [
                             f'{login.format(base.region)} "${{BASE_IMAGE%%/*}}"',
                             f'{login.format("$AWS_REGION")} "${{IMAGE%%/*}}"',
-                            # Tags never change: what an earlier attempt pushed is what this would.
+                            # Tags are immutable: an earlier attempt pushed the same image.
                             'docker manifest inspect "$IMAGE" > /dev/null || '
                             "(docker build --platform linux/amd64 --build-arg BASE_IMAGE "
                             '--tag "$IMAGE" . && docker push "$IMAGE")',
@@ -183,7 +183,7 @@ def _project(
     )
     project.node.add_dependency(role)
     acknowledge(
-        project, "AwsSolutions-CB3", "Docker builds images inside a build only when privileged."
+        project, "AwsSolutions-CB3", "Docker needs privileged mode to build images in CodeBuild."
     )
     acknowledge(
         project,
@@ -194,10 +194,10 @@ def _project(
 
 
 def _run_once(scope: Construct, project: codebuild.Project, tag: str) -> ssm.CfnAssociation:
-    """Run the build when an image of this tag is first deployed, and wait until it is there.
+    """Run the build when this tag is first deployed, and wait until the image exists.
 
-    An association runs its runbook as soon as it is made, and CloudFormation waits for the outcome:
-    no function has to be kept for it.
+    A Systems Manager association runs its document as soon as it is created, and CloudFormation
+    waits for the result. So no custom resource with a function is needed.
     """
     role = iam.Role(
         scope, "ImageBuildStarterRole", assumed_by=iam.ServicePrincipal("ssm.amazonaws.com")
@@ -246,7 +246,7 @@ def _run_once(scope: Construct, project: codebuild.Project, tag: str) -> ssm.Cfn
             ],
         },
     )
-    # A new tag is a new association, and only a new one is certain to run and be waited for.
+    # A new tag creates a new association: only a new one surely runs and is waited for.
     association = ssm.CfnAssociation(
         scope,
         f"ImageBuild{tag}",

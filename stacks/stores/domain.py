@@ -23,7 +23,7 @@ from sustainability.deployment.schema import Deployment
 from sustainability.stores.domain import nodes
 
 OPENSEARCH_VERSION = "OpenSearch_3.7"
-"""From 3.6 the Lucene engine, the only one that the laptop's server has, compresses 32 times."""
+"""From 3.6 on, Lucene compresses vectors 32 times. The laptop's server has no other engine."""
 _DAY_H = 24
 
 
@@ -68,9 +68,9 @@ class DomainStore(Construct):
                 auto_software_update_enabled=True
             ),
         )
-        # Without it a new version would be a new domain, and the index would be gone.
+        # Without this, a new version would replace the domain and lose the index.
         self._domain.cfn_options.update_policy = cdk.CfnUpdatePolicy(enable_version_upgrade=True)
-        # Its index can be built again from the bucket, so the nodes are not kept.
+        # The index can be rebuilt from the bucket, so no idle nodes are retained.
         self._domain.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
         self.endpoint = self._domain.attr_domain_endpoint
         self._statements: list[Mapping[str, Any]] = []
@@ -81,21 +81,21 @@ class DomainStore(Construct):
         self._acknowledge(high_availability=zones > 1)
 
     def _make_index(self, function: FunctionMaker) -> cdk.CustomResource:
-        """Have a function create and delete the index: CloudFormation has no type for that."""
+        """Create and delete the index by a function: CloudFormation has no resource type for it."""
         maker = function(
             "Index",
             handler="rag.index_handler.handler",
-            description="Makes and deletes the domain's index for CloudFormation",
+            description="Creates and deletes the domain's index for CloudFormation",
             timeout=cdk.Duration.minutes(2),
             memory_mib=256,
             environment={"KNOWLEDGE_SERVICE": self.service},
         )
-        # An update creates the index of the new name before it deletes the one of the old name.
+        # An update creates the index with the new name before it deletes the old one.
         self._allow(maker, ["Head", "Put", "Delete"], self._indexes)
         acknowledge(
             maker.role,
             f"AwsSolutions-IAM5[Resource::<{self._logical_id}.Arn>/{self._indexes}]",
-            "The name of an index carries a digest of its mapping, so the one to delete is not "
+            "The name of an index contains a digest of its mapping, so the one to delete is not "
             "known before.",
         )
         index = cdk.CustomResource(
@@ -113,7 +113,7 @@ class DomainStore(Construct):
         return index
 
     def grant(self, grantee: lambda_.Function, *, write: bool) -> None:
-        """Let the function search, or with ``write`` change, the documents of the index."""
+        """Allow the function to search the index or, with ``write``, to change its documents."""
         for action in ("_bulk", "_refresh") if write else ("_msearch",):
             self._allow(grantee, ["Post"], f"{self.index_name}/{action}")
 
@@ -128,7 +128,7 @@ class DomainStore(Construct):
                 "Effect": "Allow",
                 "Principal": {"AWS": grantee.role.role_arn},
                 "Action": actions,
-                # The domain's own ARN would refer to itself here.
+                # The domain's own ARN would be a circular reference here.
                 "Resource": cdk.Stack.of(self).format_arn(
                     service="es", resource="domain", resource_name=f"*/{path}"
                 ),
@@ -147,22 +147,22 @@ class DomainStore(Construct):
             "AwsSolutions-OS3": "Functions have no fixed address; the access policy names their "
             "roles instead.",
             "AwsSolutions-OS4": "Dedicated master nodes are for clusters of ten nodes and more; "
-            "here they would idle.",
+            "here they would be idle.",
             "AwsSolutions-OS9[LogExport::SEARCH_SLOW_LOGS]": "The answer function measures every "
-            "search; a second record of the slow ones would be stored for nothing.",
+            "search; a slow log would store the same numbers again.",
             "AwsSolutions-OS9[LogExport::INDEX_SLOW_LOGS]": "The ingest function measures every "
-            "write; a second record of the slow ones would be stored for nothing.",
+            "write; a slow log would store the same numbers again.",
         }
         if not high_availability:
             reasons["AwsSolutions-OS7"] = (
-                "The service level asks for no spare: the index is rebuilt from the bucket."
+                "The service level needs no spare node: the index can be rebuilt from the bucket."
             )
         for rule, reason in reasons.items():
             acknowledge(self._domain, rule, reason)
 
     @property
     def sources(self) -> dict[str, Any]:
-        """The hourly record's CloudWatch queries about the store, by names of ``SOURCES``."""
+        """What the hourly record reads from CloudWatch about the store, by names in ``SOURCES``."""
         return {"domain": self._domain.ref, "nodes": nodes(self._deployment)}
 
     @property
@@ -170,11 +170,11 @@ class DomainStore(Construct):
         return {"ClientId": cdk.Aws.ACCOUNT_ID, "DomainName": self._domain.ref}
 
     def watch(self, waste: Alarms) -> None:
-        """Alarm on nodes without questions."""
+        """Add the alarm for nodes without questions."""
         idle = maths(
             "IF(FILL(nodes, 0) > 0, FILL(questions, 0) + FILL(embedded, 0), 1)",
             HOUR,
-            label="asked of nodes that are awake",
+            label="questions and chunks while nodes run",
             nodes=metric("AWS/ES", "CPUUtilization", self._dimensions, "SampleCount"),
             questions=own(self._deployment, "answer", "Questions"),
             embedded=own(self._deployment, "ingest", "ChunksEmbedded"),
@@ -186,12 +186,12 @@ class DomainStore(Construct):
             1,
             periods=_DAY_H,
             practice="GENSUS01-BP01",
-            says="OpenSearch nodes ran for a day in which nobody asked. Choose knowledge.store: "
-            "serverless, which sleeps.",
+            says="OpenSearch nodes ran for a day without a question or a new document. Choose "
+            "knowledge.store: serverless, which scales to zero.",
         )
 
     def graphs(self) -> list[cloudwatch.GraphWidget]:
-        """Return the engineer's graphs."""
+        """Return the graphs for the engineers' dashboard."""
 
         def of_domain(name: str, statistic: str, label: str, color: str) -> cloudwatch.Metric:
             return metric("AWS/ES", name, self._dimensions, statistic, label=label, color=color)
@@ -206,7 +206,7 @@ class DomainStore(Construct):
             ),
             graph(
                 "OpenSearch searches",
-                of_domain("SearchRate", "Sum", "of shards, a minute", GREEN),
+                of_domain("SearchRate", "Sum", "shard searches per minute", GREEN),
                 unit="searches",
             ),
             graph(
@@ -219,7 +219,7 @@ class DomainStore(Construct):
 
 
 def domain_index(deployment: Deployment, *, replicas: int) -> dict[str, Any]:
-    """Return the request body that creates the index on a managed domain."""
+    """Return the request body with which OpenSearch creates the index on a managed domain."""
     mapping = {
         **text_fields(deployment.knowledge.analyzer),
         "embedding": {

@@ -1,4 +1,4 @@
-"""Which construct makes the store that a deployment names: the one place that knows all kinds."""
+"""Which construct makes the store that a deployment names. Only this module knows all kinds."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ _KINDS: Mapping[Store, type[ServerlessStore | DomainStore | VectorStore]] = {
 def build_store(
     scope: Construct, id_: str, *, deployment: Deployment, function: FunctionMaker
 ) -> KnowledgeStore:
-    """Return the deployment's store; ``function`` makes what functions it needs itself."""
+    """Return the deployment's store; ``function`` makes the functions that the store needs."""
     return _KINDS[chosen(deployment)](scope, id_, deployment=deployment, function=function)

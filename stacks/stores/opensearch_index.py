@@ -1,4 +1,4 @@
-"""What both kinds of OpenSearch index have in common: fields of text, and a name."""
+"""What both kinds of OpenSearch index share: the text fields and the name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sustainability.deployment.schema import Deployment
 
 
 def text_fields(analyzer: str) -> dict[str, Any]:
-    """Return the fields of a passage, all but its vector."""
+    """Return the mapping of a passage's fields, without its vector."""
     return {
         "document": {"type": "keyword"},
         "collection": {"type": "keyword"},
@@ -25,7 +25,7 @@ def text_fields(analyzer: str) -> dict[str, Any]:
 
 
 def versioned_name(deployment: Deployment, mapping: Mapping[str, Any]) -> str:
-    """Return the index's name, which a changed mapping changes."""
-    # With the deployment, for there can be one server for several, as in the embedded AWS.
+    """Return the index's name, which contains a digest of the mapping."""
+    # Several deployments can share one server, as in the embedded AWS.
     digest = hashlib.sha256(json.dumps(mapping, sort_keys=True).encode()).hexdigest()
     return f"{deployment.name}-documents-{digest[:8]}"

@@ -1,4 +1,4 @@
-"""OpenSearch Serverless, next generation: no capacity without questions."""
+"""OpenSearch Serverless, next generation: it scales to zero between questions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sustainability.deployment.schema import Deployment
 
 
 class ServerlessStore(Construct):
-    """An OpenSearch Serverless collection, next generation: no capacity without questions."""
+    """An OpenSearch Serverless collection, next generation, which scales to zero."""
 
     service = "aoss"
 
@@ -77,7 +77,7 @@ class ServerlessStore(Construct):
         if ceiling == 1:
             cdk.Annotations.of(group).add_warning_v2(
                 "knowledge.serverless.max_ocu",
-                "max_ocu: 1 is only on an older page of AWS; the newest page begins at 2",
+                "only an older AWS page allows max_ocu: 1; the newest page begins at 2",
             )
         self._collection = aoss.CfnCollection(
             self,
@@ -110,7 +110,7 @@ class ServerlessStore(Construct):
             mappings={"properties": mapping},
             settings={"index": {"knn": True}},
         )
-        # CloudFormation makes the index through the collection's own API, as its execution role.
+        # CloudFormation creates the index by the collection's own API, with its execution role.
         deployer = self._allow(
             "Deploy",
             principals=[_execution_role_arn(self)],
@@ -121,7 +121,7 @@ class ServerlessStore(Construct):
             self._allow("Readers", principals=list(readers), permissions=["ReadDocument"])
 
     def grant(self, grantee: lambda_.Function, *, write: bool) -> None:
-        """Let the function search, or with ``write`` change, the documents of the index."""
+        """Allow the function to search the index or, with ``write``, to change its documents."""
         grantee.add_to_role_policy(
             iam.PolicyStatement(
                 actions=["aoss:APIAccessAll"], resources=[self._collection.attr_arn]
@@ -156,15 +156,15 @@ class ServerlessStore(Construct):
 
     @property
     def sources(self) -> dict[str, Any]:
-        """The hourly record's CloudWatch queries about the store, by names of ``SOURCES``."""
+        """What the hourly record reads from CloudWatch about the store, by names in ``SOURCES``."""
         return {"group": self._group_name, "group_id": self._group_id}
 
     def watch(self, waste: Alarms) -> None:
-        """Alarm on capacity that runs without questions."""
+        """Add the alarm for capacity that runs without questions."""
         awake = maths(
             "IF(FILL(questions, 0) + FILL(embedded, 0) > 0, 0, "
             "FILL(searching, 0) + FILL(indexing, 0) + FILL(building, 0))",
-            label="capacity awake, and nobody asks",
+            label="OCUs that run without questions",
             questions=own(self._deployment, "answer", "Questions"),
             embedded=own(self._deployment, "ingest", "ChunksEmbedded"),
             searching=self._ocu("SearchOCU"),
@@ -178,18 +178,18 @@ class ServerlessStore(Construct):
             0,
             periods=int(HOUR.to_minutes() / FIVE_MINUTES.to_minutes()),
             practice="GENSUS01-BP01",
-            says="OpenSearch capacity has been awake for an hour in which nobody asked. Find "
-            "what keeps it awake: a floor above 0, a health check, or another collection of "
-            "the same group.",
+            says="OpenSearch capacity has run for an hour without a question or a new document. "
+            "Find what keeps it running: a minimum above 0 OCU, a health check, or another "
+            "collection of the same group.",
         )
 
     def graphs(self) -> list[cloudwatch.GraphWidget]:
-        """Return the engineer's graphs."""
+        """Return the graphs for the engineers' dashboard."""
         minute = cdk.Duration.minutes(1)
         ceiling = self._deployment.knowledge.serverless.max_ocu
         return [
             graph(
-                "OpenSearch capacity awake",
+                "OpenSearch capacity that runs",
                 self._ocu("SearchOCU", minute, label="search", color=BLUE),
                 self._ocu("IndexingOCU", minute, label="indexing", color=ORANGE),
                 self._ocu(
@@ -199,7 +199,7 @@ class ServerlessStore(Construct):
                     color=PURPLE,
                 ),
                 unit="OCU",
-                limit=Line(ceiling, "ceiling of each"),
+                limit=Line(ceiling, "maximum of each"),
             )
         ]
 
@@ -211,7 +211,7 @@ class ServerlessStore(Construct):
         label: str | None = None,
         color: str | None = None,
     ) -> cloudwatch.Metric:
-        # Under ClientId alone AWS counts the collections that are in no group.
+        # With the dimension ClientId alone, AWS counts only collections that are in no group.
         group = {
             "ClientId": cdk.Aws.ACCOUNT_ID,
             "CollectionGroupId": self._group_id,

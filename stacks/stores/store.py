@@ -1,9 +1,9 @@
-"""What the stacks need to know of a knowledge store, of whatever kind.
+"""What the stacks need to know about a knowledge store of any kind.
 
-A store's construct makes the store and its index, lets functions use it, and watches it: one
-module for each kind, and one line in ``kinds``. The index belongs to the deployment, not to the
-first write, and its name carries a digest of what made it, so that a changed mapping is a new index
-and never a failed update.
+A store's construct creates the store and its index, grants access to functions, and adds alarms and
+graphs. Each kind has one module, and one line in ``kinds``. The deployment creates the index, not
+the first write. The index's name contains a digest of its mapping: a changed mapping creates a new
+index, and no update can fail because of it.
 """
 
 from __future__ import annotations
@@ -20,34 +20,34 @@ from stacks.instruments.alarms import Alarms
 
 
 class KnowledgeStore(Protocol):
-    """A store with the index that ingest writes and answers read."""
+    """A store with the index that the ingest function writes and the answer function reads."""
 
     endpoint: str
     """URL, or host name without a scheme."""
     service: str
-    """Service name of request signatures, by which the functions know the kind: ``aoss``."""
+    """Service name in request signatures. It tells the functions the kind, such as ``aoss``."""
     index_name: str
 
     @property
     def index(self) -> IConstruct:
-        """The resource that creates the index. Writers depend on it, so they create no other."""
+        """The construct that creates the index. Functions that write depend on it."""
 
     @property
     def sources(self) -> dict[str, Any]:
-        """The hourly record's CloudWatch queries about the store, by names of ``SOURCES``."""
+        """What the hourly record reads from CloudWatch about the store, by names in ``SOURCES``."""
 
     def grant(self, grantee: lambda_.Function, *, write: bool) -> None:
-        """Let the function search, or with ``write`` change, the documents of the index."""
+        """Allow the function to search the index or, with ``write``, to change its documents."""
 
     def watch(self, waste: Alarms) -> None:
         """Add the alarms."""
 
     def graphs(self) -> list[cloudwatch.GraphWidget]:
-        """Return the engineer's graphs."""
+        """Return the graphs for the engineers' dashboard."""
 
 
 class FunctionMaker(Protocol):
-    """Makes a function of the package ``rag``."""
+    """Makes a Lambda function from the package ``rag``."""
 
     def __call__(
         self,

@@ -1,4 +1,4 @@
-"""Amazon S3 Vectors: an index that costs its storage, and nothing that runs or wakes."""
+"""Amazon S3 Vectors: an index that costs storage and requests; no capacity is provisioned."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from stacks.stores.store import FunctionMaker
 from sustainability.deployment.schema import Deployment
 
 _SHOWN = ("title", "section", "text", "position")
-"""What a search returns and no filter names: not counted in the data that a query processes."""
+"""Metadata that a search returns but no filter uses. Queries do not pay to process it."""
 
 
 class VectorStore(Construct):
-    """A vector bucket with one index. Deleting the stack deletes both: the documents remain."""
+    """A vector bucket with one index. Deleting the stack deletes both; the documents remain."""
 
     service = "s3vectors"
 
@@ -37,7 +37,7 @@ class VectorStore(Construct):
             self,
             "Index",
             vector_bucket_arn=bucket.attr_vector_bucket_arn,
-            # Every property is create-only: another shape is another index, made before this goes.
+            # All properties are create-only: a change creates a new index, then deletes this one.
             index_name=versioned_name(deployment, shape),
             data_type="float32",
             dimension=dimension,
@@ -49,8 +49,8 @@ class VectorStore(Construct):
         self.index_name = self.index.attr_index_arn
 
     def grant(self, grantee: lambda_.Function, *, write: bool) -> None:
-        """Let the function search, or with ``write`` change, the documents of the index."""
-        # A query that returns metadata needs GetVectors beside its own permission.
+        """Allow the function to search the index or, with ``write``, to change its documents."""
+        # A query that returns metadata also needs the permission GetVectors.
         actions = ["PutVectors", "DeleteVectors"] if write else ["QueryVectors", "GetVectors"]
         grantee.add_to_role_policy(
             iam.PolicyStatement(
@@ -61,12 +61,12 @@ class VectorStore(Construct):
 
     @property
     def sources(self) -> dict[str, Any]:
-        """The hourly record's CloudWatch queries about the store, by names of ``SOURCES``."""
+        """What the hourly record reads from CloudWatch about the store, by names in ``SOURCES``."""
         return {"vectors": True}
 
     def watch(self, waste: Alarms) -> None:
-        """Add no alarm: nothing is provisioned that could idle."""
+        """Add no alarm: nothing is provisioned, so nothing can be idle."""
 
     def graphs(self) -> list[cloudwatch.GraphWidget]:
-        """Return no graph: the functions' own metrics show searches and writes."""
+        """Return no graph: the metrics of the functions already show searches and writes."""
         return []

@@ -1,6 +1,6 @@
 """Batch windows: questions wait in the mailbox and are answered in the hours of the plan.
 
-Nothing runs between the windows. Questions that a window does not answer wait for the next one.
+Nothing runs between windows. Questions that a window does not answer wait for the next window.
 """
 
 from __future__ import annotations
@@ -77,12 +77,12 @@ class BatchWindow(Construct):
         acknowledge(
             self.machine,
             "AwsSolutions-SF2",
-            "It waits for one service; a trace would show that wait and nothing else.",
+            "It waits for one service; a trace would show only that wait.",
         )
         acknowledge(
             self.machine,
             "Serverless-StepFunctionStateMachineXray",
-            "It waits for one service; a trace would show that wait and nothing else.",
+            "It waits for one service; a trace would show only that wait.",
         )
         self._start_daily(batch.hours)
 
@@ -148,7 +148,7 @@ class BatchWindow(Construct):
             ["bedrock:CreateModelInvocationJob", "bedrock:GetModelInvocationJob"],
             [jobs, *model_arns(self._role, model_id)],
         )
-        acknowledge_pattern(self._role, jobs, "Bedrock names its jobs itself.")
+        acknowledge_pattern(self._role, jobs, "Bedrock chooses the names of its jobs.")
         self._allow(
             ["iam:PassRole"],
             [worker.role_arn],

@@ -1,4 +1,4 @@
-"""What happens in a window: the states of the machine that empties a mailbox, in JSONata."""
+"""The states of the Step Functions state machine that empties a mailbox, in JSONata."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from sustainability.offers.bedrock import BATCH_RECORDS_MIN
 from sustainability.plan.serving_plan import Batch
 
 _CALLS_AT_A_TIME = 4
-"""Calls to Bedrock at once: a window is not urgent, and others share the quota."""
+"""Concurrent calls to Bedrock. A window is not urgent, and others share the quota."""
 _FILES_AT_A_TIME = 40
-"""Objects of the mailbox at once; a call to a queue takes as long as one to S3."""
+"""Objects of the mailbox that are handled concurrently."""
 _LISTED = 500
-"""Questions of one listing. A state's output has 262,144 bytes at the most, and S3 writes up to 330
-about an object: a full page of 1,000 ends the window."""
+"""Questions in one listing. A state's output can have 262,144 bytes, and S3 lists an object with up
+to 330 bytes: a full page of 1,000 would fail the window."""
 _SUFFIX = ".out"
-"""What SageMaker and Bedrock append to the name of a question to name its answer."""
+"""The suffix that SageMaker and Bedrock add to a question's name to name its answer."""
 _PATIENTLY = [
     {
         "ErrorEquals": ["States.TaskFailed"],
@@ -32,13 +32,14 @@ States = dict[str, Any]
 
 
 def endpoint_queue(bucket: str, *, endpoint: str, variant: str, queued_s: int) -> States:
-    """Return the states that have an asynchronous endpoint answer the questions that wait.
+    """Return the states in which an asynchronous endpoint answers the waiting questions.
 
-    Each question goes into the endpoint's queue, with a note of where its answer will be. Scaling
-    starts the instances. What is answered goes where the asker looks; then the instances stop.
+    Each question goes into the endpoint's queue, with a note about where its answer will be. Auto
+    Scaling starts the instances. Each answer is copied to where the caller looks for it; then the
+    instances stop.
 
-    Whatever a window leaves, through an error or for lack of time, the next one takes up: questions
-    stay until they are answered, and notes until their answer is in its place.
+    If a window ends early, through an error or for lack of time, the next window continues:
+    questions stay until they are answered, and notes until their answer is copied.
     """
     return {
         "StartAt": "Open",
@@ -81,7 +82,7 @@ def endpoint_queue(bucket: str, *, endpoint: str, variant: str, queued_s: int) -
                 "Assign": {"handed": True},
                 "Next": "Collect",
             },
-            # Scaling would take a quarter of an hour to see that the queue is empty.
+            # Auto Scaling would need 15 minutes to see that the queue is empty.
             "Close": _task(
                 "aws-sdk:sagemaker:updateEndpointWeightsAndCapacities",
                 {
@@ -97,7 +98,7 @@ def endpoint_queue(bucket: str, *, endpoint: str, variant: str, queued_s: int) -
             "Late": {
                 "Type": "Fail",
                 "Error": "Unanswered",
-                "Cause": "The window left questions unanswered; the next window takes them again.",
+                "Cause": "The window left questions unanswered; the next window tries them again.",
             },
             "Done": {"Type": "Succeed"},
         },
@@ -105,7 +106,7 @@ def endpoint_queue(bucket: str, *, endpoint: str, variant: str, queued_s: int) -
 
 
 def _one_request(bucket: str, endpoint: str, queued_s: int) -> States:
-    """Return the states that hand one question over, and note where its answer will be."""
+    """Return the states that queue one question, and note where its answer will be."""
     places = {
         place: f"$substringAfter($states.result.{location}, '{bucket}/')"
         for place, location in (("answer", "OutputLocation"), ("failure", "FailureLocation"))
@@ -141,10 +142,10 @@ def _one_request(bucket: str, endpoint: str, queued_s: int) -> States:
 
 
 def _one_note(bucket: str) -> States:
-    """Return the states that bring one answer to its asker, if there is one.
+    """Return the states that copy one answer to where the caller looks, if there is one.
 
-    The word of SageMaker that it failed is brought as well: whoever asked reads that it is no
-    answer, and may ask again.
+    A failure that SageMaker reports is copied as well: the caller reads that it is no answer, and
+    may ask again.
     """
     question = f"'{QUESTIONS}' & $substringAfter($note, '{HANDED}')"
 
@@ -189,11 +190,12 @@ def _one_note(bucket: str) -> States:
 
 
 def bedrock_jobs(bucket: str, *, job_prefix: str, model_id: str, role_arn: str) -> States:
-    """Return the states that have Bedrock answer the questions that wait.
+    """Return the states in which Bedrock answers the waiting questions.
 
-    In one batch job, if there are enough of them; else, or if Bedrock refuses the job, one by one.
+    Enough questions go into one batch job. Fewer are asked one by one, as are all questions if
+    Bedrock refuses the job.
     """
-    # One expression: what Step Functions does not know of it yet fails here, not the deployment.
+    # One expression: a field that Step Functions does not know fails here, not at deployment.
     job = (
         f"{{'JobName': '{job_prefix}' & $uuid(), 'ModelId': '{model_id}', "
         f"'ModelInvocationType': 'Converse', 'RoleArn': '{role_arn}', "
@@ -271,9 +273,9 @@ def bedrock_jobs(bucket: str, *, job_prefix: str, model_id: str, role_arn: str) 
 
 
 def _one_question(bucket: str, model_id: str) -> States:
-    """Return the states that answer one question and keep the answer as a batch job would.
+    """Return the states that answer one question and store the answer as a batch job does.
 
-    What Step Functions calls ``Messages`` and ``Text`` is ``messages`` and ``text`` in a record.
+    Step Functions writes ``Messages`` and ``Text``; a batch record has ``messages`` and ``text``.
     """
     request = (
         f"{{'ModelId': '{model_id}', "
@@ -310,7 +312,7 @@ def _one_question(bucket: str, model_id: str) -> States:
                 next_="Keep",
                 assign={"answer": f"{{% {record} %}}"},
                 retry=True,
-                # What the model cannot read, it cannot read tomorrow either: whoever asked is told.
+                # A question that the model cannot read would fail again: report it to the caller.
                 catch="Refused",
                 caught=["BedrockRuntime.ModelErrorException", "BedrockRuntime.ValidationException"],
             ),
@@ -370,7 +372,7 @@ def _for_each(
     at_a_time: int = _CALLS_AT_A_TIME,
     next_: str | None = None,
 ) -> States:
-    """Return a map over all objects below a prefix, in executions of their own."""
+    """Return a distributed map over all objects below a prefix."""
     return {
         "Type": "Map",
         "ItemReader": {
@@ -378,7 +380,7 @@ def _for_each(
             "Arguments": {"Bucket": bucket, "Prefix": prefix},
         },
         "MaxConcurrency": at_a_time,
-        # One bad question must not keep the others waiting; many are an outage.
+        # One bad question must not delay the others; many failures are an outage.
         "ToleratedFailurePercentage": 10,
         "ItemProcessor": {
             "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"},

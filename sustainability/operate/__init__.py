@@ -1,1 +1,1 @@
-"""What asks an AWS account: deploying, checking before, reading what is there."""
+"""The calls to an AWS account: deploy, check before, read what is there."""

@@ -1,6 +1,6 @@
-"""The only room that talks to AWS, or to the embedded one: add documents, ask, wait.
+"""A deployment in AWS, or in the embedded AWS: add documents, ask questions, wait.
 
-Everything goes through boto3's own configuration: credentials, Region and ``AWS_ENDPOINT_URL``.
+boto3's own configuration applies: credentials, Region and ``AWS_ENDPOINT_URL``.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from sustainability.deployment.schema import Deployment
 from sustainability.errors import UserError
 
 _FORMATS = Path(__file__).resolve().parents[2] / "lambdas" / "rag" / "formats.json"
-"""File name endings that ingest reads: the function's own list."""
+"""File name extensions that ingest reads, from the function's own list."""
 
 Progress = Callable[[str], None]
 
 _READERS = 10
-"""Connections that a client of boto3 keeps open."""
+"""Connections that a boto3 client keeps open."""
 
 
 class AccountError(UserError):
-    """AWS refused the request, or the deployment does not exist. The message names the solution."""
+    """AWS refused a call, or nothing is deployed. The message says what to do."""
 
 
 @dataclass(frozen=True)
 class DocumentState:
-    """What ingest made of a document."""
+    """The state of one document after ingest."""
 
     key: str
     status: str
@@ -52,7 +52,7 @@ class DocumentState:
     etag: str
     chunks: int
     visible_at: float
-    """When searches see it, in seconds since the epoch: a serverless store takes ten seconds."""
+    """When searches find it, in seconds since the epoch. A serverless store needs 10 seconds."""
 
 
 class Account:
@@ -61,7 +61,7 @@ class Account:
     Raises
     ------
     AccountError
-        From every method, when there are no credentials, no deployment or no answer.
+        From every method, if there are no credentials, no deployment or no answer.
     """
 
     def __init__(self, deployment: Deployment) -> None:
@@ -95,7 +95,7 @@ class Account:
         }
 
     def function_environment(self, handler: str) -> dict[str, str]:
-        """Return the environment of the RAG stack's function that has this handler."""
+        """Return the environment variables of the RAG stack's function with this handler."""
         stack = f"{self._deployment.name}-rag"
         if not self.outputs:
             raise AccountError(f"stack {stack} is not complete; deploy it again")
@@ -112,18 +112,18 @@ class Account:
                     if found["Handler"] == handler:
                         return dict(found["Environment"]["Variables"])
         except botocore.exceptions.ClientError as error:
-            raise AccountError(f"AWS refused to list the functions: {error}") from error
+            raise AccountError(f"Lambda or CloudFormation refused: {error}") from error
         raise AccountError(f"stack {stack} has no function {handler}; deploy this version first")
 
     def history(self, since: datetime) -> list[dict[str, Any]]:
-        """Return what the hourly function recorded from ``since`` on, the oldest first.
+        """Return the hourly records from ``since`` on, the oldest first.
 
-        Hours that it did not record are left out.
+        Hours without a record are left out.
         """
         return self._stored("history/", since.strftime("history/%Y/%m/%d/%H"))
 
     def months(self) -> list[dict[str, Any]]:
-        """Return the months that were held against the account's own figures."""
+        """Return the months that were calibrated with the account's own figures."""
         return self._stored("account/", "")
 
     def _stored(self, prefix: str, after: str) -> list[dict[str, Any]]:
@@ -142,14 +142,14 @@ class Account:
                 Bucket=bucket, Prefix=prefix, StartAfter=after
             )
             keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
-            # A month has hundreds of small objects, and each request waits for its answer.
+            # A month has hundreds of small objects, and most time is waiting: read in parallel.
             with ThreadPoolExecutor(max_workers=_READERS) as readers:
                 return list(readers.map(read, keys))
         except botocore.exceptions.ClientError as error:
-            raise AccountError(f"AWS refused to read the history: {error}") from error
+            raise AccountError(f"S3 refused to read the history: {error}") from error
 
     def add(self, files: Mapping[str, Path]) -> dict[str, str]:
-        """Upload those files whose content is not there yet.
+        """Upload the files whose content is not in the bucket yet.
 
         Parameters
         ----------
@@ -178,17 +178,17 @@ class Account:
         return uploaded
 
     def remove(self, key: str) -> None:
-        """Delete a document; its passages leave the index soon after."""
+        """Delete a document. Its passages leave the index soon after."""
         self._session.client("s3").delete_object(Bucket=self.outputs["BucketName"], Key=key)
 
     def documents(self) -> Iterator[DocumentState]:
-        """Yield what ingest made of each document that it has seen and that still counts."""
+        """Yield the state of each document that ingest has seen and that still exists."""
         table = self._session.resource("dynamodb").Table(self.outputs["DocumentsTable"])
         arguments: dict[str, Any] = {"ConsistentRead": True}
         while True:
             page = table.scan(**arguments)
             for row in page["Items"]:
-                # Ingest's own bookkeeping, and documents that are gone, are no documents.
+                # Skip ingest's own bookkeeping and deleted documents.
                 if "version" not in row and row.get("status") != "deleted":
                     yield DocumentState(
                         key=row["document"],
@@ -212,9 +212,9 @@ class Account:
         etags
             From key to the entity tag that :meth:`add` returned.
         seconds
-            How long to wait at most.
+            Longest time to wait, in seconds.
         progress
-            Told, in a few words, how far it is; called about once a second.
+            Called about once a second with a short text about the progress.
         """
         deadline = time.monotonic() + seconds
         while True:
@@ -225,7 +225,7 @@ class Account:
                 and state.status in ("indexed", "rejected")
                 and state.visible_at <= time.time()
             ]
-            progress(f"{len(settled)} of {len(etags)} documents settled")
+            progress(f"{len(settled)} of {len(etags)} documents done")
             if len(settled) == len(etags):
                 return settled
             if time.monotonic() > deadline:
@@ -237,7 +237,7 @@ class Account:
             time.sleep(1)
 
     def wait_until_removed(self, keys: Iterable[str], *, seconds: float) -> None:
-        """Wait until ingest has taken the passages of removed documents out of the index."""
+        """Wait until ingest has deleted the passages of removed documents from the index."""
         deadline = time.monotonic() + seconds
         while left := {state.key for state in self.documents()}.intersection(keys):
             if time.monotonic() > deadline:
@@ -253,13 +253,13 @@ class Account:
         patience_s: float = 90,
         progress: Progress,
     ) -> dict[str, Any]:
-        """Ask the deployed API, and wait while it answers that it is starting or busy.
+        """Ask the deployed API, and wait while the store starts or the model is busy.
 
         Returns
         -------
         dict[str, Any]
-            The body of ``POST /answers``. Where answers come later, its ``status`` is ``pending``;
-            :meth:`fetch` waits for the answer.
+            The body of ``POST /answers``. If the answer comes later, its ``status`` is ``pending``,
+            and :meth:`fetch` waits for it.
         """
         body: dict[str, Any] = {"question": question}
         if filters:
@@ -274,11 +274,11 @@ class Account:
                 return answer
             if status not in (429, 503) or time.monotonic() + pause > deadline:
                 raise _refused(status, answer)
-            progress("the store is waking" if status == 503 else "the model is busy")
+            progress("the store is starting" if status == 503 else "the model is busy")
             time.sleep(max(pause, 1))
 
     def fetch(self, id_: str, *, progress: Progress) -> dict[str, Any]:
-        """Wait for a deferred answer, at the interval that the API requests.
+        """Wait for an answer that comes later, and poll as often as the API says.
 
         Returns
         -------
@@ -302,7 +302,7 @@ class Account:
     def call(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, *, signed: bool = True
     ) -> tuple[int, dict[str, str], dict[str, Any]]:
-        """Send one request to the API; return its status, its headers in lower case, its body."""
+        """Send one request to the API; return status, headers (names in lower case) and body."""
         url = self.outputs["ApiUrl"].rstrip("/") + path
         data = None if body is None else json.dumps(body)
         request = AWSRequest(method=method, url=url, data=data)
@@ -314,7 +314,7 @@ class Account:
             SigV4Auth(credentials, "execute-api", self._deployment.region).add_auth(request)
         headers = dict(request.headers.items())
         embedded = os.environ.get("AWS_ENDPOINT_URL")
-        if embedded:  # one port serves all APIs; the host name in the header selects one
+        if embedded:  # one port serves all APIs; the host header selects one
             headers["Host"] = urlsplit(url).netloc
             url = embedded.rstrip("/") + path
         try:
@@ -337,16 +337,16 @@ def _refused(status: int, answer: Mapping[str, Any]) -> AccountError:
 
 
 def collect(paths: Iterable[Path]) -> dict[str, Path]:
-    """Return object keys for files, and for the files below folders.
+    """Return an object key for each file, and for each file below a folder.
 
-    A file in a folder is named by its path from there; one that is given by itself, by its path
-    from the current folder, else by its own folder and name. Where two would have one name, each
-    has its folder's name before it.
+    A file below a folder gets its path relative to that folder. A single file gets its path
+    relative to the current folder or, outside of it, its folder's name and its own. If two files
+    would get the same key, each gets its folder's name in front.
 
     Raises
     ------
     UserError
-        If a path is not there, or a file is of no known format.
+        If a path does not exist, or a file has an unknown format.
     """
     formats = frozenset(json.loads(_FORMATS.read_text()))
     found: list[tuple[str, Path]] = []
@@ -374,7 +374,7 @@ def _name(file: Path) -> str:
 
 
 def _distinct(found: Iterable[tuple[str, Path]]) -> dict[str, Path]:
-    """Lengthen the names that several files have by the folders that they lie in."""
+    """Add the folder to each name that several files share."""
     files = {file.resolve(): (name, file) for name, file in found}
     while True:
         counts = Counter(name for name, _ in files.values())

@@ -1,4 +1,4 @@
-"""The CDK CLI, run for one deployment: the same way to an account and to the embedded AWS."""
+"""The CDK CLI for one deployment, for an account and for the embedded AWS alike."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from sustainability.deployment.schema import Deployment
 from sustainability.errors import UserError
 
 EMBEDDED_ACCOUNT = "000000000000"
-"""The account of the embedded AWS; no account of AWS's has this number."""
+"""The account id of the embedded AWS. No AWS account has this id."""
 _ROOT = Path(__file__).resolve().parents[2]
 
 
 class Cdk:
-    """The CDK CLI for one deployment file, which must lie in ``deployments/`` or below.
+    """The CDK CLI for one deployment file in ``deployments/`` or below.
 
     Raises
     ------
     UserError
-        From every method that runs the CLI, when it fails; it has said why by then.
+        From every method that runs the CLI, if it fails. The CLI has then printed why.
     """
 
     def __init__(self, path: Path) -> None:
@@ -35,7 +35,7 @@ class Cdk:
         folder, file = _ROOT / "deployments", path.resolve()
         if not file.is_relative_to(folder) or file.name != f"{self.deployment.name}.yaml":
             raise UserError(
-                f"{path}: to be deployed it must be deployments/{self.deployment.name}.yaml"
+                f"{path}: must be deployments/{self.deployment.name}.yaml to be deployed"
             )
         self._assembly = f"cdk.out/{self.deployment.name}"
         name = file.relative_to(folder).with_suffix("")
@@ -44,18 +44,18 @@ class Cdk:
 
     @cached_property
     def account(self) -> str:
-        """The id of the account that the credentials belong to.
+        """The id of the AWS account of the credentials.
 
         Raises
         ------
         UserError
-            If there are none, or the deployment states another account.
+            If there are no credentials, or the deployment names another account.
         """
         try:
             account = str(self.session.client("sts").get_caller_identity()["Account"])
         except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
             raise UserError(
-                f"no usable AWS credentials ({error}); run `aws sso login`, or set AWS_PROFILE"
+                f"no usable AWS credentials ({error}); run `aws sso login` or set AWS_PROFILE"
             ) from error
         if self.deployment.account not in (None, account) and account != EMBEDDED_ACCOUNT:
             raise UserError(
@@ -66,7 +66,7 @@ class Cdk:
 
     @property
     def copies(self) -> int:
-        """Copies of the deployed inference component, which an update shall leave; 0 without."""
+        """Current copies of the inference component, which an update keeps; 0 if there is none."""
         outputs = (self._stack("inference") or {}).get("Outputs", [])
         named = [each["OutputValue"] for each in outputs if each["OutputKey"] == "EndpointName"]
         try:
@@ -94,7 +94,7 @@ class Cdk:
         return found
 
     def is_bootstrapped(self) -> bool:
-        """Whether the account and Region have the CDK's own bucket and roles."""
+        """Whether account and Region are bootstrapped: the CDK's own bucket and roles exist."""
         try:
             self.session.client("cloudformation").describe_stacks(StackName="CDKToolkit")
         except botocore.exceptions.ClientError as error:
@@ -104,17 +104,17 @@ class Cdk:
         return True
 
     def bootstrap(self) -> None:
-        """Make the CDK's own bucket and roles."""
+        """Bootstrap: create the CDK's own bucket and roles."""
         self._run("bootstrap", f"aws://{self.account}/{self.deployment.region}")
 
     def diff(self) -> None:
-        """Print what deploying would change."""
+        """Print what a deployment would change."""
         self._run("diff")
 
     def deploy(self, stack: str | None = None) -> None:
-        """Deploy one stack, or all.
+        """Deploy one stack or all stacks.
 
-        A bucket of compiled models that an earlier deployment left is taken over, not made.
+        If an earlier deployment left a bucket of compiled models, the stack imports it.
         """
         self._run(
             "deploy",
@@ -128,14 +128,14 @@ class Cdk:
         self._run("destroy", "--all", "--force")
 
     def _run(self, *arguments: str) -> None:
-        # Node and the CLI are those that this project pins, whatever else is installed.
+        # Node and the CLI in the versions that this project pins.
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
         outcome = subprocess.run(
             [
                 str(_ROOT / "node_modules" / ".bin" / "cdk"),
                 *arguments,
                 *self._app,
-                # CloudFormation can import an existing resource only if the template names it.
+                # CloudFormation can import only a resource with an explicit name.
                 *("--context", f"account={self.account}"),
                 *("--context", f"copies={self.copies}"),
                 *("--context", f"stacks={self.stacks}"),
@@ -147,5 +147,5 @@ class Cdk:
         )
         if outcome.returncode:
             raise UserError(f"cdk {arguments[0]} failed")
-        # Further commands use the first one's assembly, so that what was shown is deployed.
+        # Later commands use the first one's templates: what was shown is what is deployed.
         self._app = ["--app", self._assembly]

@@ -1,7 +1,7 @@
-"""The measured footprint of a deployment by hour, day and month, with trends.
+"""What a deployment used, from its hourly records: periods and trends.
 
-A record is written by ``lambdas/operations``; ``account.py`` reads them. An hour
-without a record is a gap and never zero.
+``lambdas/operations`` writes the records, ``account.py`` reads them. An hour without a record is a
+gap and never counts as zero.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ Record = Mapping[str, Any]
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 BASELINE = timedelta(days=7)
-"""What later days are held against."""
+"""The first week, with which later days are compared."""
 NOTABLE = 0.2
-"""A change of an answer's energy by this share is told."""
+"""A change of the energy per answer by this share is reported."""
 ENOUGH = 10
-"""With fewer answers, a change in a period is mostly chance."""
+"""With fewer answers in a period, a difference can be chance."""
 _MEASURES = ("kwh", "carbon_g", "usd")
 
 
@@ -33,13 +33,13 @@ class Period:
 
     start: datetime
     hours: int
-    """How many it has."""
+    """Length of the period in hours."""
     records: Sequence[Record]
-    """At most one for each hour."""
+    """At most one record for each hour."""
 
     @property
     def is_gap(self) -> bool:
-        """Whether nothing was recorded."""
+        """Whether the period has no record."""
         return not self.records
 
     def taken(self, measure: str) -> Estimate:
@@ -47,7 +47,7 @@ class Period:
         return Estimate.total([Estimate(*record["taken"][measure]) for record in self.records])
 
     def answers(self, who: str = "answered") -> float:
-        """Return how many were answered, or how many of these one of them gave."""
+        """Return the number of answers: all of them, or those of one kind of server."""
         return float(sum(record["answers"][who] for record in self.records))
 
     def share(self, who: str) -> float | None:
@@ -55,11 +55,11 @@ class Period:
         return self.answers(who) / self.answers() if self.answers() else None
 
     def per_1000(self, measure: str) -> Estimate | None:
-        """Return the footprint of 1,000 answers, including the hours without answers."""
+        """Return what 1,000 answers used; hours without answers are included."""
         return self.taken(measure) * (1000 / self.answers()) if self.answers() else None
 
     def utilization(self, component: str) -> float | None:
-        """Return the mean share of ``store`` or ``endpoint`` that was used while it was awake."""
+        """Return the mean utilization (0 to 1) of ``store`` or ``endpoint`` while it ran."""
         shares = [
             share
             for record in self.records
@@ -68,7 +68,7 @@ class Period:
         return sum(shares) / len(shares) if shares else None
 
     def taken_by(self, measure: str) -> dict[str, float]:
-        """Return the likeliest sum by quantity."""
+        """Return the middle estimate of each quantity's sum."""
         totals: dict[str, float] = defaultdict(float)
         for record in self.records:
             for quantity, part in record["taken_by"].items():
@@ -77,27 +77,27 @@ class Period:
 
     @property
     def missing(self) -> dict[str, int]:
-        """In how many hours a measure was not told that should have been."""
+        """The number of hours in which each measure is missing."""
         return Counter(name for record in self.records for name in record["missing"])
 
     @property
     def coefficients(self) -> frozenset[str]:
-        """The sets of coefficients that it was computed with: more than one in a day of change."""
+        """The digests of the coefficients that were used: several if they changed meanwhile."""
         return frozenset(record["coefficients"] for record in self.records)
 
 
 @dataclass(frozen=True)
 class Change:
-    """The footprint of one answer changed since a week ago; for hours, since a day ago."""
+    """A change of the energy per answer since a week ago, or for hours since a day ago."""
 
     before: Period
     after: Period
     share: float
-    """Of the energy of one answer, more or less."""
+    """Relative change of the energy per answer: 0.1 is 10 % more."""
     quantity: str
-    """What moved most of it."""
+    """The quantity with the largest part in the change."""
     numbers_changed: bool
-    """Whether other coefficients are behind it, and not only another behaviour."""
+    """Whether the coefficients changed as well, and not only the behaviour."""
 
 
 @dataclass(frozen=True)
@@ -106,14 +106,14 @@ class History:
 
     periods: tuple[Period, ...]
     length: timedelta
-    """Of a period."""
+    """Length of one period."""
 
     @classmethod
     def of(cls, records: Iterable[Record], zone: tzinfo, *, until: datetime) -> History:
-        """Return the history of the records: by the hour up to three days, else by day.
+        """Return the history of the records: by hour up to three days, else by day.
 
-        Days begin at midnight in ``zone``. Hours before ``until`` that have no record are gaps,
-        back to the first that has one.
+        Days begin at midnight in ``zone``. Hours without a record are gaps, from the first record
+        to ``until``.
         """
         by_hour = {datetime.fromisoformat(record["hour"]): record for record in records}
         if not by_hour:
@@ -135,21 +135,21 @@ class History:
 
     @cached_property
     def whole(self) -> Period:
-        """All of it as one period."""
+        """The whole history as one period."""
         return merge(self.periods)
 
     def split(self, length: timedelta) -> list[Period]:
-        """Return longer periods, counted from the first day; the last one may be shorter."""
+        """Return longer periods, counted from the first day; the last may be shorter."""
         size = max(int(length / self.length), 1)
         return [
             merge(self.periods[index : index + size]) for index in range(0, len(self.periods), size)
         ]
 
     def changes(self) -> list[Change]:
-        """Return when the footprint of an answer changed against a week (for hours, a day) before.
+        """Return when the energy per answer changed since a week before, or for hours a day before.
 
-        So a weekend is held against a weekend. A step shows until its cycle is over, and is told
-        once.
+        So a weekend is compared with a weekend. A step lasts until its cycle is over, and is
+        reported once.
         """
         cycle = self._cycle
         found: list[Change] = []
@@ -173,21 +173,21 @@ class History:
 
     @property
     def _cycle(self) -> int:
-        """How many periods there are until the same demand comes again: a week, or a day."""
+        """The number of periods after which demand repeats: a week of days, or a day of hours."""
         return round((7 * DAY if self.length == DAY else DAY) / self.length)
 
     def cycle_until(self, index: int) -> Period | None:
-        """Return the cycle that ends with a period, as far as it is known; None at a gap."""
+        """Return the cycle that ends with a period, as far as recorded; None at a gap."""
         if self.periods[index].is_gap:
             return None
         return merge(self.periods[max(index + 1 - self._cycle, 0) : index + 1])
 
     def _tells(self, period: Period) -> bool:
-        """Return whether enough of a period is known; a day of the clock change has 23 hours."""
+        """Return whether enough is recorded. A day of the clock change has 23 hours."""
         return period.answers() >= ENOUGH and len(period.records) * HOUR >= self.length - HOUR
 
     def saved(self, measure: str) -> float | None:
-        """Return how much less the answers since the first week used than at that week's rate.
+        """Return what the answers since the first week saved, compared with that week's answers.
 
         Negative if they used more; None without answers in the first week or after it.
         """
@@ -202,7 +202,7 @@ class History:
 
 
 def merge(periods: Sequence[Period]) -> Period:
-    """Return consecutive periods as one."""
+    """Return consecutive periods as one period."""
     return Period(
         periods[0].start,
         sum(period.hours for period in periods),

@@ -1,4 +1,4 @@
-"""What a destroyed deployment leaves in the account, its cost and energy, and how to delete it."""
+"""What a destroyed deployment leaves in the account, what it costs, and how to delete it."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _GONE = {"404", "NoSuchBucket", "ResourceNotFoundException"}
 
 @dataclass(frozen=True)
 class Leftover:
-    """A bucket that outlived its stack."""
+    """A bucket that remains after its stack."""
 
     bucket: str
     gigabytes: float
-    """All versions together."""
+    """Size of all object versions."""
     per_month: Impact
 
     def __str__(self) -> str:
-        """Return its name, with its monthly cost and energy."""
+        """Name the bucket, and what it costs to keep it."""
         usd, kwh = self.per_month.usd.mid, self.per_month.kwh.mid
         return (
             f"bucket {self.bucket}: {self.gigabytes:,.3f} GB, about ${usd:,.2f} and "
@@ -37,13 +37,13 @@ class Leftover:
 
 
 class Leftovers:
-    """What still carries a deployment's tag when its stacks are gone."""
+    """The resources that still have a deployment's tag after its stacks are deleted."""
 
     def __init__(self, deployment: Deployment, session: boto3.Session) -> None:
         self._deployment, self._session = deployment, session
 
     def delete_log_groups(self) -> list[str]:
-        """Delete the deployment's log groups, also those that a service made anew; name them."""
+        """Delete the deployment's log groups, also those that a service recreated; name them."""
         logs, deleted = self._session.client("logs"), []
         for arn in self._tagged("logs"):
             name = arn.split(":log-group:")[-1].removesuffix(":*")
@@ -57,7 +57,7 @@ class Leftovers:
         return deleted
 
     def buckets(self) -> list[Leftover]:
-        """Return the buckets that were kept, with their monthly cost and energy."""
+        """Return the buckets that were kept, with their cost per month."""
         site = Site.of_region(
             self._deployment.region, self._deployment.footprint.accounting, Facts()
         )
@@ -68,13 +68,13 @@ class Leftovers:
                 size = sum(version.get("Size", 0) for version in self._versions(bucket))
             except botocore.exceptions.ClientError as error:
                 if error.response["Error"]["Code"] in _GONE:
-                    continue  # tags of what was deleted are still listed for a while
+                    continue  # AWS lists the tags of deleted resources for a while
                 raise
             found.append(Leftover(bucket, size / 1e9, stored(size / 1e9, site)))
         return found
 
     def delete(self, leftover: Leftover) -> None:
-        """Empty a bucket, every version of it, and delete it."""
+        """Delete all object versions of a bucket, and the bucket."""
         s3 = self._session.client("s3")
         for version in list(self._versions(leftover.bucket)):
             s3.delete_object(

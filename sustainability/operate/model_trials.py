@@ -1,4 +1,4 @@
-"""Questions to candidates through the deployed answer path, or to their history."""
+"""Answers of candidate models: through the deployed answer path, or from earlier trials."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from sustainability.operate.account import DocumentState
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerPath:
-    """The answer path of one deployment. ``environment`` is that of its answer function."""
+    """The answer path of one deployment. ``environment`` is its answer function's."""
 
     environment: Mapping[str, str]
     region: str
     documents: str
-    """Digest of the content of the index."""
+    """Digest of the index's content."""
     history: Path
     progress: Callable[[str], None]
 
     def answers(self, candidate: Candidate, questions: Sequence[Question]) -> Iterator[Outcome]:
-        """Yield the outcome of each question; those with a recorded outcome are not asked again.
+        """Yield the result of each question. Only questions without a stored result are asked.
 
         Raises
         ------
         UserError
-            If a question gets no answer: the model or the store is not there or not permitted.
+            If a question gets no answer: the model or the store does not exist or is not permitted.
         """
         history = History(self.history, circumstances(self.environment, candidate, self.documents))
         with trial(self.environment, candidate, self.region, self.progress) as ask:
@@ -47,7 +47,7 @@ class AnswerPath:
 
 
 def outcome(question: Question, reply: Mapping[str, Any]) -> Outcome:
-    """Return what a reply of ``rag.trial`` means for this question."""
+    """Return the result of this question from a reply of ``rag.trial``."""
     answer = reply["answer"]
     return Outcome(
         question=question,
@@ -61,7 +61,7 @@ def outcome(question: Question, reply: Mapping[str, Any]) -> Outcome:
 
 
 def documents_digest(documents: Iterable[DocumentState], knowledge: Knowledge) -> str:
-    """Return a digest of what is indexed and how it was cut, the same in every account."""
+    """Return a digest of the documents and of the chunking, the same in every account."""
     indexed = [
         [state.key, state.etag, state.chunks] for state in documents if state.status == "indexed"
     ]

@@ -1,6 +1,6 @@
-"""What an account must have before a deployment goes into it: looked up, never changed.
+"""What an account must have before a deployment. The checks only read, and change nothing.
 
-Everything goes through boto3's own configuration: credentials and ``AWS_ENDPOINT_URL``.
+boto3's own configuration applies: credentials and ``AWS_ENDPOINT_URL``.
 """
 
 from __future__ import annotations
@@ -40,39 +40,39 @@ _GRANTED = {
 
 
 class Status(StrEnum):
-    """The state of a requirement."""
+    """The result of one check."""
 
     READY = "ready"
     MISSING = "missing"
     UNKNOWN = "unknown"
-    """AWS did not say: no permission to look, or a service that is not there."""
+    """AWS did not answer: no permission to read, or the service does not exist here."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A requirement of the deployment, and its state in the account."""
+    """One need of the deployment, and whether the account meets it."""
 
     need: str
     status: Status
     text: str
-    """What was found and, if something is missing, the cure."""
+    """What was found and, if something is missing, what to do."""
 
     def __str__(self) -> str:
-        """Return one line for people."""
+        """Return one line of text."""
         return f"{self.status:<7}  {self.need}: {self.text}"
 
 
 COMPILED = "compiled "
-"""How the need of a compiled model begins; the bucket for it can be made before the rest."""
+"""The beginning of a compiled model's check. Its bucket can be deployed before the rest."""
 _UNRESERVED = 100
-"""Executions of functions that Lambda keeps for those without a reservation of their own."""
+"""Concurrent executions that Lambda keeps for functions without reserved concurrency."""
 _BOOTSTRAP_VERSION = 6
-"""What the CDK's stacks ask for."""
+"""The bootstrap version that CDK stacks require."""
 _Check = Callable[[], tuple[bool, str]]
 
 
 def preflight(deployment: Deployment, plan: ServingPlan, session: boto3.Session) -> list[Finding]:
-    """Return every requirement of ``deployment``, served by ``plan``, with its state.
+    """Check every need of ``deployment``, served by ``plan``.
 
     Raises
     ------
@@ -157,7 +157,7 @@ def _bootstrap(session: boto3.Session) -> tuple[bool, str]:
         version.append(int(found["Parameter"]["Value"]))
 
     if _is_absent(look):
-        return True, "not there; `make deploy` makes it"
+        return True, "not found; `make deploy` creates it"
     if version[0] < _BOOTSTRAP_VERSION:
         return False, f"version {version[0]}, {_BOOTSTRAP_VERSION} needed; run `npx cdk bootstrap`"
     return True, f"version {version[0]}"
@@ -178,20 +178,20 @@ def _service_role(session: boto3.Session, service: str) -> tuple[bool, str]:
         if page["Roles"]:
             return True, "there"
     return True, (
-        "created at the first use; if the deploying role may not, run `aws iam "
+        "created at first use; if your role may not create it, run `aws iam "
         f"create-service-linked-role --aws-service-name {service}`"
     )
 
 
 def _quota(session: boto3.Session, name: str, needed: int) -> tuple[bool, str]:
     client = session.client("service-quotas")
-    # The first knows what was applied for, the second what everybody has.
+    # The first call returns granted increases, the second the default quotas.
     for operation in ("list_service_quotas", "list_aws_default_service_quotas"):
         for page in client.get_paginator(operation).paginate(ServiceCode="sagemaker"):
             for quota in page["Quotas"]:
                 if quota["QuotaName"] == name:
                     return quota["Value"] >= needed, _compare(quota, needed)
-    return False, f"no quota of this name; {needed} needed, ask AWS Support"
+    return False, f"no quota with this name; {needed} needed, ask AWS Support"
 
 
 def _compare(quota: dict[str, Any], needed: int) -> str:
@@ -212,7 +212,7 @@ def _image(session: boto3.Session, image: EcrImage) -> tuple[bool, str]:
         "imageIds": [{kind: image.reference[1:]}],
     }
     if _is_absent(lambda: session.client("ecr").describe_images(**arguments)):
-        return False, "not in the registry; push it, or write codebuild to have it built"
+        return False, "not in the registry; push it, or set inference.image to codebuild"
     return True, "in the registry"
 
 
@@ -227,16 +227,16 @@ def _artifacts(session: boto3.Session, deployment: Deployment, prefix: str) -> t
             names.update(item["Key"].removeprefix(prefix) for item in page.get("Contents", ()))
 
     if _is_absent(look):
-        return False, f"no bucket {bucket}; `make deploy` makes it first"
-    # What the serving image insists on, so that it need not compile or download anything.
+        return False, f"no bucket {bucket}; `make deploy` creates it first"
+    # The files that the serving image requires, so that it compiles and downloads nothing.
     missing = [name for name in ("neuron_config.json", "model.pt") if name not in names]
     if not any(name.endswith(".safetensors") for name in names):
         missing.append("*.safetensors")
     place = f"s3://{bucket}/{prefix}"
     if missing:
         return False, (
-            f"{', '.join(missing)} missing in {place}; run what `python -m sustainability compile` "
-            "prints for this deployment"
+            f"{', '.join(missing)} missing in {place}; run the commands that `python -m "
+            "sustainability compile` prints for this deployment"
         )
     return True, place
 

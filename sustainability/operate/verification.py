@@ -1,7 +1,7 @@
-"""Whether a deployment does what its documentation states, checked by using it.
+"""Use a deployment once to check that it does what the documentation says.
 
-Costs one document of a few sentences, one question, and the calls that look. No instance is woken:
-what sleeps is left asleep.
+A check costs one short document, one question, and read calls. It starts no instance: an endpoint
+at zero stays at zero.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from sustainability.deployment.schema import Deployment
 from sustainability.operate.account import Account, AccountError, Progress
 
 _INDEXED_S = 300
-"""Longest time until a document is in the index, including the start of a sleeping store."""
+"""Longest time to index a document, including the start of the store."""
 _GONE_S = 120
 _OWN = "SustainableGenerativeAI"
 _WRITTEN_BY_ANSWERS = frozenset(("Questions", "AnswerLatency", "EmbeddingLatency"))
 
 
 class Verdict(StrEnum):
-    """The result of a row."""
+    """The result of one check."""
 
     PASSED = "passed"
     FAILED = "failed"
-    UNTOLD = "not to be told"
-    """Neither seen nor refuted: a metric without a datapoint yet, for instance."""
+    UNTOLD = "unknown"
+    """Neither confirmed nor refuted: a metric without a datapoint yet, for instance."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One row: what was looked at, what was seen, and what to do about it."""
+    """One check: its name, its result, what was seen, and what to do about it."""
 
     name: str
     verdict: Verdict
@@ -48,12 +48,12 @@ class Check:
 
 
 def verify(deployment: Deployment, progress: Progress) -> list[Check]:
-    """Use the deployment once, check its alarms and metrics, and remove the probe.
+    """Use the deployment once, check its monitoring, and remove the test document.
 
     Raises
     ------
     AccountError
-        If the deployment does not exist, or AWS refuses a request.
+        If nothing is deployed, or AWS refuses a read call.
     """
     account = Account(deployment)
     assert account.outputs, "raises where nothing is deployed"
@@ -61,11 +61,11 @@ def verify(deployment: Deployment, progress: Progress) -> list[Check]:
     try:
         return [*_walk(account, progress), *watching.checks(progress)]
     except botocore.exceptions.ClientError as error:
-        raise AccountError(f"AWS refused the request: {error}") from error
+        raise AccountError(f"AWS refused: {error}") from error
 
 
 def _walk(account: Account, progress: Progress) -> Iterator[Check]:
-    """Add a probe document, ask for it, get it from the cache, and delete it."""
+    """Index a test document, ask about it twice, and delete it."""
     word = f"Verilith{uuid4().hex[:12]}"
     key = f"verification/{word}.md"
     question = f"What colour is the harbour of {word}?"
@@ -79,9 +79,9 @@ def _walk(account: Account, progress: Progress) -> Iterator[Check]:
     try:
         account.wait_until_removed([key], seconds=_GONE_S)
     except AccountError as error:
-        yield Check("a document is forgotten", Verdict.FAILED, str(error), _INGEST)
+        yield Check("a document is deleted", Verdict.FAILED, str(error), _INGEST)
         return
-    yield Check("a document is forgotten", Verdict.PASSED, "its passages left the index")
+    yield Check("a document is deleted", Verdict.PASSED, "its passages left the index")
 
 
 def _answered(
@@ -104,7 +104,7 @@ def _answered(
 
     status, _, _ = account.call("POST", "/answers", {"question": question}, signed=False)
     yield Check(
-        "the API refuses who does not sign",
+        "the API refuses an unsigned request",
         Verdict.PASSED if status == 403 else Verdict.FAILED,
         f"status {status}",
         "" if status == 403 else "See the authorizer of the API's routes in stacks/rag.py.",
@@ -132,7 +132,7 @@ def _answered(
     yield Check(
         "the same question is answered from the cache",
         Verdict.PASSED if cached else Verdict.UNTOLD,
-        "cached" if cached else "answered anew: another document may have changed meanwhile",
+        "cached" if cached else "generated again: another document may have changed meanwhile",
         "" if cached else "Verify again while no documents are added.",
     )
 
@@ -142,7 +142,7 @@ _ANSWER = "See the answer function's log; docs/runbook.md, AnswerErrors."
 
 
 class _Watching:
-    """What CloudWatch has: alarms, their metrics, and the metrics that the functions write."""
+    """Checks in CloudWatch: the alarms, their metrics, and the metrics of the functions."""
 
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
@@ -150,8 +150,8 @@ class _Watching:
         self._seen: dict[tuple[str, str], set[frozenset[tuple[str, str]]]] = {}
 
     def checks(self, progress: Progress) -> Iterator[Check]:
-        """Yield a row for each kind of thing that watches."""
-        progress("looking at alarms and metrics")
+        """Yield the checks of metrics, alarms and dashboards."""
+        progress("checking alarms and metrics")
         yield self._written()
         yield from self._alarms()
         yield self._dashboards()
@@ -163,13 +163,13 @@ class _Watching:
         )
         if missing:
             return Check(
-                "metrics in the functions' logs are extracted",
+                "CloudWatch extracts the metrics from the functions' logs",
                 Verdict.UNTOLD,
                 f"not seen yet: {', '.join(missing)}",
-                "CloudWatch needs minutes to list a new metric: verify again.",
+                "CloudWatch lists a new metric after some minutes: verify again.",
             )
         return Check(
-            "metrics in the functions' logs are extracted",
+            "CloudWatch extracts the metrics from the functions' logs",
             Verdict.PASSED,
             f"{len(_WRITTEN_BY_ANSWERS)} of {len(_WRITTEN_BY_ANSWERS)} seen",
         )
@@ -187,7 +187,7 @@ class _Watching:
                 if dimensions not in self._sets(space, name)
             }
         )
-        name = "every alarm's metric has been published with its exact dimensions"
+        name = "each alarm's metric has been published with the same dimensions"
         if not alarms:
             yield Check(name, Verdict.UNTOLD, "no alarm has the deployment's name")
         elif unseen:
@@ -195,8 +195,8 @@ class _Watching:
                 name,
                 Verdict.UNTOLD,
                 f"{len(alarms)} alarms; not seen yet: {', '.join(unseen)}",
-                "A metric that counts failures, or what sleeps, appears when there is some. Any "
-                "other that stays unseen watches nothing.",
+                "A metric of failures appears with the first failure, one of an endpoint when it "
+                "runs. An alarm on any other unseen metric can never fire.",
             )
         else:
             yield Check(name, Verdict.PASSED, f"{len(alarms)} alarms")
@@ -205,14 +205,14 @@ class _Watching:
         found = self._client.list_dashboards(DashboardNamePrefix=f"{self._deployment.name}-")
         names = [entry["DashboardName"] for entry in found.get("DashboardEntries", [])]
         return Check(
-            "the dashboards are there",
+            "the dashboards exist",
             Verdict.PASSED if names else Verdict.UNTOLD,
             f"{len(names)} dashboards",
-            "" if names else "monitoring may be switched off; else deploy the monitoring stack.",
+            "" if names else "Deploy the monitoring stack, unless monitoring is switched off.",
         )
 
     def _sets(self, namespace: str, name: str) -> set[frozenset[tuple[str, str]]]:
-        """Return the sets of dimensions under which a metric has ever been published."""
+        """Return the sets of dimensions with which a metric has been published."""
         if (namespace, name) not in self._seen:
             pages = self._client.get_paginator("list_metrics").paginate(
                 Namespace=namespace, MetricName=name

@@ -1,1 +1,1 @@
-"""The footprint and the requirements of each kind of knowledge store: one module for each kind."""
+"""What each kind of knowledge store costs and requires: one module for each kind."""

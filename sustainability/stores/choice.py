@@ -1,4 +1,4 @@
-"""The store with the least use for the declared traffic, within the latency for a search."""
+"""Which store uses the least for the declared traffic and searches within its latency limit."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from sustainability.facts.lookup import Facts
 from sustainability.stores.profile import StoreProfile
 
 _MOST_PER_HOUR = 100_000
-"""Rates above are not looked at: a domain of the declared size would not keep up."""
+"""Higher rates are not examined: a domain of the declared size would be too slow."""
 _STEPS = 24
 _HALVINGS = 12
 
 
 @dataclass(frozen=True)
 class Turn:
-    """A mean rate of questions above which another store uses less."""
+    """A mean rate of questions from which on another store uses less."""
 
     per_hour: float
     store: Store
@@ -33,13 +33,13 @@ class _Choice:
     facts: Facts = field(default_factory=Facts)
 
     def at(self, times: float) -> Store:
-        """Return the store with the least use with ``times`` as many questions."""
+        """Return the store that uses the least with ``times`` as many questions."""
         demand = Demand.of(self.deployment, self.facts, times=times)
         fitting = [store for store in self.profiles if self._in_time(store, demand)]
         return min(fitting or self.profiles, key=lambda store: self.taken(store, demand))
 
     def taken(self, store: Store, demand: Demand) -> float:
-        """Return the monthly use of the store, in the quantity to minimize."""
+        """Return the store's monthly amount of the quantity that the deployment optimizes."""
         site = Site.of_region(
             self.deployment.region, self.deployment.footprint.accounting, self.facts
         )
@@ -47,25 +47,25 @@ class _Choice:
         return _objective(self.deployment, month)
 
     def _in_time(self, store: Store, demand: Demand) -> bool:
-        """Whether a search by this store fits in the share of the latency that is a search's."""
+        """Whether a search in this store fits the searches' part of the latency limit."""
         level = self.deployment.service_level
         if level.latency_p95 is None:
             return True
         seconds = self.facts(f"workload/search_seconds/{store}", "s")
         share = self.facts("workload/search_share", "ratio").mid
-        # What sleeps answers late whenever it has to wake; what never sleeps has no such case.
+        # A store that scales to zero answers late when it starts; the others have no such case.
         asleep = 1 - demand.search_hours / HOURS_PER_MONTH
         waits = store is not Store.SERVERLESS or asleep > 1 - level.attainment
         return (seconds.high if waits else seconds.mid) <= share * level.latency_p95.total_seconds()
 
 
 def cheapest(deployment: Deployment, profiles: Mapping[Store, StoreProfile]) -> Store:
-    """Return the store with the least use, by the deployment's objective, among those in time."""
+    """Return the store that uses the least of the optimized quantity, among those in time."""
     return _Choice(deployment, profiles).at(1)
 
 
 def turns(deployment: Deployment, profiles: Mapping[Store, StoreProfile]) -> list[Turn]:
-    """Return the rates above the declared one at which another store would be chosen."""
+    """Return the rates above the declared rate at which another store would be chosen."""
     choice = _Choice(deployment, profiles)
     declared = deployment.traffic.questions_per_month / HOURS_PER_MONTH
     if not 0 < declared < _MOST_PER_HOUR:
@@ -89,7 +89,7 @@ def turns(deployment: Deployment, profiles: Mapping[Store, StoreProfile]) -> lis
 
 
 def taken(deployment: Deployment, profiles: Mapping[Store, StoreProfile]) -> dict[Store, float]:
-    """Return the monthly use of each store, by the objective of the deployment."""
+    """Return each store's monthly amount of the quantity that the deployment optimizes."""
     choice = _Choice(deployment, profiles)
     demand = Demand.of(deployment, choice.facts)
     return {store: choice.taken(store, demand) for store in profiles}

@@ -1,4 +1,4 @@
-"""A managed OpenSearch domain: nodes that do not sleep."""
+"""A managed OpenSearch domain: its nodes never scale to zero."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def nodes(deployment: Deployment) -> int:
 
 
 class DomainProfile:
-    """Nodes of a type and a volume each, day and night."""
+    """Nodes of one type, each with a volume, that run day and night."""
 
     resource = "AWS::OpenSearchService::Domain"
     service = "OpenSearch Service"
 
     def component(self, deployment: Deployment, demand: Demand, site: Site) -> Component:
-        """Return the monthly footprint of the nodes, which always run."""
+        """Return what the nodes use in a month, with or without questions."""
         domain, count = deployment.knowledge.domain, nodes(deployment)
         always = _node_hour(deployment, site) * (count * HOURS_PER_MONTH)
         return Component(
@@ -32,11 +32,11 @@ class DomainProfile:
         )
 
     def units(self, deployment: Deployment, site: Site) -> dict[str, Impact]:
-        """Return the footprint of an hour of a node, including its volume."""
+        """Return what a node with its volume uses in an hour."""
         return {"node_hours": _node_hour(deployment, site)}
 
     def standing(self, deployment: Deployment, site: Site) -> Impact:
-        """Return nothing: each node is measured, its volume with it."""
+        """Return nothing: nodes and their volumes are measured."""
         return Impact()
 
 

@@ -1,4 +1,4 @@
-"""All kinds of store: the one place that knows which there are."""
+"""All kinds of store. Only this module knows them all."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PROFILES: Mapping[Store, StoreProfile] = {
 
 
 def chosen(deployment: Deployment) -> Store:
-    """Return the kind of store that ``deployment`` names, or for ``auto`` the one to choose."""
+    """Return the kind of store that ``deployment`` names, or the best one for ``auto``."""
     store = deployment.knowledge.store
     return cheapest(deployment, PROFILES) if store is Store.AUTO else store
 

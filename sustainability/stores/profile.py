@@ -1,4 +1,4 @@
-"""What the footprint, the hourly record and the plan need of a kind of store."""
+"""What a footprint, the hourly record and a plan need to know about a kind of store."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from sustainability.energy.site import Site
 
 
 class StoreProfile(Protocol):
-    """A kind of store; ``kinds`` lists them."""
+    """A kind of store; the module ``kinds`` lists all."""
 
     resource: str
-    """CloudFormation type that a Region must have."""
+    """CloudFormation resource type that a Region must offer."""
     service: str
-    """What a person calls the service."""
+    """The name of the service for readers."""
 
     def component(self, deployment: Deployment, demand: Demand, site: Site) -> Component:
-        """Return the monthly footprint of the store."""
+        """Return what the store uses in a month."""
 
     def units(self, deployment: Deployment, site: Site) -> dict[str, Impact]:
-        """Return the footprint of one unit of each quantity that the hourly record measures."""
+        """Return what one unit of each measured quantity uses; the hourly record measures them."""
 
     def standing(self, deployment: Deployment, site: Site) -> Impact:
-        """Return the monthly footprint of the store itself, which no metric measures."""
+        """Return what the store uses in a month without any use, which no metric measures."""

@@ -1,4 +1,4 @@
-"""OpenSearch Serverless of the next generation: search units that sleep."""
+"""OpenSearch Serverless, next generation: capacity units (OCUs) that scale to zero."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _BYTES_PER_FLOAT = 4
 
 
 class ServerlessProfile:
-    """Units while somebody asks and ten minutes after, and an index that is kept."""
+    """OCUs during questions and for ten minutes after, and an index that is stored."""
 
     resource = "AWS::OpenSearchServerless::Collection"
     service = "OpenSearch Serverless"
 
     def component(self, deployment: Deployment, demand: Demand, site: Site) -> Component:
-        """Return the monthly footprint of the index, and of the units that traffic keeps awake."""
+        """Return what the index uses in a month, and the OCUs that traffic keeps running."""
         facts = site.facts
         ceiling = deployment.knowledge.serverless.max_ocu
 
@@ -35,17 +35,17 @@ class ServerlessProfile:
         return Component(
             "Knowledge store",
             f"OpenSearch Serverless, {unit_hours.mid:,.0f} OCU-hours; searchable "
-            f"{demand.search_hours:,.0f} h, asleep otherwise",
+            f"{demand.search_hours:,.0f} h, at zero otherwise",
             idle=stored,
             traffic=stored + _unit_hour(site) * unit_hours,
         )
 
     def units(self, deployment: Deployment, site: Site) -> dict[str, Impact]:
-        """Return the footprint of an hour of a capacity unit."""
+        """Return what one OCU uses in an hour."""
         return {"search_unit_hours": _unit_hour(site)}
 
     def standing(self, deployment: Deployment, site: Site) -> Impact:
-        """Return the monthly footprint of the sleeping index."""
+        """Return what the stored index uses in a month."""
         facts = site.facts
         terabytes = _index_gb(deployment, facts) / 1000
         disk = power.ssd(1, facts)

@@ -1,4 +1,4 @@
-"""Amazon S3 Vectors: the footprint of storage, writes and queries."""
+"""Amazon S3 Vectors: storage, and the cost of each write and each query."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from sustainability.facts.ranges import Estimate
 
 _BYTES_PER_FLOAT = 4
 _FILTERED_BYTES = 150
-"""Key, document, collection and format of a passage."""
+"""Bytes of a passage's key, document, collection and format."""
 _PUT_BYTES = 128 * 1024
-"""The minimum billed size of a write."""
+"""Smallest size that AWS bills for a write."""
 
 
 class VectorsProfile:
-    """Nothing runs between questions. The footprint of a query depends on the data it reads."""
+    """Nothing runs between questions. A query costs its time and the data that it reads."""
 
     resource = "AWS::S3Vectors::Index"
     service = "S3 Vectors"
 
     def component(self, deployment: Deployment, demand: Demand, site: Site) -> Component:
-        """Return the monthly footprint of the vectors, the searches and the writes."""
+        """Return what the vectors, the searches and the writes use in a month."""
         stored = self.standing(deployment, site)
         units = self.units(deployment, site)
         changed = passages(deployment, site.facts) * demand.changed_documents
@@ -39,7 +39,7 @@ class VectorsProfile:
         )
 
     def units(self, deployment: Deployment, site: Site) -> dict[str, Impact]:
-        """Return the footprint of one search, and of writing one passage."""
+        """Return what one search uses, and what writing one passage uses."""
         facts = site.facts
         count = passages(deployment, facts) * deployment.knowledge.documents
         read = count * ((_vector_bytes(deployment) + _FILTERED_BYTES) / 1e9)
@@ -51,7 +51,7 @@ class VectorsProfile:
             usd=facts("prices/s3_vectors/query", "USD/million") * 1e-6
             + read * facts("prices/s3_vectors/read", "USD/GB"),
         )
-        # A call writes the passages of a document.
+        # One call writes all passages of a document.
         each = passages(deployment, facts).mid
         billed = max(_PUT_BYTES, _passage_bytes(deployment) * each) / each / 1e9
         written = site.impact(
@@ -61,7 +61,7 @@ class VectorsProfile:
         return {"searches": searched, "written_chunks": written}
 
     def standing(self, deployment: Deployment, site: Site) -> Impact:
-        """Return the monthly footprint of the stored vectors."""
+        """Return what the stored vectors use in a month."""
         facts = site.facts
         gigabytes = _gigabytes(deployment, facts)
         disk = power.ssd(1, facts)

@@ -193,7 +193,7 @@ def test_before_the_first_deployment_there_is_no_bucket(account: StubbedAccount)
     account.refuse("s3", "list_objects_v2", "NoSuchBucket")
     finding = look(account, REALTIME)[COMPILED]
     assert finding.status is Status.MISSING
-    assert "`make deploy` makes it first" in finding.text
+    assert "`make deploy` creates it first" in finding.text
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_what_works_passes(deployed: type[Deployed], rows: Any) -> None:
         ({"status": "rejected"}, "a document is indexed"),
         ({"known": False}, "a document is indexed"),
         ({"cites": False}, "a question finds it"),
-        ({"unsigned": 200}, "the API refuses who does not sign"),
+        ({"unsigned": 200}, "the API refuses an unsigned request"),
     ],
 )
 def test_what_does_not_work_fails_and_the_probe_is_taken_away(
@@ -134,7 +134,7 @@ def test_what_does_not_work_fails_and_the_probe_is_taken_away(
         setattr(deployed, name, value)
     code, verdicts, text = rows()
     assert (code, verdicts[row]) == (1, "failed")
-    assert verdicts["a document is forgotten"] == "passed"
+    assert verdicts["a document is deleted"] == "passed"
     assert not any(word in text for word in ("123456789012", "s3.example"))
 
 
@@ -143,7 +143,7 @@ def test_a_metric_that_nobody_has_published_is_neither_passed_nor_zero(
 ) -> None:
     cloudwatch.published = [("Throttles", [{"Name": "FunctionName", "Value": "other"}])]
     code, verdicts, text = rows()
-    untold = {name for name, verdict in verdicts.items() if verdict == "not to be told"}
+    untold = {name for name, verdict in verdicts.items() if verdict == "unknown"}
     assert code == 0
     assert len(untold) == 2
     assert "not seen yet: AWS/Lambda Throttles" in text
