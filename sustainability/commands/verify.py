@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import sys
 from pathlib import Path
 
 _IDENTIFIERS = (
@@ -33,12 +34,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(options: argparse.Namespace) -> int:
     """Print a row for each thing that was looked at, and a cure where there is one."""
     from sustainability.deployment.schema import Deployment
-    from sustainability.operate.verification import Verdict, verify
+    from sustainability.operate.checks import Verdict
+    from sustainability.operate.verification import greatest_cost, verify
     from sustainability.report.console import status_line
     from sustainability.report.text import table
 
+    deployment = Deployment.load(options.deployment)
+    most = greatest_cost(deployment)
+    print(f"This costs at most ${most:.4f} and wakes no instance.", file=sys.stderr)
     with status_line() as progress:
-        checks = verify(Deployment.load(options.deployment), progress)
+        checks = verify(deployment, progress)
     if options.json:
         rows = [
             {
@@ -56,6 +61,8 @@ def run(options: argparse.Namespace) -> int:
         for check in checks:
             if check.cure:
                 print(f"\n{check.name}: {check.cure}")
+        differs = [check.name for check in checks if check.verdict is Verdict.FAILED]
+        print(f"\nDiffers from docs/verification.md: {'; '.join(differs) or 'nothing'}")
     return int(any(check.verdict is Verdict.FAILED for check in checks))
 
 

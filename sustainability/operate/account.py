@@ -94,23 +94,35 @@ class Account:
             for output in found["Stacks"][0].get("Outputs", [])
         }
 
+    def functions(self) -> list[str]:
+        """Return the names of the deployment's functions, those of the RAG stack first."""
+        client, names = self._session.client("cloudformation"), []
+        for part in ("rag", "monitoring"):
+            try:
+                pages = client.get_paginator("list_stack_resources").paginate(
+                    StackName=f"{self._deployment.name}-{part}"
+                )
+                names += [
+                    str(resource["PhysicalResourceId"])
+                    for resource in pages.search("StackResourceSummaries[]")
+                    if resource["ResourceType"] == "AWS::Lambda::Function"
+                ]
+            except botocore.exceptions.ClientError as error:
+                if "does not exist" not in str(error):
+                    raise AccountError(f"AWS refused to list the functions: {error}") from error
+        return names
+
     def function_environment(self, handler: str) -> dict[str, str]:
-        """Return the environment variables of the RAG stack's function with this handler."""
+        """Return the environment variables of the deployment's function with this handler."""
         stack = f"{self._deployment.name}-rag"
         if not self.outputs:
             raise AccountError(f"stack {stack} is not complete; deploy it again")
-        cloudformation, functions = map(self._session.client, ("cloudformation", "lambda"))
+        client = self._session.client("lambda")
         try:
-            resources = cloudformation.get_paginator("list_stack_resources").paginate(
-                StackName=stack
-            )
-            for resource in resources.search("StackResourceSummaries[]"):
-                if resource["ResourceType"] == "AWS::Lambda::Function":
-                    found = functions.get_function_configuration(
-                        FunctionName=resource["PhysicalResourceId"]
-                    )
-                    if found["Handler"] == handler:
-                        return dict(found["Environment"]["Variables"])
+            for name in self.functions():
+                found = client.get_function_configuration(FunctionName=name)
+                if found["Handler"] == handler:
+                    return dict(found["Environment"]["Variables"])
         except botocore.exceptions.ClientError as error:
             raise AccountError(f"Lambda or CloudFormation refused: {error}") from error
         raise AccountError(f"stack {stack} has no function {handler}; deploy this version first")

@@ -15,6 +15,8 @@ from sustainability.energy.site import Site
 from sustainability.facts.lookup import Facts
 from sustainability.footprint.services import stored
 
+_STACKS = ("inference", "models", "monitoring", "rag")
+"""What follows the deployment's name in those of its stacks with functions."""
 _GONE = {"404", "NoSuchBucket", "ResourceNotFoundException"}
 
 
@@ -45,8 +47,8 @@ class Leftovers:
     def delete_log_groups(self) -> list[str]:
         """Delete the deployment's log groups, also those that a service recreated; name them."""
         logs, deleted = self._session.client("logs"), []
-        for arn in self._tagged("logs"):
-            name = arn.split(":log-group:")[-1].removesuffix(":*")
+        tagged = (arn.split(":log-group:")[-1].removesuffix(":*") for arn in self._tagged("logs"))
+        for name in [*tagged, *self._of_the_cdk()]:
             try:
                 logs.delete_log_group(logGroupName=name)
             except botocore.exceptions.ClientError as error:
@@ -55,6 +57,15 @@ class Leftovers:
             else:
                 deleted.append(name)
         return deleted
+
+    def _of_the_cdk(self) -> Iterator[str]:
+        """Yield the log groups that Lambda made, without tags, for the CDK's own functions."""
+        pages = self._session.client("logs").get_paginator("describe_log_groups")
+        for part in _STACKS:
+            prefix = f"/aws/lambda/{self._deployment.name}-{part}-Custom"
+            for page in pages.paginate(logGroupNamePrefix=prefix):
+                for group in page["logGroups"]:
+                    yield group["logGroupName"]
 
     def buckets(self) -> list[Leftover]:
         """Return the buckets that were kept, with their cost per month."""

@@ -9,8 +9,6 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,36 +17,27 @@ import boto3
 import botocore.exceptions
 
 from sustainability.deployment.schema import Deployment
+from sustainability.energy.bedrock import bedrock_tokens
+from sustainability.energy.site import Site
+from sustainability.facts.lookup import Facts
 from sustainability.operate.account import Account, AccountError, Progress
+from sustainability.operate.checks import Check, Verdict
+from sustainability.operate.standing import Standing
+from sustainability.plan.serving import plan_serving
 
 _INDEXED_S = 300
 """Longest time to index a document, including the start of the store."""
 _GONE_S = 120
+_PROMPT_TOKENS = 1500
+"""Instructions and question, beside the passages."""
 _OWN = "SustainableGenerativeAI"
 _WRITTEN_BY_ANSWERS = frozenset(("Questions", "AnswerLatency", "EmbeddingLatency"))
 
 
-class Verdict(StrEnum):
-    """The result of one check."""
+def verify(deployment: Deployment, progress: Progress, *, quick: bool = False) -> list[Check]:
+    """Use the deployment once, check what is deployed, and remove the test document.
 
-    PASSED = "passed"
-    FAILED = "failed"
-    UNTOLD = "unknown"
-    """Neither confirmed nor refuted: a metric without a datapoint yet, for instance."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """One check: its name, its result, what was seen, and what to do about it."""
-
-    name: str
-    verdict: Verdict
-    evidence: str
-    cure: str = ""
-
-
-def verify(deployment: Deployment, progress: Progress) -> list[Check]:
-    """Use the deployment once, check its monitoring, and remove the test document.
+    ``quick`` leaves out the test document, for a deployment that was used just now.
 
     Raises
     ------
@@ -58,13 +47,15 @@ def verify(deployment: Deployment, progress: Progress) -> list[Check]:
     account = Account(deployment)
     assert account.outputs, "raises where nothing is deployed"
     watching = _Watching(deployment)
+    standing = Standing(deployment, plan_serving(deployment), account)
+    used = iter(()) if quick else _walk(deployment, account, progress)
     try:
-        return [*_walk(account, progress), *watching.checks(progress)]
+        return [*used, *standing.checks(), *watching.checks(progress)]
     except botocore.exceptions.ClientError as error:
         raise AccountError(f"AWS refused: {error}") from error
 
 
-def _walk(account: Account, progress: Progress) -> Iterator[Check]:
+def _walk(deployment: Deployment, account: Account, progress: Progress) -> Iterator[Check]:
     """Index a test document, ask about it twice, and delete it."""
     word = f"Verilith{uuid4().hex[:12]}"
     key = f"verification/{word}.md"
@@ -73,7 +64,7 @@ def _walk(account: Account, progress: Progress) -> Iterator[Check]:
         file = Path(folder) / "probe.md"
         file.write_text(f"# {word}\n\nThe harbour of {word} is painted cobalt blue.\n")
         try:
-            yield from _answered(account, {key: file}, question, progress)
+            yield from _answered(deployment, account, {key: file}, question, progress)
         finally:
             account.remove(key)
     try:
@@ -85,7 +76,11 @@ def _walk(account: Account, progress: Progress) -> Iterator[Check]:
 
 
 def _answered(
-    account: Account, files: Mapping[str, Path], question: str, progress: Progress
+    deployment: Deployment,
+    account: Account,
+    files: Mapping[str, Path],
+    question: str,
+    progress: Progress,
 ) -> Iterator[Check]:
     (key,) = files
     began = time.monotonic()
@@ -117,7 +112,9 @@ def _answered(
         yield Check(name, Verdict.FAILED, str(error), _ANSWER)
         return
     if first.get("status") == "pending":
-        yield Check(name, Verdict.UNTOLD, "the answer comes later", "Fetch it: make ask ID=...")
+        yield Check(
+            name, Verdict.UNTOLD, "the answer comes later", f"Fetch it: make ask ID={first['id']}"
+        )
         return
     found = key in {citation.get("document") for citation in first["citations"]}
     yield Check(
@@ -134,6 +131,34 @@ def _answered(
         Verdict.PASSED if cached else Verdict.UNTOLD,
         "cached" if cached else "generated again: another document may have changed meanwhile",
         "" if cached else "Verify again while no documents are added.",
+    )
+    yield _taken(deployment, first)
+
+
+def greatest_cost(deployment: Deployment) -> float:
+    """Return what a run costs at most, in USD: two answers by Bedrock, at the highest price.
+
+    All other calls are free, or below a thousandth of a cent.
+    """
+    answers = deployment.answers
+    return 2 * _usd(deployment, answers.context_tokens + _PROMPT_TOKENS, answers.max_tokens)
+
+
+def _usd(deployment: Deployment, read: float, written: float) -> float:
+    site = Site.of_region(deployment.region, deployment.footprint.accounting, Facts())
+    generator = deployment.answers.generator
+    return bedrock_tokens(generator, input_tokens=read, output_tokens=written, site=site).usd.high
+
+
+def _taken(deployment: Deployment, answer: Mapping[str, Any]) -> Check:
+    usage = answer.get("usage") or {}
+    read, written = (usage.get(f"{way}_tokens", 0) for way in ("input", "output"))
+    usd, most = _usd(deployment, read, written), greatest_cost(deployment)
+    return Check(
+        "the run takes what was stated",
+        Verdict.PASSED if usd <= most else Verdict.FAILED,
+        f"{read} tokens read and {written} written: ${usd:.5f} of at most ${most:.5f}",
+        "" if usd <= most else "The prompt is longer than answers.context_tokens allows.",
     )
 
 

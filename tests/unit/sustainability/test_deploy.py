@@ -148,6 +148,25 @@ def test_a_stack_made_again_is_told_from_the_one_before() -> None:
         assert len({digest("rag/1"), digest("rag/2"), digest("rag/1", "inference/1")}) == 3
 
 
+def test_the_log_groups_of_the_cdks_own_functions_go_too() -> None:
+    real = boto3.Session("id", "secret", region_name="eu-north-1")
+    clients = {name: real.client(name) for name in ("logs", "resourcegroupstaggingapi")}
+    session = SimpleNamespace(client=lambda name: clients[name])
+    tagged = [{"ResourceARN": "arn:aws:logs:eu-north-1:1:log-group:/answers:*"}]
+    made = "/aws/lambda/realtime-rag-CustomS3AutoDeleteObjects-1a2b"
+    with Stubber(clients["logs"]) as logs, Stubber(clients["resourcegroupstaggingapi"]) as tags:
+        tags.add_response("get_resources", {"ResourceTagMappingList": tagged})
+        for part in ("inference", "models", "monitoring", "rag"):
+            asked = {"logGroupNamePrefix": f"/aws/lambda/realtime-{part}-Custom"}
+            found = [{"logGroupName": made}] if part == "rag" else []
+            logs.add_response("describe_log_groups", {"logGroups": found}, asked)
+        for name in ("/answers", made):
+            logs.add_response("delete_log_group", {}, {"logGroupName": name})
+        left = leftovers.Leftovers(Deployment.load(FILE), cast("boto3.Session", session))
+        assert left.delete_log_groups() == ["/answers", made]
+        logs.assert_no_pending_responses()
+
+
 def test_a_kept_bucket_is_told_with_its_price_and_energy_and_can_go() -> None:
     real = boto3.Session("id", "secret", region_name="eu-north-1")
     clients = {name: real.client(name) for name in ("s3", "resourcegroupstaggingapi")}
