@@ -1,4 +1,4 @@
-"""The environment variables of programs that use the embedded AWS, and no other AWS."""
+"""The environment of whatever talks to the embedded AWS: it knows of no other."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import os
 from collections.abc import Mapping
 
 _OF_AWS = ("AWS_", "AMAZON_", "BOTO")
-"""The prefixes of the variables that AWS SDKs, boto3 and the CDK CLI read."""
+"""What AWS's SDKs, boto3 and the CDK CLI read begins so."""
 _HERE = "127.0.0.1,localhost"
 
 
 def aws_variables(url: str, models_url: str) -> dict[str, str]:
-    """Return the variables that lead every AWS client to the embedded AWS, with credentials."""
+    """Return what leads every AWS client to the embedded AWS, with credentials of its own."""
     return {
         "AWS_ENDPOINT_URL": url,
         "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": models_url,
@@ -25,10 +25,10 @@ def aws_variables(url: str, models_url: str) -> dict[str, str]:
 
 
 def surroundings(caller: Mapping[str, str], url: str, models_url: str) -> dict[str, str]:
-    """Return the caller's environment, with the embedded AWS as AWS.
+    """Return the caller's environment, with AWS being the embedded one.
 
-    The caller's proxy settings stay, because packages may need them. All AWS settings are removed.
+    A proxy of the caller's stays, since packages may come through it; nothing of AWS does.
     """
     kept = {name: value for name, value in caller.items() if not name.upper().startswith(_OF_AWS)}
-    # If both spellings are set, programs differ in which one they read.
+    # Where both spellings are set, some read the one and some the other.
     return kept | {"NO_PROXY": _HERE, "no_proxy": _HERE} | aws_variables(url, models_url)

@@ -30,7 +30,8 @@ from sustainability.deployment.function_sizes import (
     INGEST_MEMORY_MIB,
 )
 from sustainability.deployment.schema import BedrockUse, Deployment
-from sustainability.footprint.footprint import answer_coefficients
+from sustainability.facts.lookup import Facts
+from sustainability.footprint.statement import answer_coefficients, rests_after_s
 from sustainability.plan.serving_plan import Mode, ServingPlan
 from sustainability.plan.watching import Watching
 
@@ -327,7 +328,11 @@ class RagStack(cdk.Stack):
         )
         self.documents.grant(function, "dynamodb:BatchGetItem")
         self.answers.grant(
-            function, "dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem"
+            function,
+            "dynamodb:BatchGetItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            *(["dynamodb:UpdateItem"] if rests_after_s(self._deployment, Facts()) else []),
         )
         self.store.grant(function, write=False)
         if self._asks_bedrock:

@@ -35,6 +35,8 @@ class Counted:
 
     usage: Mapping[str, float]
     """By quantity, as in the coefficients."""
+    added: Mapping[str, float]
+    """What the questions of the hour added, as each answer states it: by quantity of `ADDED`."""
     answers: Mapping[str, float]
     """Questions, and the answers to them by who gave them."""
     tokens: Mapping[str, float]
@@ -95,6 +97,7 @@ def _of_store(deployment: str, sources: Sources) -> dict[str, Measure]:
         }
         return {
             "searching_ms": Measure(_OURS, "RetrievalLatency", "Sum", answer),
+            "awake_s": Measure(_OURS, "StoreAwakeSeconds", "Sum", answer),
             **{
                 name: Measure("AWS/AOSS", metric, "Sum", group)
                 for name, metric in (
@@ -153,6 +156,16 @@ def count(values: Mapping[str, float], sources: Sources) -> Counted:
     store, endpoint = _count_store(of, sources), _count_instances(of, sources)
     return Counted(
         usage={**usage, **store.usage, **endpoint.usage},
+        added={
+            "request": of["questions"],
+            "search": of["searches"] or of["generated"],
+            "awake": of["awake_s"],
+            "embedding": of["question_tokens"] / 1000,
+            "bedrock_reading": of["input_tokens"] * on_bedrock / 1000,
+            "bedrock_writing": of["output_tokens"] * on_bedrock / 1000,
+            "endpoint_reading": of["input_tokens"] * (1 - on_bedrock) / 1000,
+            "endpoint_writing": of["output_tokens"] * (1 - on_bedrock) / 1000,
+        },
         answers={
             "questions": of["questions"],
             "answered": of["cached"] + of["generated"],

@@ -35,6 +35,14 @@ def record(hour: datetime, values: Mapping[str, float], settings: Settings) -> R
     }
     taken = {measure: _sum(part[measure] for part in parts.values()) for measure in MEASURES}
     taken["carbon_g"] = _sum([taken["operational_g"], taken["embodied_g"]])
+    asked = {
+        measure: _sum(
+            [amount * end / per for end in settings.added[quantity][part]]
+            for quantity, amount in counted.added.items()
+            if quantity in settings.added
+        )
+        for measure, part, per in (("kwh", slice(3), 1000), ("carbon_g", slice(3, 6), 1))
+    }
     thousands = (counted.tokens["input"] + counted.tokens["output"]) / 1000
     found: Record = _rounded(
         {
@@ -47,6 +55,13 @@ def record(hour: datetime, values: Mapping[str, float], settings: Settings) -> R
             "tokens": counted.tokens,
             "usage": counted.usage,
             "taken": taken,
+            # Taken is what questions added, as their answers state it, plus what nobody asked for.
+            # A store stays awake after the hour of its last question, so the rest may be negative.
+            "added_by_questions": asked,
+            "unasked": {
+                measure: [all_ - part for all_, part in zip(taken[measure], ends, strict=True)]
+                for measure, ends in asked.items()
+            },
             "taken_by": {
                 quantity: {
                     "kwh": part["kwh"][1],

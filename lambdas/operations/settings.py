@@ -51,6 +51,8 @@ class Settings:
     sources: Sources
     coefficients: Mapping[str, Mapping[str, Range]]
     """By quantity and measure; measures that are zero are left out."""
+    added: Mapping[str, Range]
+    """What a unit of each quantity adds, as the answers state it: a range of Wh, one of gCO2e."""
     metrics: tuple[str, ...]
     """The names of the metrics that somebody reads: no other is sent."""
 
@@ -68,6 +70,7 @@ class Settings:
             bucket=_text(environ, "HISTORY_BUCKET"),
             sources=sources,
             coefficients=_coefficients(_json(environ, "COEFFICIENTS")),
+            added=_json(environ, "ADDED"),
             metrics=tuple(environ.get("METRICS", "").split()),
         )
 

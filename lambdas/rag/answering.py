@@ -125,6 +125,10 @@ class Answering:
                 self.limits.candidates,
             )
             passages = self._passages(question, found)
+        awake_s = 0.0
+        if self.footprint.rests_after_s:
+            awake_s = self.answers.kept_awake_s(self.footprint.rests_after_s)
+            trace.metrics["StoreAwakeSeconds"] = awake_s
         draft = Draft(
             id=id_,
             question=question.text,
@@ -133,6 +137,7 @@ class Answering:
             prompt_version=self.prompt.version,
             embedding_tokens=embedding_tokens,
             version=cached.version,
+            awake_s=awake_s,
         )
         generation = None
         if passages:
@@ -221,7 +226,9 @@ class Answering:
             return pending
         answer = self._composer.compose(pending.draft, generation, requests=2)
         if self.answers.finish(pending, answer):  # what two fetch at once was spent but once
-            spent = replace(usage(pending.draft, generation), embedding_tokens=0)
+            spent = replace(
+                usage(pending.draft, generation), embedding_tokens=0, searches=0, awake_s=0
+            )
             trace.metrics |= metrics(answer) | self._composer.energy_metrics(spent)
         return answer
 

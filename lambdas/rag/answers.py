@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -20,6 +21,7 @@ _KEPT_S = 7 * 24 * 3600
 """How long after its deadline an answer can be fetched; the mailbox keeps it at least as long."""
 
 
+_LAST_SEARCH = "#last-search"
 _CLAIM_KEPT_S = 3600
 """When DynamoDB may delete a claim: long after it has ended."""
 
@@ -39,6 +41,7 @@ class Draft:
     prompt_version: str
     embedding_tokens: int
     version: int | None
+    awake_s: float = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +119,26 @@ class Answers:
         """Store an answer. Without a version it can be fetched by id, but is not reused."""
         with translated("answers table"):
             self.client.put_item(TableName=self.table, Item=self._row(answer, version))
+
+    def kept_awake_s(self, rests_after_s: float) -> float:
+        """Note a search, and return for how many seconds it keeps the store awake.
+
+        A store that rests `rests_after_s` after a request runs longer by the time since the search
+        before, or by all of it if it was asleep. Returns all of it as well where nobody knows.
+        """
+        now = self.clock()
+        with suppress(Exception), translated("answers table"):
+            before = self.client.update_item(
+                TableName=self.table,
+                Key={"id": {"S": _LAST_SEARCH}},
+                UpdateExpression="SET #asked_at = :now",
+                ExpressionAttributeNames={"#asked_at": "asked_at"},
+                ExpressionAttributeValues={":now": {"N": str(now)}},
+                ReturnValues="UPDATED_OLD",
+            ).get("Attributes")
+            if before:
+                return min(max(now - float(before["asked_at"]["N"]), 0), rests_after_s)
+        return rests_after_s
 
     def claim(self, id_: str, version: int, *, seconds: float) -> bool:
         """Claim the right to write an answer for so long. Returns False if another caller has it.

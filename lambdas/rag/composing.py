@@ -64,24 +64,29 @@ class Composer:
     def reuse(self, answer: Answer) -> Answer:
         """Return an answer from the cache: its footprint is that of the request alone."""
         cost = self._cost(Usage(), requests=1)
-        spent, now = answer["energy_wh"], cost["energy_wh"]
+        # An answer that an older release stored has its energy beside the rest.
+        spent, now = answer.get("added", answer)["energy_wh"], cost["added"]["energy_wh"]
         saved = {bound: float(f"{max(0, spent[bound] - now[bound]):.6g}") for bound in spent}
         return answer | cost | {"cached": True, "saved_energy_wh": saved}
 
     def energy_metrics(self, used: Usage) -> dict[str, float]:
-        """Return the footprint of one request and its tokens, as metrics."""
-        energy, carbon = self.footprint.energy_wh(used), self.footprint.carbon_g(used)
-        return {**spread("EnergyWh", energy), **spread("CarbonGrams", carbon)}
+        """Return what one request adds, as metrics."""
+        added = self.footprint.added(used)
+        return {**spread("EnergyWh", added.energy_wh), **spread("CarbonGrams", added.carbon_g)}
 
     def _cost(self, used: Usage, requests: int) -> dict[str, Any]:
+        added = self.footprint.added(used, requests=requests)
         return {
             "usage": {
                 "input_tokens": used.input_tokens,
                 "output_tokens": used.output_tokens,
                 "embedding_tokens": used.embedding_tokens,
             },
-            "energy_wh": self.footprint.energy_wh(used, requests=requests).as_json(),
-            "carbon_gco2e": self.footprint.carbon_g(used, requests=requests).as_json(),
+            "added": {
+                "energy_wh": added.energy_wh.as_json(),
+                "carbon_gco2e": added.carbon_g.as_json(),
+            },
+            "share": self.footprint.share,
         }
 
 
@@ -91,6 +96,8 @@ def usage(draft: Draft, generation: Generation | None) -> Usage:
         input_tokens=generation.input_tokens if generation else 0,
         output_tokens=generation.output_tokens if generation else 0,
         embedding_tokens=draft.embedding_tokens,
+        searches=1,
+        awake_s=draft.awake_s,
         by_endpoint=bool(generation and generation.served_by == ENDPOINT),
     )
 

@@ -1,4 +1,4 @@
-"""Energy and carbon of one request: the factors come from the deployment, here is only arithmetic.
+"""What one request adds, and its share: the factors come from the deployment, here is arithmetic.
 
 Every factor is a range (low, mid, high), because each is an estimate; ranges are added and
 multiplied end by end, so the result is as wide as its sources.
@@ -22,9 +22,6 @@ class Range:
     def __add__(self, other: Range) -> Range:
         return Range(self.low + other.low, self.mid + other.mid, self.high + other.high)
 
-    def __mul__(self, other: Range) -> Range:
-        return Range(self.low * other.low, self.mid * other.mid, self.high * other.high)
-
     def times(self, factor: float) -> Range:
         """Scale by a known number."""
         return Range(self.low * factor, self.mid * factor, self.high * factor)
@@ -36,69 +33,95 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens that one request made the models process."""
+    """What one request made the deployment do.
+
+    `awake_s` are the seconds for which it keeps a store awake that would sleep without it.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
     embedding_tokens: int = 0
+    searches: int = 0
+    awake_s: float = 0
     by_endpoint: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Generating:
-    """The footprint of a generator: Wh per 1,000 input and output tokens, and gCO2e per kWh."""
+class Taken:
+    """What something takes: Wh at the wall, and gCO2e of that energy and of making the hardware."""
 
-    reading: Range
-    writing: Range
-    grid: Range
+    energy_wh: Range
+    carbon_g: Range
 
     @classmethod
-    def parse(cls, factors: Mapping[str, Any], grid: Range) -> Generating:
+    def parse(cls, factors: Mapping[str, Any]) -> Taken:
+        """Read `wh` and `gco2e`."""
+        return cls(_range(factors, "wh"), _range(factors, "gco2e"))
+
+    def __add__(self, other: Taken) -> Taken:
+        return Taken(self.energy_wh + other.energy_wh, self.carbon_g + other.carbon_g)
+
+    def times(self, factor: float) -> Taken:
+        """Scale by a known number."""
+        return Taken(self.energy_wh.times(factor), self.carbon_g.times(factor))
+
+
+@dataclass(frozen=True, slots=True)
+class Generating:
+    """What a generator takes to read and to write 1,000 tokens."""
+
+    reading: Taken
+    writing: Taken
+
+    @classmethod
+    def parse(cls, factors: Mapping[str, Any]) -> Generating:
         """Read a generator's factors."""
-        return cls(
-            reading=_range(factors, "wh_per_1k_input_tokens"),
-            writing=_range(factors, "wh_per_1k_output_tokens"),
-            grid=grid,
-        )
+        return cls(Taken.parse(factors["reading"]), Taken.parse(factors["writing"]))
 
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """The deployment's factors. `endpoint` is None without a SageMaker endpoint."""
+    """The deployment's factors. `endpoint` is None where there is none of one's own.
+
+    `rests_after_s` is how long the store stays awake after a request, and 0 where it never sleeps.
+    `share` is stated as it is: what the deployment takes in a month, for each answer.
+    """
 
     bedrock: Generating
     endpoint: Generating | None
-    embedding: Range
-    request: Range
+    embedding: Taken
+    request: Taken
+    search: Taken
+    awake: Taken
+    rests_after_s: float
+    share: Mapping[str, Any]
 
     @classmethod
     def parse(cls, factors: Mapping[str, Any]) -> Footprint:
         """Read the `FOOTPRINT` object. Raises KeyError, TypeError or ValueError."""
         endpoint = factors.get("endpoint")
         return cls(
-            bedrock=Generating.parse(factors["generator"], _range(factors, "gco2e_per_kwh")),
-            endpoint=endpoint and Generating.parse(endpoint, _range(endpoint, "gco2e_per_kwh")),
-            embedding=_range(factors["embedding"], "wh_per_1k_input_tokens"),
-            request=_range(factors, "wh_per_request"),
+            bedrock=Generating.parse(factors["bedrock"]),
+            endpoint=endpoint and Generating.parse(endpoint),
+            embedding=Taken.parse(factors["embedding"]),
+            request=Taken.parse(factors["request"]),
+            search=Taken.parse(factors["search"]),
+            awake=Taken.parse(factors["awake"]),
+            rests_after_s=float(factors["rests_after_s"]),
+            share=dict(factors["share"]),
         )
 
-    def energy_wh(self, usage: Usage, *, requests: int = 1) -> Range:
-        """Watt-hours of the tokens and of the requests that carried them."""
-        generator = self._generator(usage)
+    def added(self, usage: Usage, *, requests: int = 1) -> Taken:
+        """Return what these requests add to what the deployment would take without them."""
+        generator = (usage.by_endpoint and self.endpoint) or self.bedrock
         return (
             self.request.times(requests)
+            + self.search.times(usage.searches)
+            + self.awake.times(usage.awake_s)
             + generator.reading.times(usage.input_tokens / 1000)
             + generator.writing.times(usage.output_tokens / 1000)
             + self.embedding.times(usage.embedding_tokens / 1000)
         )
-
-    def carbon_g(self, usage: Usage, *, requests: int = 1) -> Range:
-        """Grams of CO2 equivalent of that energy on the grid where the generator runs."""
-        energy = self.energy_wh(usage, requests=requests)
-        return (energy * self._generator(usage).grid).times(1 / 1000)
-
-    def _generator(self, usage: Usage) -> Generating:
-        return (usage.by_endpoint and self.endpoint) or self.bedrock
 
 
 def _range(factors: Mapping[str, Any], name: str) -> Range:

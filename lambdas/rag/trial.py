@@ -32,7 +32,7 @@ from rag.wiring import wire
 
 _DEADLINE_RETRY_S = 1
 # By the coefficients of the generator that is deployed, which need not be the one on trial.
-_COSTS = frozenset({"energy_wh", "carbon_gco2e", "saved_energy_wh"})
+_COSTS = frozenset({"added", "share", "saved_energy_wh"})
 
 
 class _NoAnswers(Answers):

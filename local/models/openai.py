@@ -1,4 +1,4 @@
-"""A generator on any server with OpenAI's chat completions, instead of the local one."""
+"""Another generator in the local one's place: any server with OpenAI's chat completions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from local.models.contracts import Completion, Prompt, StoppedBy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenAiServer:
-    """A generator at `url`, the base address of `/chat/completions`."""
+    """A generator at `url`, the address below which `/chat/completions` is."""
 
     url: str
     model: str | None
@@ -23,7 +23,7 @@ class OpenAiServer:
 
     @property
     def name(self) -> str:
-        """The model's name, or its address."""
+        """The model, or where it is."""
         return self.model or self.url
 
     def generate(self, prompt: Prompt) -> Completion:
@@ -32,7 +32,7 @@ class OpenAiServer:
         Raises
         ------
         ServiceError
-            The matching error of Bedrock: throttled, unavailable, timed out, refused.
+            What Bedrock would say in its place: throttled, unavailable, timed out, refused.
         """
         body: dict[str, Any] = {
             "model": self.model or "default",
@@ -75,7 +75,7 @@ class OpenAiServer:
 
 
 def _stopped_by(finish_reason: str, stop_sequence: object) -> StoppedBy:
-    """Distinguish a stop sequence from the model's own end, which only vLLM reports."""
+    """Tell a stop sequence from the model's own end, which vLLM alone lets one do."""
     if finish_reason == "length":
         return "max_tokens"
     return "stop_sequence" if isinstance(stop_sequence, str) else "model"

@@ -21,6 +21,7 @@ from stacks.rag import RagStack
 from sustainability.deployment.function_sizes import OPERATIONS_MEMORY_MIB
 from sustainability.deployment.schema import Deployment
 from sustainability.footprint.coefficients import as_json, coefficients
+from sustainability.footprint.statement import answer_coefficients, per_quantity
 from sustainability.plan.serving_plan import ServingPlan
 
 HISTORY_BUCKET = "HistoryBucketName"
@@ -70,6 +71,9 @@ class Operations(Construct):
                 "HISTORY_BUCKET": self.bucket.bucket_name,
                 "ACCOUNTING": deployment.footprint.accounting,
                 "SOURCES": cdk.Stack.of(self).to_json_string(_sources(rag, inference)),
+                "ADDED": json.dumps(
+                    per_quantity(answer_coefficients(deployment, plan)), separators=(",", ":")
+                ),
                 "COEFFICIENTS": json.dumps(
                     as_json(coefficients(deployment, plan)), separators=(",", ":")
                 ),

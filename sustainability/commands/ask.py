@@ -79,12 +79,15 @@ def describe(answer: dict[str, Any]) -> str:
     else:
         own = " on the endpoint" if answer["served_by"] == "endpoint" else ""
         source = f"by {answer['model']}{own}"
-    energy, carbon = answer["energy_wh"], answer["carbon_gco2e"]
     lines += [
         f"Answered {source}. {tokens}.",
-        f"Estimated energy {energy['mid']:.2g} Wh ({energy['low']:.2g} to {energy['high']:.2g}), "
-        f"carbon {carbon['mid']:.2g} gCO2e ({carbon['low']:.2g} to {carbon['high']:.2g}).",
+        f"Estimate: this question added {_footprint(answer['added'])}.",
     ]
+    if "energy_wh" in answer["share"]:
+        lines.append(
+            f"Its share of the whole deployment, at {answer['share']['answers_per_month']:,.0f} "
+            f"answers a month: {_footprint(answer['share'])}."
+        )
     if answer["model"] and os.environ.get("AWS_ENDPOINT_URL"):
         lines.append(
             "In the embedded AWS, a small local model replaces this model. By default it quotes "
@@ -92,3 +95,10 @@ def describe(answer: dict[str, Any]) -> str:
             "answer. The estimate is for the model on AWS."
         )
     return "\n".join(lines)
+
+
+def _footprint(stated: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{value['mid']:.2g} {unit} ({value['low']:.2g} to {value['high']:.2g})"
+        for value, unit in ((stated["energy_wh"], "Wh"), (stated["carbon_gco2e"], "gCO2e"))
+    )

@@ -1,4 +1,4 @@
-"""Energy, carbon and cost, each with a range."""
+"""Energy, carbon, cost and water, each with a range."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ class Impact:
     embodied_g: Estimate = NOTHING
     """Grams of CO2e from making the hardware, in proportion to the time of use."""
     usd: Estimate = NOTHING
+    litres: Estimate = NOTHING
+    """Water that the data centers evaporate to cool the computers."""
 
     @classmethod
     def total(cls, impacts: Iterable[Impact]) -> Impact:
@@ -39,6 +41,7 @@ class Impact:
             self.operational_g + other.operational_g,
             self.embodied_g + other.embodied_g,
             self.usd + other.usd,
+            self.litres + other.litres,
         )
 
     def __mul__(self, factor: Estimate | float) -> Impact:
@@ -47,6 +50,7 @@ class Impact:
             self.operational_g * factor,
             self.embodied_g * factor,
             self.usd * factor,
+            self.litres * factor,
         )
 
 

@@ -20,6 +20,16 @@ def pue(region: str, facts: Facts) -> Estimate:
     return facts(f"regions/{region}/pue", "ratio")
 
 
+def water(region: str, facts: Facts) -> Estimate:
+    """Return the water usage effectiveness: litres of water for each kWh of the computers.
+
+    AWS states it for most Regions. For the others, the range is that of all Regions. It is the
+    water at the data center, not that of making the electricity.
+    """
+    stated = f"regions/{region}/wue"
+    return facts(stated if facts.has(stated) else "grid/wue_elsewhere", "l/kWh")
+
+
 def intensity(region: str, accounting: Accounting, facts: Facts) -> Estimate:
     """Return gCO2e per kWh at the wall, without PUE.
 
@@ -47,6 +57,8 @@ class Site:
     price_factor: Estimate
     """Prices here divided by those of us-east-1; the price facts are those of us-east-1."""
     facts: Facts
+    litres_per_kwh: Estimate = NOTHING
+    """Water for each kWh of the computers, without PUE."""
 
     @classmethod
     def of_region(cls, region: str, accounting: Accounting, facts: Facts) -> Site:
@@ -58,6 +70,7 @@ class Site:
             if region == _PRICED_REGION
             else facts("prices/other_region", "ratio"),
             facts,
+            water(region, facts),
         )
 
     @classmethod
@@ -82,6 +95,7 @@ class Site:
             _span([site.gco2e_per_kwh for site in sites], facts),
             home.price_factor,
             facts,
+            _span([site.litres_per_kwh for site in sites], facts),
         )
 
     def impact(
@@ -108,6 +122,7 @@ class Site:
             operational_g=kwh * self.gco2e_per_kwh,
             embodied_g=embodied_g or NOTHING,
             usd=(usd or NOTHING) * self.price_factor,
+            litres=(it_kwh or NOTHING) * self.litres_per_kwh,
         )
 
 

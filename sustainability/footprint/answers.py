@@ -103,6 +103,15 @@ def instance_tokens(plan: ServingPlan, facts: Facts) -> tuple[Estimate, Estimate
     return wh(model.prefill), wh(model.decode * (1 / model.slots))
 
 
+def instance_token_hours(plan: ServingPlan) -> tuple[Estimate, Estimate]:
+    """Return the instance-hours of reading and of writing 1,000 tokens, idle time included."""
+    assert plan.model is not None
+    model, copies = plan.model, plan.copies_per_instance
+    expected = plan.expected_utilization or 1 / (copies * model.slots)
+    each = 1000 / 3600 / copies / expected
+    return model.prefill * each, model.decode * (each / model.slots)
+
+
 def instances(plan: ServingPlan, site: Site) -> list[Component]:
     """Return the footprint of Inferentia2 instances: while they run, and what work adds.
 

@@ -97,7 +97,7 @@ def as_json(coefficients: Coefficients) -> dict[str, dict[str, list[float]]]:
         quantity: {
             measure: [float(f"{value:.6g}") for value in estimate.as_list()]
             for measure, estimate in vars(impact).items()
-            if estimate.high
+            if estimate.high and measure != "litres"  # a function's environment holds 4 kB
         }
         for quantity, impact in coefficients.items()
     }

@@ -10,15 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sustainability.deployment.function_sizes import ANSWER_MEMORY_MIB
 from sustainability.deployment.schema import Accounting, Deployment
-from sustainability.energy import power
 from sustainability.energy.demand import Demand
-from sustainability.energy.impact import NOTHING, Component, Impact
+from sustainability.energy.impact import Component, Impact
 from sustainability.energy.site import Site
-from sustainability.energy.tokens import generation, prefill
 from sustainability.facts.lookup import Confidence, Fact, Facts
 from sustainability.facts.ranges import Estimate
 from sustainability.footprint import answers, services
@@ -107,7 +103,6 @@ def footprint(deployment: Deployment, plan: ServingPlan, facts: Facts | None = N
         record(watch, demand),
     )
     allowance = watch.allowance(demand)
-    month = sum((component.traffic for component in components), Impact())
     return Footprint(
         deployment=deployment.name,
         region=deployment.region,
@@ -115,11 +110,7 @@ def footprint(deployment: Deployment, plan: ServingPlan, facts: Facts | None = N
         answers_per_month=demand.questions,
         components=components,
         allowance_usd=allowance,
-        warnings=(
-            *_warnings(deployment),
-            *_too_much_watching(components, allowance),
-            *_budget_warnings(deployment, month.usd),
-        ),
+        warnings=(*_warnings(deployment), *_too_much_watching(components, allowance)),
         facts=tuple(facts.used.values()),
     )
 
@@ -143,19 +134,6 @@ def _too_much_watching(components: Sequence[Component], allowance: Estimate) -> 
 
 def _models(deployment: Deployment) -> tuple[str, str]:
     return deployment.answers.generator, deployment.knowledge.embedding.model
-
-
-def _budget_warnings(deployment: Deployment, usd: Estimate) -> Iterator[str]:
-    """Yield a warning if the budget tells nothing, because the estimate never comes near it."""
-    budget = deployment.monitoring.monthly_budget_usd
-    if budget is None or usd.low <= budget <= usd.high:
-        return
-    estimate = f"the estimate of {usd.low:,.0f} to {usd.high:,.0f} USD a month"
-    if budget < usd.low:
-        says = f"is below {estimate}: its message comes every month"
-    else:
-        says = f"is above {estimate}: its message comes only long after something went wrong"
-    yield f"monitoring.monthly_budget_usd of {budget:,.0f} {says}. Set at most {usd.high:,.0f}"
 
 
 def _warnings(deployment: Deployment) -> tuple[str, ...]:
@@ -196,55 +174,3 @@ def influences(deployment: Deployment, plan: ServingPlan) -> list[Influence]:
         for fact in ranged
     ]
     return sorted(found, key=lambda influence: -influence.swing)
-
-
-def answer_coefficients(deployment: Deployment, plan: ServingPlan) -> dict[str, Any]:
-    """Return the coefficients with which the answer function calculates the footprint of an answer.
-
-    Every range is ``[low, mid, high]``. Energies are in Wh at the wall: IT energy times the PUE of
-    the Region. ``gco2e_per_kwh`` does not include PUE, because the energies include it: grams are
-    ``wh / 1000 * gco2e_per_kwh``. Both are for the Region of the generator. ``endpoint`` exists if
-    the plan has instances, whose coefficients differ from those of Bedrock.
-
-    Raises
-    ------
-    FactError
-        If a model or the Region has no row in ``sustainability/facts/data``.
-    """
-    facts, accounting = Facts(), deployment.footprint.accounting
-    generator, embedding = deployment.answers.generator, deployment.knowledge.embedding.model
-    here = Site.of_region(deployment.region, accounting, facts)
-    site = Site.of_model(generator, deployment.region, accounting, facts)
-    seconds = facts("workload/answer_seconds", "s")
-    function_wh = power.function(ANSWER_MEMORY_MIB, facts).kwh(seconds / 3600) * 1000
-    reading = writing = NOTHING
-    if deployment.answers.generated:
-        tokens = generation(ModelName.parse(generator).model, facts)
-        reading, writing = tokens.wh_per_1k_input, tokens.wh_per_1k_output
-    coefficients: dict[str, Any] = {
-        "generator": _per_1k_tokens(reading, writing, site),
-        "embedding": {
-            "wh_per_1k_input_tokens": _rounded(
-                prefill(ModelName.parse(embedding).model, facts) * site.pue
-            )
-        },
-        "wh_per_request": _rounded(function_wh * site.pue),
-        "gco2e_per_kwh": _rounded(site.gco2e_per_kwh),
-    }
-    if plan.instance_type is not None:
-        coefficients["endpoint"] = {
-            **_per_1k_tokens(*answers.instance_tokens(plan, facts), here),
-            "gco2e_per_kwh": _rounded(here.gco2e_per_kwh),
-        }
-    return coefficients
-
-
-def _per_1k_tokens(reading: Estimate, writing: Estimate, site: Site) -> dict[str, list[float]]:
-    return {
-        "wh_per_1k_input_tokens": _rounded(reading * site.pue),
-        "wh_per_1k_output_tokens": _rounded(writing * site.pue),
-    }
-
-
-def _rounded(estimate: Estimate) -> list[float]:
-    return [float(f"{value:.6g}") for value in estimate.as_list()]

@@ -70,6 +70,8 @@ class Watching:
         answers: tuple[str, ...] = _ANSWERS_LEAST
         if not is_least or store is Store.SERVERLESS:
             answers += ("RetrievalLatency",)
+        if store is Store.SERVERLESS:  # what each answer added
+            answers += ("StoreAwakeSeconds",)
         if not is_least or has_endpoint:
             answers += ("EndpointAnswers",)
         if not is_least or plan.wake is not None or plan.sleep is not None:  # demand moves copies

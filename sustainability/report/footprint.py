@@ -37,15 +37,10 @@ def synth_line(result: Footprint) -> str:
     )
 
 
-VERSION = 1
-"""Of the JSON; ``docs/schemas/footprint.schema.json`` describes it."""
-
-
 def as_json(result: Footprint, influences: Sequence[Influence]) -> dict[str, Any]:
     """Return the whole report as plain data. Every range is ``[low, mid, high]``."""
     answered = result.per_1000_answers
     return {
-        "version": VERSION,
         "deployment": result.deployment,
         "region": result.region,
         "accounting": result.accounting.value,
@@ -83,6 +78,7 @@ def _impact(impact: Impact) -> dict[str, list[float]]:
         "embodied_gco2e": impact.embodied_g.as_list(),
         "carbon_gco2e": impact.carbon_g.as_list(),
         "usd": impact.usd.as_list(),
+        "litres": impact.litres.as_list(),
     }
 
 
@@ -143,7 +139,7 @@ def _summary(name: str, impact: Impact) -> list[str]:
     return [
         f"{name:<16}{spread(impact.kwh * 1000)} Wh, {spread(impact.carbon_g)} gCO2e "
         f"({amount(impact.embodied_g.mid)} of it from making the hardware), "
-        f"{spread(impact.usd)} USD"
+        f"{spread(impact.usd)} USD, {spread(impact.litres)} l of water"
     ]
 
 
@@ -182,6 +178,7 @@ def _key_figures(result: Footprint) -> str:
             (f"{name}, energy", f"{amount(impact.kwh.mid * 1000)} Wh", _range(impact, "wh")),
             (f"{name}, carbon", f"{amount(impact.carbon_g.mid)} gCO2e", _range(impact, "carbon")),
             (f"{name}, cost", f"${amount(impact.usd.mid)}", _range(impact, "usd")),
+            (f"{name}, water", f"{amount(impact.litres.mid)} l", _range(impact, "litres")),
         ]
 
     figures = entries("Idle month", result.idle)
@@ -195,7 +192,8 @@ def _key_figures(result: Footprint) -> str:
 
 def _range(impact: Impact, quantity: str) -> str:
     estimate = {
-        "wh": impact.kwh * 1000, "carbon": impact.carbon_g, "usd": impact.usd
+        "wh": impact.kwh * 1000, "carbon": impact.carbon_g, "usd": impact.usd,
+        "litres": impact.litres,
     }[quantity]  # fmt: skip
     return f"{amount(estimate.low)} to {amount(estimate.high)}"
 

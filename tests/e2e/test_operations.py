@@ -104,6 +104,8 @@ def test_the_hour_of_some_answers_is_their_sum_by_hand(
 ) -> None:
     started = operations.now()
     hours = [started.replace(minute=0, second=0, microsecond=0)]
+    operations(hours[0])
+    added_before = sum(r["added_by_questions"]["kwh"][1] for r in records(account, hours))
     before = {
         metric: operations.answers(metric, hours)
         for metric in ("Questions", "CacheHits", "BedrockAnswers", "InputTokens", "OutputTokens")
@@ -130,6 +132,14 @@ def test_the_hour_of_some_answers_is_their_sum_by_hand(
     for kind, function in operations.functions.items():
         seconds = operations.total("Duration", hours, FunctionName=function) / 1000
         assert usage[f"{kind}_seconds"] == pytest.approx(seconds, rel=1e-3)
+
+    # What the hour's questions added is what their answers state; the rest nobody asked for.
+    stated = sum(answer["added"]["energy_wh"]["mid"] for answer in answers) / 1000
+    added = sum(r["added_by_questions"]["kwh"][1] for r in told) - added_before
+    assert added == pytest.approx(stated, rel=1e-3)
+    for record in told:
+        parts = zip(record["added_by_questions"]["kwh"], record["unasked"]["kwh"], strict=True)
+        assert [sum(part) for part in parts] == pytest.approx(record["taken"]["kwh"], rel=1e-4)
 
     deployment = Deployment.load(LOCAL)
     unit = coefficients(deployment, plan_serving(deployment))

@@ -33,6 +33,7 @@ def settings(**changed: Any) -> Settings:
         "bucket": "history",
         "sources": SOURCES,
         "coefficients": dict.fromkeys(QUANTITIES, unit),
+        "added": {"request": [1.0, 2.0, 3.0, 0.1, 0.2, 0.3]},
         "metrics": ("TotalEnergyWhMid", "TotalCarbonGramsMid", "TotalCostUsdMid"),
     }
     return Settings(**given | changed)

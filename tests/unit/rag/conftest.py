@@ -17,7 +17,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_DEFAULT_REGION": "eu-north-1",
         "DEPLOYMENT": "test",
-        "METRICS": "Questions Errors Deferred AnswerLatency MemoryUsed",
+        "METRICS": "Questions Errors Deferred AnswerLatency MemoryUsed OutputTokens EnergyWhMid",
         "POWERTOOLS_METRICS_NAMESPACE": "Test",
         "POWERTOOLS_SERVICE_NAME": "test",
     }.items():

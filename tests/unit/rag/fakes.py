@@ -27,19 +27,24 @@ from rag.stores.opensearch import OpenSearch
 from rag.stores.store import StoreError
 
 DIMENSIONS = 64
+
+
+def _taken(wh: list[float], gco2e_per_kwh: tuple[float, ...] = (10, 20, 40)) -> dict[str, Any]:
+    return {"wh": wh, "gco2e": [w * g / 1000 for w, g in zip(wh, gco2e_per_kwh, strict=True)]}
+
+
 FOOTPRINT = {
-    "generator": {
-        "wh_per_1k_input_tokens": [0.1, 0.2, 0.4],
-        "wh_per_1k_output_tokens": [1.0, 2.0, 4.0],
-    },
+    "bedrock": {"reading": _taken([0.1, 0.2, 0.4]), "writing": _taken([1.0, 2.0, 4.0])},
     "endpoint": {
-        "wh_per_1k_input_tokens": [0.2, 0.3, 0.6],
-        "wh_per_1k_output_tokens": [2.0, 5.0, 9.0],
-        "gco2e_per_kwh": [30, 50, 90],
+        "reading": _taken([0.2, 0.3, 0.6], (30, 50, 90)),
+        "writing": _taken([2.0, 5.0, 9.0], (30, 50, 90)),
     },
-    "embedding": {"wh_per_1k_input_tokens": [0.01, 0.02, 0.04]},
-    "wh_per_request": [0.001, 0.002, 0.004],
-    "gco2e_per_kwh": [10, 20, 40],
+    "embedding": _taken([0.01, 0.02, 0.04]),
+    "request": _taken([0.001, 0.002, 0.004]),
+    "search": _taken([0.0, 0.0, 0.0]),
+    "awake": _taken([0.1, 0.2, 0.3]),
+    "rests_after_s": 0,
+    "share": {"answers_per_month": 4602, "energy_wh": {"low": 0.1, "mid": 0.2, "high": 0.3}},
 }
 LIMITS = {
     "max_tokens": 300,

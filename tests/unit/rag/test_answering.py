@@ -15,7 +15,7 @@ from rag.answers import Answers, Lookup
 from rag.errors import DeadlineExceeded, NotFound, Throttled, Unavailable
 from rag.languages import LANGUAGES
 from rag.question import Question
-from tests.unit.rag.fakes import PROMPT, Crash, Services, service_error
+from tests.unit.rag.fakes import FOOTPRINT, PROMPT, Crash, Services, service_error
 
 GLACIER = """# Stations
 
@@ -81,10 +81,12 @@ def test_an_answer_has_its_sources_its_cost_and_its_origin(services: Services) -
     usage = answer["usage"]
     assert usage == {"input_tokens": 400, "output_tokens": 20, "embedding_tokens": 6}
     mid = 0.002 + 0.2 * 400 / 1000 + 2.0 * 20 / 1000 + 0.02 * 6 / 1000
-    assert math.isclose(answer["energy_wh"]["mid"], mid, rel_tol=1e-5)
-    assert math.isclose(answer["carbon_gco2e"]["mid"], mid * 20 / 1000, rel_tol=1e-5)
+    assert math.isclose(answer["added"]["energy_wh"]["mid"], mid, rel_tol=1e-5)
+    assert math.isclose(answer["added"]["carbon_gco2e"]["mid"], mid * 20 / 1000, rel_tol=1e-5)
     for measure in ("energy_wh", "carbon_gco2e"):
-        assert answer[measure]["low"] < answer[measure]["mid"] < answer[measure]["high"]
+        added = answer["added"][measure]
+        assert added["low"] < added["mid"] < added["high"]
+    assert answer["share"] == FOOTPRINT["share"]
     assert trace.metrics.keys() >= {
         "InputTokens",
         "OutputTokens",
@@ -118,10 +120,10 @@ def test_the_same_question_comes_from_the_cache_without_any_model(services: Serv
     assert again["answer"] == first["answer"]
     assert again["question"] == f"  {KESTREL.upper()}\n"
     assert again["usage"] == dict.fromkeys(again["usage"], 0)
-    assert again["energy_wh"]["mid"] == 0.002
+    assert again["added"]["energy_wh"]["mid"] == 0.002
     assert math.isclose(
-        again["saved_energy_wh"]["mid"] + again["energy_wh"]["mid"],
-        first["energy_wh"]["mid"],
+        again["saved_energy_wh"]["mid"] + again["added"]["energy_wh"]["mid"],
+        first["added"]["energy_wh"]["mid"],
         rel_tol=1e-5,
     )
     assert trace.metrics["CacheHits"] == 1
@@ -180,7 +182,7 @@ def test_what_the_documents_do_not_hold_never_reaches_the_generator(services: Se
     assert (answer["answered"], answer["answer"], answer["citations"]) == (False, NOTHING_FOUND, [])
     assert answer["model"] is None
     assert answer["usage"]["output_tokens"] == 0
-    assert answer["energy_wh"]["mid"] > 0.002
+    assert answer["added"]["energy_wh"]["mid"] > 0.002
     assert services.bedrock.prompts == []
     assert trace.metrics["Abstentions"] == 1
 

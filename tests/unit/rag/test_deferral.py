@@ -144,7 +144,7 @@ def test_a_question_is_taken_now_and_answered_later(
     served = ("bedrock", "model") if "modelOutput" in str(office.answer_of_model) else None
     assert (answer["served_by"], answer["model"]) == (served or ("endpoint", "qwen3-1.7b"))
     taken = asked["EnergyWhMid"][0] + fetched["EnergyWhMid"][0]
-    assert math.isclose(taken, answer["energy_wh"]["mid"], rel_tol=1e-5)
+    assert math.isclose(taken, answer["added"]["energy_wh"]["mid"], rel_tol=1e-5)
     assert (asked["Questions"], "Questions" in fetched) == ([1.0], False)
     assert (asked.get("OutputTokens"), fetched["OutputTokens"]) == (None, [12.0])
 

@@ -372,11 +372,11 @@ def test_an_answer_counts_for_who_gave_it(bridge: Bridge) -> None:
 def test_the_endpoint_has_its_own_energy_and_its_own_grid() -> None:
     footprint = Footprint.parse(FOOTPRINT)
     usage = Usage(input_tokens=1000, output_tokens=1000, by_endpoint=True)
-    assert footprint.energy_wh(usage).mid == pytest.approx(0.002 + 0.3 + 5)
-    assert footprint.carbon_g(usage).mid == pytest.approx(5.302 * 50 / 1000)
+    assert footprint.added(usage).energy_wh.mid == pytest.approx(0.002 + 0.3 + 5)
+    assert footprint.added(usage).carbon_g.mid == pytest.approx((5.3 * 50 + 0.002 * 20) / 1000)
     usage = replace(usage, by_endpoint=False)
-    assert footprint.energy_wh(usage).mid == pytest.approx(0.002 + 0.2 + 2)
-    assert footprint.carbon_g(usage).mid == pytest.approx(2.202 * 20 / 1000)
+    assert footprint.added(usage).energy_wh.mid == pytest.approx(0.002 + 0.2 + 2)
+    assert footprint.added(usage).carbon_g.mid == pytest.approx(2.202 * 20 / 1000)
 
 
 def test_an_endpoint_whose_energy_is_not_known_is_an_error() -> None:

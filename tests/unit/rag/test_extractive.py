@@ -88,7 +88,7 @@ def test_a_trial_gives_the_answer_and_what_it_rests_on_and_leaves_the_cache_alon
         reply = trial.try_out(services.answering(), KESTREL)
         assert reply["answer"]["answer"] == "By wind [1]."
         assert not reply["answer"]["cached"]
-        assert "energy_wh" not in reply["answer"], "it would be another generator's"
+        assert "added" not in reply["answer"], "it would be another generator's"
         assert any("two\nwind turbines" in passage for passage in reply["passages"])
     assert len(services.bedrock.prompts) == 2
     assert services.dynamodb.tables == before

@@ -250,9 +250,13 @@ def test_a_missing_or_broken_variable_is_named(load: Any, environment: dict[str,
     ]
     if footprint := environment.get("FOOTPRINT"):
         broken += [
-            ("FOOTPRINT", "{}", "generator"),
+            ("FOOTPRINT", "{}", "bedrock"),
             ("FOOTPRINT", "[", "not JSON"),
-            ("FOOTPRINT", footprint.replace("[10, 20, 40]", "[10, 5, 40]"), "ascending"),
+            (
+                "FOOTPRINT",
+                footprint.replace("[0.01, 0.02, 0.04]", "[0.01, 0.005, 0.04]"),
+                "ascending",
+            ),
         ]
     for name, value, part in broken:
         with pytest.raises(SettingsError, match=f"^{name}: .*{part}"):

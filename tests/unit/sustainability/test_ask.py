@@ -27,8 +27,8 @@ ANSWER = {
     "cached": False,
     "model": "qwen3-1.7b",
     "served_by": "endpoint",
-    "energy_wh": RANGE,
-    "carbon_gco2e": RANGE,
+    "added": {"energy_wh": RANGE, "carbon_gco2e": RANGE},
+    "share": {"energy_wh": RANGE, "carbon_gco2e": RANGE, "answers_per_month": 4602},
 }
 FAILED = (502, {}, {"error": {"code": "unanswered", "message": "it failed; ask it again"}})
 

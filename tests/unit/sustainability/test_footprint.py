@@ -9,16 +9,13 @@ from hypothesis import strategies as st
 
 from sustainability.decide.region_requirements import check_offers
 from sustainability.deployment.schema import Deployment
+from sustainability.energy.demand import Demand
 from sustainability.energy.impact import Component, Impact
 from sustainability.energy.tokens import generation, prefill
 from sustainability.facts.lookup import FactError, Facts
 from sustainability.facts.ranges import Estimate
-from sustainability.footprint.footprint import (
-    Footprint,
-    answer_coefficients,
-    footprint,
-    influences,
-)
+from sustainability.footprint.footprint import Footprint, footprint, influences
+from sustainability.footprint.statement import answer_coefficients, share
 from sustainability.offers.endpoint_models import InferenceModel
 from sustainability.plan.serving import plan_serving
 from sustainability.plan.serving_plan import Batch, Mode
@@ -123,25 +120,62 @@ def test_published_energy_of_a_prompt_is_within_the_range() -> None:
     assert prompt.low < 2.2 < prompt.high
 
 
-def test_answer_coefficients_are_at_the_wall_and_the_grid_is_without_pue() -> None:
+def test_answer_coefficients_are_at_the_wall_and_count_the_hardware() -> None:
     coefficients = answer_coefficients(a_deployment(), a_plan())
+    written = coefficients["bedrock"]["writing"]
 
-    assert coefficients["generator"]["wh_per_1k_output_tokens"][1] == pytest.approx(
-        WRITTEN * 1.10, rel=1e-5
+    assert written["wh"][1] == pytest.approx(WRITTEN * 1.10, rel=1e-5)
+    assert written["gco2e"][1] > written["wh"][1] * 35.26 / 1000
+    assert "endpoint" not in coefficients
+
+
+@pytest.mark.parametrize("name", ["dev", "prod", "local", "examples/bridged"])
+def test_a_thousand_shares_are_the_footprint_of_a_thousand_answers(name: str) -> None:
+    deployment = Deployment.load(DEV.parent / f"{name}.yaml")
+    plan = plan_serving(deployment)
+    one, month = share(deployment, plan), footprint(deployment, plan)
+    answers = month.per_1000_answers
+    assert answers is not None
+    for measure, estimate in (
+        ("energy_wh", answers.kwh * 1000),
+        ("carbon_gco2e", answers.carbon_g),
+        ("water_l", answers.litres),
+        ("cost_usd", answers.usd),
+    ):
+        thousand = [1000 * end for end in one[measure].values()]
+        assert thousand == pytest.approx(estimate.as_list(), rel=1e-5)
+
+
+@pytest.mark.parametrize("store", [{"store": "serverless"}, {"store": "vectors"}])
+def test_what_all_questions_add_is_what_the_month_takes_beyond_its_idle_floor(
+    store: dict[str, Any],
+) -> None:
+    deployment = a_deployment(
+        traffic=traffic(6), knowledge={**store, "documents": 0, "embedding": {"dimensions": 512}}
     )
-    assert coefficients["gco2e_per_kwh"][1] == pytest.approx(35.26)
-    assert set(coefficients) == {"generator", "embedding", "wh_per_request", "gco2e_per_kwh"}
+    added = answer_coefficients(deployment, a_plan())
+    demand, facts = Demand.of(deployment, Facts()), Facts()
+    tokens = facts("workload/question_tokens", "tokens").mid
+    wh = (
+        added["request"]["wh"][1]
+        + added["search"]["wh"][1]
+        + added["bedrock"]["reading"]["wh"][1]
+        + added["bedrock"]["writing"]["wh"][1] * 0.2
+        + added["embedding"]["wh"][1] * tokens / 1000
+    ) * demand.questions + added["awake"]["wh"][1] * demand.search_hours * 3600
+    month = footprint(deployment, a_plan())
+    assert wh == pytest.approx((month.traffic.kwh.mid - month.idle.kwh.mid) * 1000, rel=1e-4)
 
 
 def test_an_answer_by_its_coefficients_is_the_footprints_generation() -> None:
     deployment = a_deployment(traffic=traffic(100))
-    coefficients = answer_coefficients(deployment, a_plan())["generator"]
+    coefficients = answer_coefficients(deployment, a_plan())["bedrock"]
     generated = component(footprint(deployment, a_plan()), "Generation on Bedrock").traffic
     answers = 100 * 730
 
     for end, estimated in enumerate(generated.kwh.as_list()):
-        wh = coefficients["wh_per_1k_input_tokens"][end] * 1.0
-        wh += coefficients["wh_per_1k_output_tokens"][end] * 0.2
+        wh = coefficients["reading"]["wh"][end] * 1.0
+        wh += coefficients["writing"]["wh"][end] * 0.2
         assert answers * wh / 1000 == pytest.approx(estimated, rel=1e-4)
 
 
@@ -170,8 +204,8 @@ def test_an_instances_tokens_add_up_to_the_footprints_instances() -> None:
     )
     deployment = a_deployment()
     coefficients = answer_coefficients(deployment, plan)["endpoint"]
-    per_answer = coefficients["wh_per_1k_input_tokens"][1] * 1.0
-    per_answer += coefficients["wh_per_1k_output_tokens"][1] * 0.2
+    per_answer = coefficients["reading"]["wh"][1] * 1.0
+    per_answer += coefficients["writing"]["wh"][1] * 0.2
     # A copy is busy for the whole of reading, and for an eighth of writing with eight slots.
     model = plan.model
     assert model is not None
@@ -182,7 +216,7 @@ def test_an_instances_tokens_add_up_to_the_footprints_instances() -> None:
     instances += component(month, "Instances, work").traffic.kwh.mid
 
     assert answers * per_answer / 1000 == pytest.approx(instances, rel=1e-4)
-    low, mid, high = coefficients["wh_per_1k_output_tokens"]
+    low, mid, high = coefficients["writing"]["wh"]
     assert low < mid < high
 
 
@@ -195,9 +229,7 @@ def test_a_token_takes_less_on_a_busier_instance(utilization: float) -> None:
             copies_per_instance=1,
             expected_utilization=expected,
         )
-        found: float = answer_coefficients(a_deployment(), plan)["endpoint"][
-            "wh_per_1k_output_tokens"
-        ][1]
+        found: float = answer_coefficients(a_deployment(), plan)["endpoint"]["writing"]["wh"][1]
         return found
 
     assert wh(1.0) <= wh(utilization) <= wh(0.01)
@@ -208,21 +240,21 @@ def test_answers_that_quote_take_no_tokens_of_any_generator() -> None:
     plan = plan_serving(deployment)
     coefficients = answer_coefficients(deployment, plan)
 
-    assert coefficients["generator"]["wh_per_1k_output_tokens"] == [0, 0, 0]
-    assert coefficients["wh_per_request"][1] > 0
+    assert coefficients["bedrock"]["writing"]["wh"] == [0, 0, 0]
+    assert coefficients["request"]["wh"][1] > 0
     assert component(footprint(deployment, plan), "Generation on Bedrock").traffic == Impact()
     check_offers(deployment, plan)
 
 
 def test_a_cross_region_profile_spans_the_grids_it_may_reach() -> None:
     nova = a_deployment(answers={"generator": "amazon.nova-lite-v1:0"})
-    here = answer_coefficients(nova, a_plan())
+    here = answer_coefficients(nova, a_plan())["bedrock"]["writing"]["gco2e"]
     profile = a_deployment(answers={"generator": "eu.amazon.nova-lite-v1:0"})
-    low, mid, high = answer_coefficients(profile, a_plan())["gco2e_per_kwh"]
+    low, mid, high = answer_coefficients(profile, a_plan())["bedrock"]["writing"]["gco2e"]
 
-    assert low <= here["gco2e_per_kwh"][0]
-    assert mid > here["gco2e_per_kwh"][1]
-    assert high > 400
+    assert low <= here[0]
+    assert mid > here[1]
+    assert high > here[2]
     assert any("another Region" in warning for warning in footprint(profile, a_plan()).warnings)
 
 
@@ -232,7 +264,6 @@ def test_market_based_carbon_of_a_matched_region_is_the_hardware_alone() -> None
 
     assert result.traffic.operational_g == Estimate.exact(0)
     assert result.traffic.embodied_g.mid > 0
-    assert answer_coefficients(market, a_plan())["gco2e_per_kwh"] == [0, 0, 0]
 
 
 def test_a_model_without_a_row_is_an_error_that_names_file_and_columns() -> None:
@@ -379,21 +410,3 @@ def test_dev_stays_small() -> None:
     assert answers.carbon_g.mid <= 4
     assert answers.usd.mid <= 2
     assert result.idle.usd.mid <= 1.5
-
-
-@pytest.mark.parametrize(("budget", "says"), [(0.01, "is below"), (1e6, "is above"), (None, "")])
-def test_a_budget_that_tells_nothing_is_warned_of(budget: float | None, says: str) -> None:
-    monitoring = {"email": "a@example.com", "monthly_budget_usd": budget} if budget else {}
-    warnings = footprint(a_deployment(monitoring=monitoring), a_plan()).warnings
-    assert all(says in warning for warning in warnings if "monthly_budget_usd" in warning)
-    assert any("monthly_budget_usd" in warning for warning in warnings) == bool(budget)
-
-
-@pytest.mark.parametrize("name", ["dev", "prod"])
-def test_the_budgets_of_the_deployments_are_within_their_estimates(name: str) -> None:
-    loaded = Deployment.load(f"deployments/{name}.yaml")
-    assert not [
-        warning
-        for warning in footprint(loaded, plan_serving(loaded)).warnings
-        if "monthly_budget_usd" in warning
-    ]

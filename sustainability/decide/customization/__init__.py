@@ -1,1 +1,0 @@
-"""Which rung of customization to climb to next, if any."""
