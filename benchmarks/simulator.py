@@ -74,7 +74,7 @@ def _deployment(**changes: Any) -> Deployment:
         {
             "name": "benchmark",
             "region": "eu-north-1",
-            "service_level": {"latency_p95": "30s"},
+            "service_level": {"latency_p95": "25s"},
             "traffic": {
                 "otherwise": {"mean_per_hour": 100, "peak_per_hour": 100},
                 "input_tokens": {"mean": 1200, "p95": 1900},
@@ -83,7 +83,7 @@ def _deployment(**changes: Any) -> Deployment:
             },
             "answers": {"max_tokens": 400, **changes.pop("answers", {})},
             "inference": {
-                "model": "qwen3-8b",
+                "model": "qwen3-1.7b",
                 "bedrock": "never",
                 "max_instances": 100,
                 **changes.pop("inference", {}),
@@ -112,7 +112,7 @@ def _recorded_week(folder: Path) -> list[Measurement]:
     draw = _drawn(folder / TOKENS)
     prompts, answers = zip(*(draw(random.Random(number)) for number in range(4000)), strict=True)
     deployment = _deployment(
-        service_level={"latency_p95": "60s"},
+        service_level={"latency_p95": "26s"},
         traffic={"input_tokens": _counted(prompts), "output_tokens": _counted(answers)},
         answers={"max_tokens": LONGEST_ANSWER},
     )
@@ -158,7 +158,6 @@ def _recorded_hour(folder: Path) -> list[Measurement]:
             "output_tokens": _counted([request.output_tokens for request in before]),
         },
         answers={"max_tokens": LONGEST_ANSWER},
-        inference={"model": "qwen3-1.7b"},
     )
     traffic = Traffic(lambda: after, after[-1].time)
     return _against_others("recorded hour (declared: its first half)", deployment, traffic)
@@ -312,7 +311,7 @@ def replay_many(questions: int) -> None:
     whole = replace(week, per_hour=week.per_hour * 20)
     declared = declaring(deployment, week)
     situation, plan = Situation.of(declared), plan_serving(declared)
-    endpoint = endpoint_of(situation, plan, situation.capacity(30.0))
+    endpoint = endpoint_of(situation, plan, situation.capacity(25.0))
     stream = of_rates(whole, _tokens(deployment), seed=1)
     traffic = Traffic(lambda: islice(stream.requests(), questions), 0.0)
     began = time.perf_counter()

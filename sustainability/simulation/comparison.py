@@ -117,10 +117,9 @@ def oracle(
 def prices_of(situation: Situation, plan: ServingPlan, capacity: Capacity) -> tuple[str, Prices]:
     """Return the unit by which a fleet is measured, and how much it uses.
 
-    For an endpoint that always runs, that is instance-hours; otherwise the footprint by
-    ``inference.optimize``.
+    Without Bedrock, that is instance-hours; otherwise the footprint by ``inference.optimize``.
     """
-    if plan.mode is not Mode.BRIDGED:
+    if not situation.bedrock:
         return "instance-hours", Prices(1.0, 0.0, lambda outcome: outcome.instance_hours)
 
     def takes(*, hours: float = 0.0, utilization: float = 0.0, answers: float = 0.0) -> float:
