@@ -24,6 +24,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="also plan with another value of latency, deadline, availability, attainment, bedrock "
         "or model, such as latency=5s; can be given several times",
     )
+    parser.add_argument(
+        "--from-trace",
+        type=Path,
+        metavar="FILE",
+        help="print the traffic section that fits a trace of single questions, and how good it is",
+    )
     parser.set_defaults(run=run)
 
 
@@ -37,10 +43,26 @@ def run(options: argparse.Namespace) -> int:
     from sustainability.report import plan as report
 
     deployment = Deployment.load(options.deployment)
+    if options.from_trace:
+        return _fit(options.from_trace, deployment.traffic.cache_hit_share)
     plan = plan_serving(deployment)
     others = alternatives(deployment, options.what_if)
     if options.json:
         print(json.dumps(report.as_json(deployment, plan, others), indent=2))
     else:
         print(report.as_text(deployment, plan, others))
+    return 0
+
+
+def _fit(trace: Path, cached: float) -> int:
+    """Print YAML; comments say how good the fit is."""
+    import yaml
+
+    from sustainability.report.trace_fit import comments
+    from sustainability.simulation.trace_fit import fit
+    from sustainability.simulation.traces import recorded
+
+    found = fit(recorded(trace))
+    print("\n".join(f"# {line}" for line in comments(trace.name, found, cached)))
+    print(yaml.safe_dump({"traffic": found.traffic}, sort_keys=False, default_flow_style=None))
     return 0

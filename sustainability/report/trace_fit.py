@@ -1,0 +1,35 @@
+"""How well the traffic section of a deployment file fits a trace, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sustainability.simulation.trace_fit import Fit
+
+_BATCHES = 1.5
+
+
+def comments(name: str, fit: Fit, cached: float) -> Iterator[str]:
+    """Yield lines to stand above the section. ``cached`` is the declared ``cache_hit_share``."""
+    yield f"Fitted to {name}: {fit.questions:,} questions in {fit.hours:.2f} hours."
+    yield (
+        f"Rates: ten minutes differ from the mean of their hour by {fit.rate_error:.0%} on average."
+    )
+    for tokens, error in fit.token_error.items():
+        yield (
+            f"{tokens}: the declared lognormal distribution differs from the trace by up to "
+            f"{error:.2f} (0 is the same, below 0.1 is good)."
+        )
+    yield "Dispersion of the number of questions (1 is at random): " + ", ".join(
+        f"{value:.2f} in {window:g} s" for window, value in fit.dispersion.items()
+    )
+    if fit.batch > _BATCHES:
+        yield (
+            f"Questions come in batches of about {fit.batch:.1f}. A plan does not know batches: "
+            "simulate the trace (simulate --trace) before you trust it."
+        )
+    if cached:
+        yield (
+            f"The trace is taken as questions that reach a model; with a cache_hit_share of "
+            f"{cached:g}, divide the rates by {1 - cached:g}."
+        )

@@ -1,0 +1,142 @@
+"""The traffic section of a deployment file, fitted to a recorded trace, and how good the fit is."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist, fmean, pvariance, quantiles
+from typing import Any
+
+from sustainability.errors import UserError
+from sustainability.plan.queueing import lognormal_sigma
+from sustainability.simulation.traces import rates_of
+from sustainability.simulation.traffic import WEEK_SECONDS, Traffic
+
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_FEWEST = 200
+"""Questions below which a 95th percentile or a variance says nothing."""
+_WINDOWS_S = (1.0, 10.0, 60.0)
+_ALIKE = 0.2
+"""Neighbor hours whose means differ by less than this share become one period."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a trace says of traffic. Rates are questions per hour that reach a model."""
+
+    traffic: dict[str, Any]
+    """``traffic`` of a deployment file."""
+    questions: int
+    hours: float
+    dispersion: dict[float, float]
+    """Variance of the number of questions in a window of so many seconds, divided by its mean, at
+    the usual rate of the window's ten minutes. 1 at all windows means that they come at random."""
+    rate_error: float
+    """Mean difference between the rate of ten minutes and the declared mean, as a share."""
+    token_error: dict[str, float]
+    """Largest difference between the shares of prompts, and of answers, up to a length, in the
+    trace and in the declared lognormal distribution."""
+
+    @property
+    def batch(self) -> float:
+        """Mean number of questions that come at once, if batches come at random."""
+        return max(1.0, (self.dispersion[_WINDOWS_S[0]] + 1) / 2)
+
+
+def fit(traffic: Traffic) -> Fit:
+    """Return the traffic section that fits a trace.
+
+    Raises
+    ------
+    UserError
+        If the trace has too few questions, or is longer than a week.
+    """
+    asked = list(traffic.requests())
+    if len(asked) < _FEWEST:
+        raise UserError(f"a fit needs at least {_FEWEST} questions; this trace has {len(asked)}")
+    if traffic.duration > WEEK_SECONDS:
+        raise UserError("a fit needs a trace of a week at most: a deployment declares one week")
+    curve = rates_of(traffic)
+    hours: dict[int, list[float]] = {}
+    for number, rate in enumerate(curve.per_hour[:-1] or curve.per_hour):
+        hour = int((traffic.start + number * curve.interval) // 3600) % 168
+        hours.setdefault(hour, []).append(rate)
+    periods = _periods(hours)
+    means = {hour: fmean(rates) for hour, rates in hours.items()}
+    differences = [abs(rate - means[hour]) for hour, rates in hours.items() for rate in rates]
+    tokens = {
+        "input_tokens": [request.input_tokens for request in asked],
+        "output_tokens": [request.output_tokens for request in asked],
+    }
+    declared = {name: _tokens(counts) for name, counts in tokens.items()}
+    dispersion = {window: _dispersion([r.time for r in asked], window) for window in _WINDOWS_S}
+    return Fit(
+        traffic={
+            "periods": periods,
+            **declared,
+            "arrival_variation": round(max(1.0, math.sqrt(dispersion[_WINDOWS_S[1]])), 2),
+        },
+        questions=len(asked),
+        hours=traffic.duration / 3600,
+        dispersion=dispersion,
+        rate_error=fmean(differences) / fmean(means.values()),
+        token_error={name: _distance(tokens[name], declared[name]) for name in tokens},
+    )
+
+
+def _periods(hours: dict[int, list[float]]) -> list[dict[str, Any]]:
+    """Return the hours of the trace as periods; neighbors that are alike are one."""
+    runs: list[list[int]] = []
+    for hour in sorted(hours):
+        before = runs[-1] if runs else []
+        if before and hour == before[-1] + 1 and hour % 24:
+            usual, mean = fmean(hours[before[0]]), fmean(hours[hour])
+            if abs(mean - usual) <= _ALIKE * max(usual, mean):
+                before.append(hour)
+                continue
+        runs.append([hour])
+    return [
+        {
+            "days": _DAYS[run[0] // 24],
+            "hours": f"{run[0] % 24}-{run[-1] % 24 + 1}",
+            "mean_per_hour": round(fmean([rate for hour in run for rate in hours[hour]]), 1),
+            "peak_per_hour": round(max(rate for hour in run for rate in hours[hour]), 1),
+        }
+        for run in runs
+    ]
+
+
+def _tokens(counts: Sequence[float]) -> dict[str, float]:
+    mean = fmean(counts)
+    return {
+        "mean": round(max(1.0, mean), 1),
+        "p95": round(max(1.0, mean, quantiles(counts, n=20)[-1]), 1),
+    }
+
+
+def _distance(counts: Sequence[float], declared: dict[str, float]) -> float:
+    """Return the largest difference of the two distributions (Kolmogorov and Smirnov)."""
+    sigma = lognormal_sigma(declared["mean"], declared["p95"])
+    middle = math.log(declared["mean"]) - sigma**2 / 2
+    share: Callable[[float], float] = (
+        NormalDist(middle, sigma).cdf if sigma else lambda value: float(value >= middle)
+    )
+    total, seen, worst = len(counts), 0, 0.0
+    for value, number in sorted(Counter(counts).items()):
+        expected = share(math.log(value)) if value else 0.0
+        worst = max(worst, abs(expected - seen / total), abs(expected - (seen + number) / total))
+        seen += number
+    return worst
+
+
+def _dispersion(times: Sequence[float], window: float) -> float:
+    """Return the dispersion within ten minutes, so that the course of the day does not count."""
+    counts = [0] * (int(times[-1] // window) + 1)
+    for time in times:
+        counts[int(time // window)] += 1
+    each = int(600 / window)
+    parts = [counts[at : at + each] for at in range(0, len(counts), each)]
+    whole = [part for part in parts if len(part) == each] or parts
+    return sum(pvariance(part) for part in whole) / (sum(map(fmean, whole)) or 1.0)
