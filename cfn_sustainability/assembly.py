@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 from cfn_sustainability.acknowledgements import rule_name
 from cfn_sustainability.program import link
 from cfn_sustainability.reader import Document, NotATemplateError, TemplateError, read_file
-from cfn_sustainability.template import Acknowledgement, Template
+from cfn_sustainability.template import Acknowledgement, SourceLine, Template
+
+_FRAME = re.compile(r"\(?(?P<file>[^()\s]+):(?P<line>\d+):(?P<column>\d+)\)?$")
 
 Sources = dict[Template, Document]
 """Templates with the documents that they were read from."""
@@ -80,6 +83,11 @@ def _read_stack(folder: Path, artifact: Mapping[str, Any]) -> Sources:
     for construct, logical_id in _entries(metadata, "aws:cdk:logicalId"):
         if stack := _stack_of(construct, files):
             constructs[stack][logical_id] = construct
+    lines = {
+        construct: line
+        for construct, frames in _entries(metadata, "aws:cdk:creationStack")
+        if (line := _line_of(frames))
+    }
     found: Sources = {}
     templates: dict[str, Template] = {}
     for stack, file in files.items():
@@ -93,6 +101,7 @@ def _read_stack(folder: Path, artifact: Mapping[str, Any]) -> Sources:
             region=region if region != "unknown-region" else None,
             construct=stack,
             constructs=constructs[stack],
+            lines=lines,
             acknowledgements=made,
             complete=True,
         )
@@ -105,6 +114,15 @@ def _read_stack(folder: Path, artifact: Mapping[str, Any]) -> Sources:
                 if construct == resource:
                     template.parents.append((parent, logical_id))
     return found
+
+
+def _line_of(frames: Iterable[object]) -> SourceLine | None:
+    """Return the line of the app that made a construct; None where the CDK knows none.
+
+    The CDK knows the lines of JavaScript and TypeScript. Other languages call it through jsii.
+    """
+    found = (_FRAME.search(frame) for frame in frames if isinstance(frame, str))
+    return next((SourceLine(m["file"], int(m["line"]), int(m["column"])) for m in found if m), None)
 
 
 def _entries(metadata: Mapping[str, list[dict[str, Any]]], kind: str) -> Iterator[tuple[str, Any]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from cfn_sustainability.properties import Path
 from cfn_sustainability.rule import Demand, Severity
-from cfn_sustainability.template import Template
+from cfn_sustainability.template import SourceLine, Template
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,16 @@ class Finding:
     def resource_type(self) -> str:
         """CloudFormation type of the resource."""
         return str(self.template.resources[self.logical_id]["Type"])
+
+    @property
+    def made_by(self) -> str | None:
+        """Path of the construct that the finding is about; None outside of a CDK app."""
+        return self.construct or self.template.constructs.get(self.logical_id)
+
+    @property
+    def source_line(self) -> SourceLine | None:
+        """The line of the CDK app that makes the construct, where the CDK knows it."""
+        return self.template.line_of(self.made_by)
 
     @property
     def location(self) -> Path:

@@ -104,6 +104,7 @@ def as_text(report: Report) -> str:
         lines += [
             f"{finding.template.source}:{line}:{column}: {finding.severity.value} {demand.id}"
             f" {_subject(finding)}",
+            *([f"    in: {_in_app(finding)}"] if finding.made_by else []),
             f"    {finding.message}",
             f"    why: {demand.why}",
             f"    fix: {demand.fix}",
@@ -143,8 +144,8 @@ def as_json(report: Report) -> str:
                     "column": column,
                     "resource": finding.logical_id,
                     "type": finding.resource_type,
-                    "construct": finding.construct
-                    or finding.template.constructs.get(finding.logical_id),
+                    "construct": finding.made_by,
+                    "source": _source(finding),
                     "property": "/".join(map(str, finding.path)),
                     "message": finding.message,
                     "why": finding.demand.why,
@@ -180,6 +181,23 @@ def as_json(report: Report) -> str:
             ],
         }
     )
+
+
+def _in_app(finding: Finding) -> str:
+    source = _source(finding)
+    return f"{finding.made_by} ({source})" if source else str(finding.made_by)
+
+
+def _source(finding: Finding) -> str | None:
+    """Return the file, line and column of the CDK app that a finding is about."""
+    line = finding.source_line
+    return f"{_from_here(line.file)}:{line.line}:{line.column}" if line else None
+
+
+def _from_here(file: str) -> str:
+    """Return a path relative to the current folder, if it lies in it."""
+    path = Path(file)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
 
 
 def _kwh(finding: Finding) -> list[float] | None:
@@ -274,11 +292,20 @@ def as_junit(report: Report) -> str:
 
 
 def as_github(report: Report) -> str:
-    """Return workflow commands of GitHub Actions, which it shows beside the lines of a change."""
+    """Return workflow commands of GitHub Actions, which it shows beside the lines of a change.
+
+    A finding in a CDK app stands beside the line of the app, where the CDK knows it.
+    """
     lines = []
     for finding, (line, column) in report.placed():
         if finding.acknowledged is None:
-            places = {"file": finding.template.source, "line": line, "col": column}
+            places: dict[str, object] = {
+                "file": finding.template.source,
+                "line": line,
+                "col": column,
+            }
+            if made := finding.source_line:
+                places = {"file": _from_here(made.file), "line": made.line, "col": made.column}
             fields = {**places, "title": f"{finding.demand.id} {_subject(finding)}"}
             given = ",".join(f"{key}={_escaped(value, ':,')}" for key, value in fields.items())
             text = _escaped(f"{finding.message}\n{finding.demand.why}\n{finding.demand.fix}")
@@ -332,7 +359,7 @@ def _sarif_result(finding: Finding, position: Position, index: Mapping[str, int]
     location = _sarif_location(finding.template.source, position)
     location["logicalLocations"] = [
         {
-            "fullyQualifiedName": finding.construct or finding.logical_id or "template",
+            "fullyQualifiedName": finding.made_by or finding.logical_id or "template",
             "kind": "resource",
         }
     ]
@@ -348,6 +375,10 @@ def _sarif_result(finding: Finding, position: Position, index: Mapping[str, int]
             )
         },
     }
+    if made := finding.source_line:
+        result["relatedLocations"] = [
+            _sarif_location(_from_here(made.file), (made.line, made.column))
+        ]
     if finding.acknowledged is not None:
         result["suppressions"] = [{"kind": "inSource", "justification": finding.acknowledged}]
     return result

@@ -131,7 +131,9 @@ def run(options: argparse.Namespace, settings: RuleSettings | None = None) -> in
     sys.stdout.write(FORMATS[options.form or "text"](report))
     if report.unreadable:
         return 2
-    return 1 if report.count(Severity.ERROR) or (options.strict and report.unseen) else 0
+    numbers = report.summary()
+    blind = numbers["not_seen"] and (options.strict or not numbers["resources"])
+    return 1 if report.count(Severity.ERROR) or blind else 0
 
 
 def _scan(options: argparse.Namespace, given: RuleSettings | None) -> Report:

@@ -47,6 +47,15 @@ class Acknowledgement:
     """Path of the construct that it was made on; None when it stands on a resource."""
 
 
+@dataclass(frozen=True, slots=True)
+class SourceLine:
+    """A place in the source of a CDK app, line and column from 1."""
+
+    file: str
+    line: int
+    column: int
+
+
 class Resource(Properties):
     """A resource of a template in one world, with the resources that it relates to."""
 
@@ -131,7 +140,8 @@ class Template:
     """One CloudFormation template among those of its program.
 
     ``source`` is where it was read; ``construct`` the path of its stack; ``constructs`` those of
-    its resources by logical id; ``acknowledgements`` those made on constructs; ``complete`` whether
+    its resources by logical id; ``lines`` tells where the app makes a construct, by its path;
+    ``acknowledgements`` those made on constructs; ``complete`` whether
     all templates of its app are read. ``program`` holds the templates that may refer to each other,
     ``parents`` the templates that nest it, with the logical ids. ``unseen`` says what of the
     template only CloudFormation can expand, by the path where it stands.
@@ -145,12 +155,14 @@ class Template:
         region: str | None = None,
         construct: str = "",
         constructs: Mapping[str, str] | None = None,
+        lines: Mapping[str, SourceLine] | None = None,
         acknowledgements: Sequence[Acknowledgement] = (),
         complete: bool = False,
     ) -> None:
         self.source, self.region, self.complete = source, region, complete
         self.construct = construct
         self.constructs = constructs or {}
+        self._lines = lines or {}
         self.acknowledgements = acknowledgements
         self.program = Program((self,))
         self.parents: list[Place] = []
@@ -190,6 +202,12 @@ class Template:
     def origin(self, logical_id: str) -> Path:
         """Return where a resource is written, from the root of the template as it was read."""
         return self._origins.get(logical_id, ("Resources", logical_id))
+
+    def line_of(self, construct: str | None) -> SourceLine | None:
+        """Return where the app makes a construct, or what it stands in; None if not known."""
+        parts = construct.split("/") if construct else []
+        paths = ("/".join(parts[:length]) for length in range(len(parts), 0, -1))
+        return next((self._lines[path] for path in paths if path in self._lines), None)
 
     def settled(self, raw: object) -> object:
         """Return what a value comes to in a deployment that chooses nothing."""

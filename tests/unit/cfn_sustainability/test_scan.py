@@ -275,3 +275,46 @@ def test_annotations_of_github_keep_to_one_line(
     assert scan(template, "--github") == 1
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith(f"::error file={template},line=6,col=7,title=Sustainability-LambdaArm64")
+
+
+def test_a_finding_in_a_cdk_app_names_the_construct_and_the_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the CDK writes it for TypeScript; it knows no lines of languages that call it by jsii."""
+    monkeypatch.chdir(tmp_path)
+    made = [
+        {"type": "aws:cdk:logicalId", "data": "Answer"},
+        {
+            "type": "aws:cdk:creationStack",
+            "data": [
+                "...new Function2 in aws-cdk-lib...",
+                f"new Shop ({tmp_path}/bin/shop.ts:9:5)",
+                f"<anonymous> ({tmp_path}/bin/shop.ts:18:1)",
+            ],
+        },
+    ]
+    stack = {
+        "type": "aws:cloudformation:stack",
+        "environment": "aws://unknown-account/unknown-region",
+        "displayName": "Shop",
+        "properties": {"templateFile": "Shop.template.json"},
+        "metadata": {"/Shop/Answer/Resource": made},
+    }
+    folder = tmp_path / "cdk.out"
+    folder.mkdir()
+    (folder / "manifest.json").write_text(json.dumps({"artifacts": {"Shop": stack}}))
+    (folder / "Shop.template.json").write_text(WASTEFUL)
+    assert scan("cdk.out") == 1
+    assert "in: Shop/Answer/Resource (bin/shop.ts:9:5)" in capsys.readouterr().out
+    scan("cdk.out", "--json")
+    (finding,) = printed(capsys)["findings"]
+    assert (finding["construct"], finding["source"]) == (
+        "Shop/Answer/Resource",
+        "bin/shop.ts:9:5",
+    )
+    scan("cdk.out", "--github")
+    assert "::error file=bin/shop.ts,line=9,col=5," in capsys.readouterr().out
+    scan("cdk.out", "--sarif")
+    (result,) = printed(capsys)["runs"][0]["results"]
+    (related,) = result["relatedLocations"]
+    assert related["physicalLocation"]["artifactLocation"]["uri"] == "bin/shop.ts"

@@ -203,23 +203,26 @@ def test_loops_in_loops_over_parameters_and_mappings(
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "seen"),
     [
-        LOOP % "",
-        "Resources: {'Fn::Transform': {Name: AWS::Include, Parameters: {Location: s3://b/k}}}",
-        "Transform: TheirMacro\nResources: {T: {Type: AWS::SNS::Topic}}",
-        "Resources: {T: {Properties: {TopicName: without a type}}}",
+        (LOOP % "", False),
+        (
+            "Resources: {'Fn::Transform': {Name: AWS::Include, Parameters: {Location: s3://b/k}}}",
+            False,
+        ),
+        ("Transform: TheirMacro\nResources: {T: {Type: AWS::SNS::Topic}}", True),
+        ("Resources: {T: {Properties: {TopicName: without a type}}}", False),
     ],
 )
-def test_what_no_rule_saw_is_counted_and_fails_strict(
-    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_what_no_rule_saw_fails_strict_and_a_template_of_which_nothing_was_seen_fails_always(
+    text: str, seen: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "template.yaml"
     file.write_text(text)
     code, report = scanned(capsys, file)
     assert code == 1
     assert report["summary"]["not_seen"] == 1
-    assert main(["scan", str(file)]) == 0
+    assert main(["scan", str(file)]) == (0 if seen else 1)
     assert f"{file}:" in capsys.readouterr().err
 
 
@@ -229,6 +232,8 @@ def test_an_empty_folder_is_not_a_clean_one(
     code, report = scanned(capsys, tmp_path)
     assert code == 1
     assert report["summary"]["not_seen"] == 1
+    assert main(["scan", str(tmp_path)]) == 1
+    assert f"{tmp_path}:1:1: not seen: no template was found" in capsys.readouterr().err
 
 
 def test_without_the_translator_functions_are_judged_and_the_rest_is_not_seen(
