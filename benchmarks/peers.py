@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -81,8 +82,13 @@ def _by_stem(found: Iterable[tuple[str, str]]) -> Found:
 
 
 def _json(command: list[str]) -> Any:
-    """Return what a command prints; findings may give it any exit code."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    """Return what a command prints; findings may give it any exit code.
+
+    Its modules are compiled before, as those of an installed tool are.
+    """
+    compiled = {"PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / "benchmarks-bytecode")}
+    environment = {**os.environ, **compiled, "PYTHONDONTWRITEBYTECODE": ""}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     begins = min((at for mark in "{[" if (at := done.stdout.find(mark)) >= 0), default=-1)
     if begins < 0:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip() or 'printed no JSON'}")

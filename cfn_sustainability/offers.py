@@ -61,9 +61,9 @@ class Generation:
     """Families of the same processor architecture, the newest first."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Offer:
-    """The classes of a service, or of one engine of it."""
+    """The classes of a service, or of one engine of it; equal only to itself."""
 
     classes: dict[str, frozenset[str]]
     """The Regions that lack each class."""
@@ -191,6 +191,7 @@ def is_oldest_graviton(offer: Offer, sibling: InstanceClass) -> bool:
     )
 
 
+@cache
 def graviton_sibling(offer: Offer, name: str, region: str | None) -> InstanceClass | None:
     """Return a Graviton class of the offer in place of ``name``: the same size, or the next below.
 

@@ -16,14 +16,20 @@ _HEAD = f"""\
 
 Written by `python -m cfn_sustainability rules > docs/rules.md`; change the rules, not this page.
 
-{len(ALL)} rules, in the files of `cfn_sustainability/rules/`. An **error** is certain waste: the
-same work is done with less, without losing anything that was asked for. A **warning** depends on
-the workload: look, then change or acknowledge. Rules marked *{Profile.DEVELOPMENT}* or
-*{Profile.PRODUCTION}* hold in that profile alone. A value that only the deployment knows is never
-an error; `--strict` shows it.
+{len(ALL)} rules, in the files of `cfn_sustainability/rules/`. Each shows a template that fails and
+one that passes.
+
+- An **error** is certain waste: the same work is done with less, and nothing that was asked for is
+  lost. A rule of this severity still gives a warning where AWS may refuse what it wants.
+- A **warning** depends on the workload: look, then change the template or acknowledge the finding.
+- Rules marked *{Profile.DEVELOPMENT}* or *{Profile.PRODUCTION}* hold in that profile alone.
+- A value that only the deployment knows is never an error. `--strict` shows it.
+
+They are listed by name, [by service](#by-service) and [by practice](#by-practice).
 """
 _SETTINGS = (
-    "The `rules` section of a deployment file, or `SustainabilityChecks(app, settings=…)`.\n"
+    "The section `rules` of `cfn-sustainability.yaml` or of a deployment file, or"
+    " `SustainabilityChecks(app, settings=…)`.\n"
 )
 
 
@@ -34,6 +40,8 @@ def rules_markdown() -> str:
             _HEAD,
             "## All rules\n",
             *_table(("Rule", "Severity", "Demand"), map(_row, ALL)),
+            "\n## By service\n",
+            *_table(("Service", "Rules"), _services()),
             "\n## Acknowledgements\n",
             *_table(
                 ("Rule", "Severity", "Demand", "Fix"),
@@ -42,7 +50,7 @@ def rules_markdown() -> str:
             "\n## Settings\n",
             _SETTINGS,
             *_table(("Setting", "Default", "Meaning"), _settings()),
-            "\n## Practices, and how each is enforced\n",
+            "\n## By practice\n",
             *_table(("Practice", "Title", "Enforced by"), _practices()),
             "",
             *map(_section, ALL),
@@ -61,7 +69,7 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[s
 
 
 def _row(rule: Rule) -> tuple[str, str, str]:
-    return f"[{rule.name}](#{rule.id.lower()})", f"{rule.severity}{_profile(rule)}", rule.what
+    return _named(rule), f"{rule.severity}{_profile(rule)}", rule.what
 
 
 def _profile(rule: Rule) -> str:
@@ -74,11 +82,24 @@ def _settings() -> Iterator[tuple[str, str, str]]:
         yield f"`{name}`", f"`{defaults[name]}`", (field.description or "").replace("\n", " ")
 
 
+def _services() -> Iterator[tuple[str, str]]:
+    """Yield each service, as CloudFormation names it, with the rules on its resources."""
+    found: dict[str, list[str]] = {}
+    for rule in ALL:
+        parts = (kind.split("::") for kind in rule.resources)
+        for service in sorted({part[1] if part[0] == "AWS" else part[0] for part in parts}):
+            found.setdefault(service, []).append(_named(rule))
+    for service, rules in sorted(found.items(), key=lambda entry: entry[0].lower()):
+        yield service, ", ".join(rules)
+
+
+def _named(rule: Rule) -> str:
+    return f"[{rule.name}](#{rule.id.lower()})"
+
+
 def _practices() -> Iterator[tuple[str, str, str]]:
     for identifier, practice in load_practices().items():
-        names = [
-            f"[{rule.name}](#{rule.id.lower()})" for rule in ALL if identifier in rule.practices
-        ]
+        names = [_named(rule) for rule in ALL if identifier in rule.practices]
         enforced = ", ".join(names) or f"No rule. {practice.without_rule}"
         yield _link(identifier), practice.title, enforced
 

@@ -36,10 +36,10 @@ def _memory(days: str) -> str:
     severity=Severity.WARNING,
     practices=(_SESSIONS, "AGENTSUS02-BP01"),
     what="An agent's idle session ends soon.",
-    why="While it lasts, its history is kept and sent with every call.",
+    why="While a session lasts, Bedrock keeps its history and sends it with every call.",
     fix="Lower IdleSessionTTLInSeconds, or raise agent_idle_seconds_max.",
     evidence="Agentic AI Lens: Appropriately scale data, networking, and compute dependencies",
-    note="The service's default is left alone.",
+    note="The default of the service passes.",
     cases=Cases(
         compliant=_agent("600"),
         non_compliant=_agent("3600"),
@@ -93,7 +93,7 @@ def _agent_runtime_idles(runtime: Resource, settings: RuleSettings) -> Iterator[
     why="Old events are stored and searched long after the conversation has lost its meaning.",
     fix="Lower EventExpiryDuration, or raise agent_memory_days_max.",
     evidence="Agentic AI Lens: Optimize context management and memory utilization",
-    note="A memory must state its duration.",
+    note="EventExpiryDuration is required, so that each memory is judged.",
     cases=Cases(
         compliant=_memory("90"),
         non_compliant=_memory("365"),

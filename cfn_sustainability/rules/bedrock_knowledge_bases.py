@@ -124,7 +124,7 @@ def _embedding_binary(base: Resource, _: RuleSettings) -> Iterator[Fault]:
     "the clock.",
     fix="Use S3_VECTORS, or a collection in a group of generation NEXTGEN.",
     evidence="Amazon OpenSearch Service Developer Guide, scale to zero; Generative AI Lens",
-    note="The group itself is OpenSearchServerlessSleeps's business.",
+    note="OpenSearchServerlessSleeps judges the collection group itself.",
     cases=Cases(
         compliant="""
             K:

@@ -106,7 +106,7 @@ def _prompt_caches_prefix(prompt: Resource, settings: RuleSettings) -> Iterator[
     "compute on each.",
     fix="Start with a small model, or put an AWS::Bedrock::IntelligentPromptRouter in front.",
     evidence="Generative AI Lens: Leverage smaller models and optimized inference techniques",
-    note="Which models count as large is the deployment's choice.",
+    note="The setting large_models lists which models count as large.",
     cases=Cases(
         compliant="""
             A:
@@ -164,7 +164,7 @@ def _small_model_first(resource: Resource, settings: RuleSettings) -> Iterator[F
     why="It exists to tell which application used which tokens; without tags it tells nothing.",
     fix="Set Tags, such as the application and its team.",
     evidence="Amazon Bedrock User Guide, tracking usage with application inference profiles",
-    note="Which tags is RequiredTags's business.",
+    note="RequiredTags judges which tags there are.",
     cases=Cases(
         compliant="""
             I:

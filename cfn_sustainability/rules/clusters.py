@@ -74,7 +74,7 @@ def _redshift_nodes(cluster: Resource, settings: RuleSettings) -> Iterator[Fault
     why="A working week has 40 to 60 of 168 hours; the rest of the time its nodes wait.",
     fix="Add an AWS::Redshift::ScheduledAction with PauseCluster, or use Redshift Serverless.",
     evidence="Amazon Redshift Management Guide, pausing and resuming a cluster",
-    note="That it is resumed is the author's business.",
+    note="The rule does not check that something resumes the cluster.",
     cases=Cases(
         compliant=_warehouse("ra3.large")
         + """

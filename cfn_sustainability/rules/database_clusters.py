@@ -33,7 +33,7 @@ def _serverless(scaling: str) -> str:
     why="Its three machines run the same engine on both; Graviton does the work with less energy.",
     fix="Choose a class such as db.m6gd or db.r6gd, which such a cluster takes.",
     evidence="Amazon RDS User Guide, instance classes for Multi-AZ DB clusters",
-    note="Aurora states its class on each instance.",
+    note="Of Aurora, DatabaseGraviton judges each instance.",
     cases=Cases(
         compliant=_cluster("Engine: postgres, DBClusterInstanceClass: db.m6gd.large"),
         non_compliant=_cluster("Engine: postgres, DBClusterInstanceClass: db.m5d.large"),
@@ -58,7 +58,7 @@ def _cluster_graviton(cluster: Resource, settings: RuleSettings) -> Iterator[Fau
     severity=Severity.WARNING,
     practices=("SUS02-BP01", "GENSUS01-BP01", "MLSUS03-BP01"),
     what="A serverless database falls to a low capacity when nobody asks.",
-    why="Its minimum is on around the clock; each unit holds about 2 GiB of memory.",
+    why="The minimum capacity is on around the clock; each unit holds about 2 GiB of memory.",
     fix="Lower MinCapacity to 0.5, or to 0 with SecondsUntilAutoPause; in a cluster of the first "
     "version, enable AutoPause.",
     evidence="Amazon Aurora User Guide, choosing the minimum Aurora Serverless v2 capacity setting",
@@ -95,11 +95,11 @@ def _cluster_floor(cluster: Resource, _: RuleSettings) -> Iterator[Fault]:
     practices=("SUS02-BP01", "SUS02-BP03", "MLSUS03-BP01"),
     profiles=(Profile.DEVELOPMENT,),
     what="A development database cluster stops when nobody works.",
-    why="A working week has 40 to 60 of 168 hours; the rest of the time it waits.",
+    why="A working week has 40 to 60 of 168 hours; the rest of the time the cluster waits.",
     fix="Stop and start it with EventBridge Scheduler, or tag it for the Instance Scheduler "
     "(key Schedule).",
     evidence="Sustainability Pillar: Scale workload infrastructure dynamically",
-    note="A serverless cluster is AuroraPauses's business.",
+    note="AuroraPauses judges a serverless cluster.",
     cases=Cases(
         compliant=_cluster("Engine: aurora-mysql, Tags: [{Key: Schedule, Value: office}]"),
         non_compliant=_cluster("Engine: aurora-mysql"),

@@ -156,7 +156,8 @@ def _fleet_on_demand(fleet: Resource, _: RuleSettings) -> Iterator[Fault]:
     severity=Severity.WARNING,
     practices=("SUS02-BP05", "MLSUS03-BP01"),
     what="A Cloud9 environment stops when nobody types.",
-    why="Without a time it runs until somebody stops it, over nights and weekends.",
+    why="Without AutomaticStopTimeMinutes an environment runs until somebody stops it, over "
+    "nights and weekends.",
     fix="Set AutomaticStopTimeMinutes to 30.",
     evidence="AWS Cloud9 User Guide, environment settings",
     note="An hour passes.",

@@ -78,7 +78,7 @@ def _table_scales(table: Resource, _: RuleSettings) -> Iterator[Fault]:
     why="Such items are worthless after hours or days, and otherwise stay for ever.",
     fix="Enable TimeToLiveSpecification and write the expiry with each item.",
     evidence="Amazon DynamoDB Developer Guide, time to live; Agentic AI Lens",
-    note="Names tell what a table holds.",
+    note="The rule tells by its name what a table holds.",
     cases=Cases(
         compliant="""
             T:

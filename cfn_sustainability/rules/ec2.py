@@ -40,8 +40,8 @@ def _instance(name: str) -> str:
     fix="Choose a Graviton type, such as m7g, c7g, r7g or t4g, with an arm64 image.",
     evidence="Sustainability Pillar: Use instance types with the least impact",
     saving="Up to 60 % less energy at the same performance (AWS, of Graviton3 against x86)",
-    note="Replaced generations are Ec2CurrentGeneration's business; Windows and some series have "
-    "no Graviton.",
+    note="Ec2CurrentGeneration judges replaced generations. Windows and some series have no "
+    "Graviton.",
     cases=Cases(
         compliant=_instance("t4g.small"),
         non_compliant=_instance("m6i.large"),
@@ -118,7 +118,7 @@ def _ec2_current_generation(machine: Resource, settings: RuleSettings) -> Iterat
     "does not.",
     fix="Set the volume type to gp3.",
     evidence="Amazon EBS User Guide, general purpose SSD volumes",
-    note="Only of a volume by itself is gp2 the default.",
+    note="AWS::EC2::Volume without VolumeType is gp2; the others state it.",
     cases=Cases(
         compliant="V: {Type: AWS::EC2::Volume, Properties: {VolumeType: gp3}}",
         non_compliant="V: {Type: AWS::EC2::Volume, Properties: {VolumeType: gp2}}",
@@ -162,7 +162,7 @@ def _ebs_gp3(holder: Resource, _: RuleSettings) -> Iterator[Fault]:
     why="With the same minimum and maximum the group runs for its peak at all times.",
     fix="Set MinSize below MaxSize and add a scaling policy or scheduled actions.",
     evidence="Sustainability Pillar: Scale workload infrastructure dynamically",
-    note="A group of one heals, it does not scale.",
+    note="A group of one instance replaces it when it fails; it does not scale.",
     cases=Cases(
         compliant="""
             G:
@@ -208,7 +208,7 @@ def _group_scales(group: Resource, _: RuleSettings) -> Iterator[Fault]:
     practices=("SUS02-BP01", "SUS02-BP03", "MLSUS03-BP01"),
     profiles=(Profile.DEVELOPMENT,),
     what="A development machine or database stops when nobody works.",
-    why="A working week has 40 to 60 of 168 hours; the rest of the time it waits.",
+    why="A working week has 40 to 60 of 168 hours; the rest of the time the machine waits.",
     fix="Stop and start it with EventBridge Scheduler, or tag it for the Instance Scheduler "
     "(key Schedule).",
     evidence="Sustainability Pillar: Scale workload infrastructure dynamically",

@@ -116,7 +116,8 @@ def _stream_retries(mapping: Resource, _: RuleSettings) -> Iterator[Fault]:
     "expires, for days.",
     fix="Set RedrivePolicy with a maxReceiveCount of a few attempts.",
     evidence="Amazon SQS Developer Guide, using dead-letter queues",
-    note="Nobody knows what else reads the other queues.",
+    note="A queue without an event source mapping is not judged, because its readers are not "
+    "known.",
     cases=Cases(
         compliant="""
             Q:

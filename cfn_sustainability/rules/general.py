@@ -37,8 +37,8 @@ _OF_NO_REGION = {TEMPLATE, "AWS::Budgets::Budget", "AWS::CDK::Metadata"}
     fix="Set the stack's Region to one of allowed_regions.",
     evidence="Sustainability Pillar: Choose Region based on both business requirements and "
     "sustainability goals",
-    note="Without a list nothing is judged, nor is a stack whose resources, such as a budget, "
-    "belong to no Region.",
+    note="The rule judges nothing while allowed_regions is empty, and no stack whose resources, "
+    "such as a budget, belong to no Region.",
     cases=Cases(
         compliant="{Region: eu-north-1, Resources: {T: {Type: AWS::SNS::Topic}}}",
         non_compliant="{Region: us-east-1, Resources: {T: {Type: AWS::SNS::Topic}}}",
@@ -63,7 +63,7 @@ def _region_allowed(stack: Resource, settings: RuleSettings) -> Iterator[Fault]:
     why="Cost and carbon reports add up by tag; what carries none belongs to nobody.",
     fix="Add the tags of required_tags; in the CDK, Tags.of(app).add(key, value).",
     evidence="Machine Learning Lens: Measure material efficiency",
-    note="Without a list nothing is judged.",
+    note="The rule judges nothing while required_tags is empty.",
     cases=Cases(
         compliant="""
             B:

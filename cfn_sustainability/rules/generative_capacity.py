@@ -79,7 +79,8 @@ def _written(resource: Resource, *paths: str) -> str:
     fix="Delete the throughput in the same workflow, give the custom resource a Delete call, or "
     "use the model on demand or in batches.",
     evidence="Amazon Bedrock User Guide, provisioned throughput",
-    note="CloudFormation has no such resource: what creates it is judged, and what asks it.",
+    note="CloudFormation has no resource for it. The rule judges what creates it, and what calls "
+    "it.",
     cases=Cases(
         compliant=_machine("createProvisionedModelThroughput", "deleteProvisionedModelThroughput"),
         non_compliant=_machine("createProvisionedModelThroughput"),

@@ -139,8 +139,8 @@ def _settings(
     fix="Set MaxTokens or MaximumLength to what an answer needs, or raise "
     "prompt_output_tokens_max.",
     evidence="Generative AI Lens: Control model response length",
-    note="Of a function, variables such as MAX_TOKENS are read. A managed prompt is "
-    "PromptLimitsAnswer's business.",
+    note="Of a function, the rule reads variables such as MAX_TOKENS. PromptLimitsAnswer judges a "
+    "managed prompt.",
     cases=Cases(
         compliant=_prompt_node("{MaxTokens: 300}"),
         non_compliant=_prompt_node("{Temperature: 0}"),
@@ -286,9 +286,8 @@ def _vector_dimensions(store: Resource, settings: RuleSettings) -> Iterator[Faul
     fix="Add a lifecycle rule with ExpirationInDays.",
     evidence="Amazon Bedrock User Guide, model invocation logging; Sustainability Pillar: Use "
     "policies to manage the lifecycle of your datasets",
-    note="A bucket is one for traces by its name, or because an endpoint captures requests into "
-    "it. Colder classes keep them for ever all the same. Log groups are LogGroupExpires's "
-    "business.",
+    note="A bucket holds traces if its name says so, or if an endpoint captures requests into it. "
+    "A colder class keeps them for ever, too. LogGroupExpires judges log groups.",
     cases=Cases(
         compliant=_bucket("bedrock-invocations", "{Status: Enabled, ExpirationInDays: 30}"),
         non_compliant=_bucket(

@@ -17,7 +17,7 @@ from cfn_sustainability.template import Resource
     severity=Severity.ERROR,
     practices=("SUS04-BP03",),
     what="A log group has a retention.",
-    why="Without one every line is stored for ever, on disks that somebody keeps spinning.",
+    why="Without RetentionInDays, CloudWatch Logs stores every line for ever.",
     fix="Set RetentionInDays to what debugging and audits need.",
     evidence="Amazon CloudWatch Logs User Guide, log data retention; Sustainability Pillar",
     note="Groups of the class DELIVERY keep logs for a fixed time.",
@@ -64,7 +64,7 @@ def _log_group_expires(group: Resource, _: RuleSettings) -> Iterator[Fault]:
     fix="Lower RetentionInDays, export what must be archived to S3, or raise "
     "log_retention_days_max.",
     evidence="Machine Learning Lens: Archive or delete unnecessary training artifacts",
-    note="A missing retention is LogGroupExpires's business.",
+    note="LogGroupExpires judges a log group without retention.",
     cases=Cases(
         compliant="L: {Type: AWS::Logs::LogGroup, Properties: {RetentionInDays: 30}}",
         non_compliant="L: {Type: AWS::Logs::LogGroup, Properties: {RetentionInDays: 3653}}",

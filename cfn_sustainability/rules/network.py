@@ -90,7 +90,7 @@ def _nat_spares_gateway_services(vpc: Resource, _: RuleSettings) -> Iterator[Fau
     practices=("SUS02-BP02",),
     profiles=(Profile.DEVELOPMENT,),
     what="A development network has one NAT gateway at the most.",
-    why="One in each zone guards uptime alone.",
+    why="A NAT gateway in each zone only keeps the network up when a zone fails.",
     fix="Set nat_gateways=1, or 0 where nothing inside needs the internet.",
     evidence="Sustainability Pillar: Align SLAs with sustainability goals",
     note="Gateways in all subnets of the VPC are counted.",

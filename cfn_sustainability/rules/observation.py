@@ -220,7 +220,7 @@ def _database_insights(database: Resource, _: RuleSettings) -> Iterator[Fault]:
     why="Each shard, topic or partition writes metrics of its own, every minute.",
     fix="Leave DesiredShardLevelMetrics out; set EnhancedMonitoring to DEFAULT or PER_BROKER.",
     evidence="Amazon Kinesis Data Streams Developer Guide, enhanced shard-level metrics",
-    note="Switch it on while you look for a hot shard.",
+    note="Switch them on while you look for a hot shard.",
     cases=Cases(
         compliant="S: {Type: AWS::Kinesis::Stream}",
         non_compliant="""
@@ -364,7 +364,7 @@ _ALL_DATA = ("arn:aws:s3", "arn:aws:s3:::", "arn:aws:lambda", "arn:aws:dynamodb"
     "called.",
     fix="Name the buckets or functions that must be traced, in Values or by resources.ARN.",
     evidence="AWS CloudTrail User Guide, logging data events",
-    note="Management events are one trail's business, and pass.",
+    note="Management events pass.",
     cases=Cases(
         compliant=_trail(
             "EventSelectors: [{DataResources: [{Type: 'AWS::S3::Object', "

@@ -71,8 +71,8 @@ def _opensearch_graviton(domain: Resource, settings: RuleSettings) -> Iterator[F
     practices=("SUS02-BP02",),
     profiles=(Profile.DEVELOPMENT,),
     what="A development domain has no standby zone and no dedicated masters.",
-    why="A standby holds a third of the nodes idle, masters are three more; both guard uptime "
-    "alone.",
+    why="A standby zone keeps a third of the nodes idle, and dedicated masters are three more "
+    "nodes. Both only raise availability.",
     fix="Set MultiAZWithStandbyEnabled and DedicatedMasterEnabled to false.",
     evidence="Sustainability Pillar: Align SLAs with sustainability goals",
     note="Both are off by default.",
@@ -129,8 +129,8 @@ def _opensearch_off_peak(domain: Resource, _: RuleSettings) -> Iterator[Fault]:
     severity=Severity.ERROR,
     practices=("GENSUS01-BP01", "MLSUS03-BP01"),
     what="A collection can fall to zero capacity.",
-    why="Only groups of generation NEXTGEN do; a classic collection keeps its units on, asked "
-    "or not.",
+    why="Only a collection in a group of generation NEXTGEN falls to zero. A classic collection "
+    "keeps its capacity units on, whether or not anybody searches.",
     fix="Put the collection into an AWS::OpenSearchServerless::CollectionGroup of Generation "
     "NEXTGEN.",
     evidence="Amazon OpenSearch Service Developer Guide, scale to zero",
@@ -236,7 +236,7 @@ def _serverless_minimum(group: Resource, _: RuleSettings) -> Iterator[Fault]:
     practices=("SUS02-BP02",),
     profiles=(Profile.DEVELOPMENT,),
     what="A classic collection has no standby replicas in development.",
-    why="They double the capacity units that are always on, for a second zone.",
+    why="Standby replicas double the capacity units that are always on, for a second zone.",
     fix="Set StandbyReplicas to DISABLED.",
     evidence="Sustainability Pillar: Align SLAs with sustainability goals",
     note="Standby replicas are on by default.",

@@ -53,7 +53,7 @@ def _selects(entry: Properties) -> bool:
     "sends it over the network.",
     fix="Filter the rule by prefix or tag, or store the copies in a colder StorageClass.",
     evidence="Sustainability Pillar: Back up data only when difficult to recreate",
-    note="What the filter lets through is the author's choice.",
+    note="Any filter passes; which objects it copies is for the author to decide.",
     cases=Cases(
         compliant=_bucket("{Status: Enabled, Filter: {Prefix: ledger/}, Destination: {Bucket: b}}"),
         non_compliant=_bucket("{Status: Enabled, Destination: {Bucket: b}}"),

@@ -108,7 +108,7 @@ def _bucket_lifecycle(bucket: Resource, _: RuleSettings) -> Iterator[Fault]:
     why="Parts of an upload that never completed are stored, and do not show in listings.",
     fix="Add AbortIncompleteMultipartUpload with a few days to a lifecycle rule.",
     evidence="Amazon S3 User Guide, deleting incomplete multipart uploads",
-    note="A bucket without any lifecycle is BucketLifecycle's business.",
+    note="BucketLifecycle judges a bucket without any lifecycle.",
     cases=Cases(
         compliant="""
             B:

@@ -188,8 +188,8 @@ def _said(model: Resource) -> list[str]:
     fix="Set the server's quantization variable or use a quantized checkpoint, and compare the "
     "answers.",
     evidence="Generative AI Lens: Leverage smaller models and optimized inference techniques",
-    note="The serving image and its environment tell; a private image does not. Compiling is "
-    "ModelCompiled's business.",
+    note="The serving image and its environment tell; a private image does not. ModelCompiled "
+    "judges compiling.",
     cases=Cases(
         compliant=_model("vllm", "{SM_VLLM_QUANTIZATION: fp8}"),
         non_compliant=_model("vllm", "{SM_VLLM_MODEL: org/model-7b}"),
@@ -225,8 +225,8 @@ def _model_quantized(model: Resource, _: RuleSettings) -> Iterator[Fault]:
     why="A compiler plans memory and fuses steps ahead, so each token takes less work.",
     fix="Use a Neuron image on Inferentia2 or Trainium, or TensorRT-LLM on GPUs.",
     evidence="Machine Learning Lens: Optimize models for inference",
-    note="The serving image and its environment tell; a private image does not. Quantizing is "
-    "ModelQuantized's business.",
+    note="The serving image and its environment tell; a private image does not. ModelQuantized "
+    "judges quantizing.",
     cases=Cases(
         compliant=_model("huggingface-vllm-inference-neuronx"),
         non_compliant=_model("vllm", "{SM_VLLM_QUANTIZATION: fp8}"),

@@ -43,10 +43,10 @@ _HOUR = "{LifecycleManagement: ENABLED, IdleTimeoutInMinutes: 60}"
     severity=Severity.WARNING,
     practices=("GENSUS01-BP01", "MLSUS03-BP01", "SUS02-BP05"),
     what="A notebook instance stops when nobody uses it.",
-    why="It runs until somebody stops it, over nights and weekends.",
+    why="A notebook instance runs until somebody stops it, over nights and weekends.",
     fix="Attach a lifecycle configuration that stops the idle instance, or use Studio.",
     evidence="Machine Learning Lens: Minimize idle resources",
-    note="What the configuration does is beyond a template.",
+    note="The rule does not read what the lifecycle configuration does.",
     cases=Cases(
         compliant="""
             N:

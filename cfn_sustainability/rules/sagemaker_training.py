@@ -165,10 +165,10 @@ def _training_uses_spot(resource: Resource, _: RuleSettings) -> Iterator[Fault]:
     severity=Severity.WARNING,
     practices=("GENSUS01-BP02",),
     what="A training job on spot capacity keeps checkpoints.",
-    why="Without them an interruption throws away all that was computed.",
+    why="Without checkpoints, an interruption throws away all that was computed.",
     fix="Set CheckpointConfig.S3Uri, and resume from it in the training script.",
     evidence="Amazon SageMaker AI Developer Guide, managed spot training; Generative AI Lens",
-    note="Jobs on demand are not interrupted. A job of minutes may rather start again.",
+    note="A job on demand is not interrupted. A job of a few minutes may as well start again.",
     cases=Cases(
         compliant=_machine(f"{{{_ON}, {_SPOT}, CheckpointConfig: {{S3Uri: a}}}}"),
         non_compliant=_machine(f"{{{_ON}, {_SPOT}}}"),
@@ -245,7 +245,7 @@ def _training_on_trainium(resource: Resource, settings: RuleSettings) -> Iterato
     why="A job that hangs or does not converge otherwise runs on for a day.",
     fix="Set StoppingCondition.MaxRuntimeInSeconds to what a good run takes.",
     evidence="Machine Learning Lens: Define sustainable performance criteria",
-    note="The service's own limit is a day.",
+    note="Without a limit of its own, a job ends after a day.",
     cases=Cases(
         compliant=_machine(f"{{{_ON}, StoppingCondition: {{MaxRuntimeInSeconds: 3600}}}}"),
         non_compliant=_machine(f"{{{_ON}}}"),

@@ -56,7 +56,7 @@ def _images_expire(repository: Resource, _: RuleSettings) -> Iterator[Fault]:
     why="A rule without DeleteAfterDays keeps each backup for ever.",
     fix="Set Lifecycle.DeleteAfterDays on each rule of the plan.",
     evidence="AWS Backup Developer Guide, backup plan options; Sustainability Pillar",
-    note="Cold storage is colder, but still for ever.",
+    note="Moving backups to cold storage does not delete them.",
     cases=Cases(
         compliant="""
             P:

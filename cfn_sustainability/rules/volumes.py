@@ -108,7 +108,7 @@ def _volume_iops(holder: Resource, _: RuleSettings) -> Iterator[Fault]:
     "before are slower still.",
     fix="Set the volume type to gp3.",
     evidence="Amazon EBS User Guide, volume types; Amazon EC2 User Guide, block device mappings",
-    note="A volume from a snapshot and a stated gp2 of a machine are other rules' business.",
+    note="A volume from a snapshot passes. EbsGp3 judges a stated gp2 of a machine.",
     cases=Cases(
         compliant=_launch("{DeviceName: /dev/xvda, Ebs: {VolumeSize: 100, VolumeType: gp3}}"),
         non_compliant=_launch("{DeviceName: /dev/xvda, Ebs: {VolumeSize: 100}}"),
