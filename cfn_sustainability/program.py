@@ -23,8 +23,8 @@ class Program:
 
     def __init__(self, templates: Iterable[Template]) -> None:
         self.templates = tuple(templates)
-        self._mentions: dict[tuple[str, str], dict[Token, list[Place]]] = {}
-        self._named: dict[str, dict[Token, list[tuple[Template | None, Place]]]] = {}
+        self._mentions: dict[tuple[str, str], dict[Alias, list[Place]]] = {}
+        self._named: dict[str, dict[Alias, list[Place]]] = {}
 
     def of_type(self, kind: str) -> list[Place]:
         """Return the resources of a type."""
@@ -37,20 +37,15 @@ class Program:
     def referring(self, kind: str, names: Iterable[Alias], at: str) -> list[Place]:
         """Return the resources of a type whose property ``at`` contains one of the tokens."""
         if (kind, at) not in self._mentions:
-            index: dict[Token, list[Place]] = {}
+            index: dict[Alias, list[Place]] = {}
             for template, logical_id in self.of_type(kind):
                 raw = unresolved(template.resources[logical_id].get("Properties"), at)
                 for token in template.tokens(raw):
-                    index.setdefault(token, []).append((template, logical_id))
+                    for owner in (template, None):
+                        index.setdefault((owner, token), []).append((template, logical_id))
             self._mentions[kind, at] = index
         index = self._mentions[kind, at]
-        found = (
-            place
-            for owner, token in names
-            for place in index.get(token, ())
-            if owner is None or owner is place[0]
-        )
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(place for name in names for place in index.get(name, ())))
 
     def meant(self, template: Template, raw: object, types: Collection[str]) -> Iterator[Place]:
         """Yield the resources of these types that a raw value of a template refers to."""
@@ -59,9 +54,8 @@ class Program:
         yield from ((template, name) for name in own if template.type_of(name) in types)
         for token in sorted(found - {("ref", name) for name in own}):
             for kind in types:
-                for owner, place in self._by_name(kind).get(token, ()):
-                    if owner is None or owner is template:
-                        yield place
+                for owner in (template, None):
+                    yield from self._by_name(kind).get((owner, token), ())
 
     def knows(self, template: Template, raw: object) -> bool:
         """Return whether what a raw value of a template refers to was read."""
@@ -74,12 +68,12 @@ class Program:
                 return True
         return False
 
-    def _by_name(self, kind: str) -> dict[Token, list[tuple[Template | None, Place]]]:
+    def _by_name(self, kind: str) -> dict[Alias, list[Place]]:
         if kind not in self._named:
-            index: dict[Token, list[tuple[Template | None, Place]]] = {}
+            index: dict[Alias, list[Place]] = {}
             for template, logical_id in self.of_type(kind):
-                for owner, token in template.names(logical_id):
-                    index.setdefault(token, []).append((owner, (template, logical_id)))
+                for name in template.names(logical_id):
+                    index.setdefault(name, []).append((template, logical_id))
             self._named[kind] = index
         return self._named[kind]
 
