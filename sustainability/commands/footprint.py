@@ -17,6 +17,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("deployment", type=Path, nargs="?", help="deployment file in deployments/")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.add_argument(
+        "--format",
+        choices=["sci.json"],
+        help="print the score by SCI for AI (Software Carbon Intensity) for other tools",
+    )
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts")
     other = parser.add_mutually_exclusive_group()
     other.add_argument(
@@ -49,7 +54,8 @@ def run(options: argparse.Namespace) -> int:
     if (options.deployment is None) == (options.template is None):
         raise UserError("give either a deployment file or --template FILE ...")
     if options.template:
-        if options.compare or options.against or options.fail_if or options.html:
+        refused = options.compare, options.against, options.fail_if, options.html, options.format
+        if any(refused):
             raise UserError("with --template, only --region and --json are allowed")
         return _templates(options)
     if options.compare or options.against:
@@ -64,18 +70,26 @@ def _report(options: argparse.Namespace) -> int:
 
     from sustainability.deployment.schema import Deployment
     from sustainability.footprint.footprint import footprint, influences
+    from sustainability.footprint.sci import score
     from sustainability.plan.serving import plan_serving
     from sustainability.report.footprint import as_html, as_json, as_text
 
     deployment = Deployment.load(options.deployment)
     plan = plan_serving(deployment)
+    sci = score(deployment, plan)
+    if options.format == "sci.json":
+        print(json.dumps(sci, indent=2))
+        return 0
     result, found = footprint(deployment, plan), influences(deployment, plan)
     if options.html:
         from sustainability.decide.service_levels import service_levels
         from sustainability.report.page import write
 
-        write(options.html, as_html(result, found, service_levels(deployment)))
-    print(json.dumps(as_json(result, found), indent=2) if options.json else as_text(result, found))
+        write(options.html, as_html(result, found, service_levels(deployment), sci))
+    if options.json:
+        print(json.dumps(as_json(result, found) | {"sci": sci}, indent=2))
+    else:
+        print(as_text(result, found, sci))
     return 0
 
 

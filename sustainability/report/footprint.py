@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sustainability.energy.impact import Impact
@@ -93,8 +93,10 @@ def _fact(fact: Fact) -> dict[str, Any]:
     }
 
 
-def as_text(result: Footprint, influences: Sequence[Influence]) -> str:
-    """Return the report for a terminal."""
+def as_text(
+    result: Footprint, influences: Sequence[Influence], sci: Mapping[str, Any] | None = None
+) -> str:
+    """Return the report for a terminal; ``sci`` is the score by SCI for AI."""
     cells = [
         (component.name, _cells(component.idle), _cells(component.traffic))
         for component in result.components
@@ -117,6 +119,8 @@ def as_text(result: Footprint, influences: Sequence[Influence]) -> str:
     if answered is not None:
         lines += _summary("1,000 answers", answered)
     lines.append(f"{'watching':<16}{_watching(result)}")
+    if sci is not None and sci["scores"]["answer"]:
+        lines.append(f"{'SCI for AI':<16}{_scores(sci)}")
     lines += ["", "What is counted"]
     lines += [f"  {component.name}: {component.basis}" for component in result.components]
     lines += ["", "Most influential assumptions: the monthly carbon over the range of each number"]
@@ -139,7 +143,7 @@ def _summary(name: str, impact: Impact) -> list[str]:
     return [
         f"{name:<16}{spread(impact.kwh * 1000)} Wh, {spread(impact.carbon_g)} gCO2e "
         f"({amount(impact.embodied_g.mid)} of it from making the hardware), "
-        f"{spread(impact.usd)} USD, {spread(impact.litres)} l of water"
+        f"{spread(impact.usd)} USD, {spread(impact.litres * 1000)} ml of water"
     ]
 
 
@@ -151,12 +155,24 @@ def _watching(result: Footprint) -> str:
     )
 
 
+def _scores(sci: Mapping[str, Any]) -> str:
+    (_, answer, _), (_, tokens, _) = sci["scores"]["answer"], sci["scores"]["1000_tokens"]
+    return (
+        f"{amount(answer * 1000)} mg CO2e per answer, "
+        f"{amount(tokens * 1000)} mg CO2e per 1,000 tokens; "
+        f"{sci['boundary']} boundary, {sci['intensity']}, {sci['period']}"
+    )
+
+
 def _stated(fact: Fact) -> str:
     return f"{spread(fact.value)} {fact.unit}; {fact.source}"
 
 
 def as_html(
-    result: Footprint, influences: Sequence[Influence], levels: Sequence[Level] = ()
+    result: Footprint,
+    influences: Sequence[Influence],
+    levels: Sequence[Level] = (),
+    sci: Mapping[str, Any] | None = None,
 ) -> str:
     """Return the HTML page. ``levels`` are the same deployment at other service levels."""
     lead = (
@@ -165,6 +181,9 @@ def as_html(
     )
     sections = [_key_figures(result)]
     sections += [section("Warning", warning, "", wide=True) for warning in result.warnings]
+    if sci is not None and sci["scores"]["answer"]:
+        excluded = f"Not included: {'; '.join(sci['excluded'])}."
+        sections.append(section("SCI for AI", f"{_scores(sci)}. {excluded}", "", wide=True))
     sections += [_idle(result), _answers(result)]
     if levels:
         sections.append(_levels(levels))
@@ -178,7 +197,7 @@ def _key_figures(result: Footprint) -> str:
             (f"{name}, energy", f"{amount(impact.kwh.mid * 1000)} Wh", _range(impact, "wh")),
             (f"{name}, carbon", f"{amount(impact.carbon_g.mid)} gCO2e", _range(impact, "carbon")),
             (f"{name}, cost", f"${amount(impact.usd.mid)}", _range(impact, "usd")),
-            (f"{name}, water", f"{amount(impact.litres.mid)} l", _range(impact, "litres")),
+            (f"{name}, water", f"{amount(impact.litres.mid * 1000)} ml", _range(impact, "ml")),
         ]
 
     figures = entries("Idle month", result.idle)
@@ -193,7 +212,7 @@ def _key_figures(result: Footprint) -> str:
 def _range(impact: Impact, quantity: str) -> str:
     estimate = {
         "wh": impact.kwh * 1000, "carbon": impact.carbon_g, "usd": impact.usd,
-        "litres": impact.litres,
+        "ml": impact.litres * 1000,
     }[quantity]  # fmt: skip
     return f"{amount(estimate.low)} to {amount(estimate.high)}"
 

@@ -15,6 +15,7 @@ from sustainability.energy.tokens import generation, prefill
 from sustainability.facts.lookup import FactError, Facts
 from sustainability.facts.ranges import Estimate
 from sustainability.footprint.footprint import Footprint, footprint, influences
+from sustainability.footprint.sci import score
 from sustainability.footprint.statement import answer_coefficients, share
 from sustainability.offers.endpoint_models import InferenceModel
 from sustainability.plan.serving import plan_serving
@@ -399,6 +400,25 @@ def test_watching_that_costs_more_than_what_it_watches_is_warned_of(
     assert 0 < result.allowance_usd.mid <= result.watching_usd.mid
     total = result.watching_usd.mid + result.watched_usd.mid
     assert result.traffic.usd.mid == pytest.approx(total)
+
+
+def test_the_score_of_sci_counts_all_of_the_month_and_is_location_based() -> None:
+    market = a_deployment(footprint={"accounting": "market"})
+    located = footprint(a_deployment(), a_plan())
+    stated = score(market, a_plan())
+    assert located.per_1000_answers is not None
+    thousand = [1000 * end for end in stated["scores"]["answer"]]
+    assert thousand == pytest.approx(located.per_1000_answers.carbon_g.as_list())
+    assert (stated["boundary"], stated["intensity"]) == ("consumer", "location-based")
+    # 1,200 tokens an answer, none of them from a cache.
+    assert stated["scores"]["1000_tokens"][1] == pytest.approx(stated["scores"]["answer"][1] / 1.2)
+
+
+def test_water_is_of_the_computers_and_wider_where_aws_states_none() -> None:
+    here = footprint(a_deployment(), a_plan()).traffic
+    assert here.litres.mid == pytest.approx(here.kwh.mid / 1.10 * 0.02)
+    cape = footprint(a_deployment(region="af-south-1"), a_plan()).traffic
+    assert cape.litres.high / cape.litres.low > here.litres.high / here.litres.low
 
 
 def test_dev_stays_small() -> None:
