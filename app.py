@@ -24,6 +24,7 @@ from sustainability.footprint.footprint import footprint
 from sustainability.plan.serving import plan_serving
 from sustainability.plan.serving_plan import Mode, ServingPlan
 from sustainability.report.footprint import synth_line
+from sustainability.stores.generation import SERVING, Generation
 
 _FIXED_TAGS = ["AWS::OpenSearchServerless::Collection", "aws:cdk:stack"]
 """What takes tags only when it is made: another tag would be another collection, of the same name,
@@ -59,7 +60,14 @@ def add_stacks(app: cdk.App, deployment: Deployment) -> ServingPlan:
     plan = plan_serving(deployment)
     check_offers(deployment, plan)
     env = cdk.Environment(region=deployment.region)
-    rag = RagStack(app, f"{deployment.name}-rag", deployment=deployment, plan=plan, env=env)
+    rag = RagStack(
+        app,
+        f"{deployment.name}-rag",
+        deployment=deployment,
+        plan=plan,
+        serving=_serving(app),
+        env=env,
+    )
     inference = None
     if plan.mode is not Mode.BEDROCK:
         inference = InferenceStack(
@@ -84,6 +92,12 @@ def add_stacks(app: cdk.App, deployment: Deployment) -> ServingPlan:
     for key, value in deployment.tags.items():
         cdk.Tags.of(app).add(key, value, exclude_resource_types=_FIXED_TAGS)
     return plan
+
+
+def _serving(app: cdk.App) -> Generation | None:
+    """Return the generation of the index that answers now, which ``deploy`` looks up."""
+    described = app.node.try_get_context(SERVING)
+    return None if described is None else Generation.parse(described)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import fields
 from typing import Any
 
@@ -15,6 +16,7 @@ from rag.answering import Trace
 from rag.question import Question as Asked
 from rag.settings import Limits
 from sustainability.decide.model_choice.scoring import is_correct
+from tests.e2e.store_kinds import empty_index
 
 _SHARES = (0.4, 0.6, 0.8)
 _DEADLINE_S = 300.0  # of a real model here, which may be slow: what it says is measured, not when
@@ -29,9 +31,10 @@ def run() -> list[Measurement]:
         for field in fields(Limits)
         if hasattr(DEPLOYMENT.answers, field.name)
     }
-    with running() as embedded:
+    with running() as embedded, ExitStack() as stores:
         for language, (documents, file) in SETS.items():
-            answering = indexed(embedded, language, documents).answering(
+            made = empty_index(embedded, "es", language.lower(), DEPLOYMENT)
+            answering = indexed(stores.enter_context(made), documents).answering(
                 **limits, deadline_s=_DEADLINE_S
             )
             pairs = []

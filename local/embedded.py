@@ -155,6 +155,16 @@ class EmbeddedAws:
         """
         self._ask_emulator("POST", f"/_local/clock?forward_s={seconds}")
 
+    @contextmanager
+    def waking_store(self) -> Iterator[None]:
+        """Have the store hold its requests during the block, as a collection that wakes does."""
+        server = self.running()["opensearch"]
+        processes.hold(server, held=True)
+        try:
+            yield
+        finally:
+            processes.hold(server, held=False)
+
     def deploy(self, deployment: Path, progress: Progress) -> None:
         """Deploy with the real CDK CLI, as ``make deploy`` does to an account.
 

@@ -18,6 +18,7 @@ from typing import Any
 import boto3
 import pypdfium2_raw
 from cfnlint.helpers import load_resource
+from ministack.core import iam_actions
 from ministack.core.responses import get_region
 from ministack.services import cloudformation, lambda_svc
 from ministack.services.cloudformation import custom_resource
@@ -37,6 +38,7 @@ def apply(*, runtime: Path, opensearch_url: str) -> None:
     _run_functions_with_the_runtime_alone(runtime)
     # Upstream: plain HTTP, and deliveries between services, break policies that ask for TLS.
     internals.trust_every_connection()
+    _ask_for_the_permissions_of_aws()
     _hide_function_errors_behind_the_api()
     _apply_properties_that_templates_set()
     _refuse_what_an_account_lacks()
@@ -47,6 +49,22 @@ def apply(*, runtime: Path, opensearch_url: str) -> None:
     _fail_custom_resources_at_once()
     _answer_when_stacks_have_settled()
     _lead_domains_to(opensearch_url)
+
+
+def _ask_for_the_permissions_of_aws() -> None:
+    """Upstream: each operation of SQS needs the permission of its name.
+
+    AWS: a batch of calls needs the permission of the single call.
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsqs.html
+    """
+    upstream = iam_actions.extract_iam_action
+
+    def action_of(*request: Any) -> str | None:
+        action: str | None = upstream(*request)
+        is_batch = action is not None and action.startswith("sqs:") and action.endswith("Batch")
+        return action.removesuffix("Batch") if action and is_batch else action
+
+    iam_actions.extract_iam_action = action_of
 
 
 def _run_functions_with_the_runtime_alone(directory: Path) -> None:

@@ -119,6 +119,11 @@ def wait_until_ready(
         time.sleep(0.2)
 
 
+def hold(server: Server, *, held: bool) -> None:
+    """Have a server take requests and answer none, or go on where it was."""
+    os.killpg(server.pid, signal.SIGSTOP if held else signal.SIGCONT)
+
+
 def stop(state: Path, server: Server, *, seconds: float = 20) -> None:
     """End a server and all that it started; kill what does not end in time."""
     for number, patience in ((signal.SIGTERM, seconds), (signal.SIGKILL, 5.0)):

@@ -22,7 +22,7 @@ from cfn_sustainability.settings import Profile
 from stacks.common.acknowledgements import acknowledge
 from stacks.common.bedrock_permissions import grant_invoke
 from stacks.functions.python_function import PythonFunction
-from stacks.stores.kinds import build_store
+from stacks.stores.kinds import build_indexes
 from sustainability.deployment.accepted import LONGEST_ANSWER_S
 from sustainability.deployment.function_sizes import (
     ANSWER_MEMORY_MIB,
@@ -34,6 +34,7 @@ from sustainability.facts.lookup import Facts
 from sustainability.footprint.statement import answer_coefficients, rests_after_s
 from sustainability.plan.serving_plan import Mode, ServingPlan
 from sustainability.plan.watching import Watching
+from sustainability.stores.generation import METADATA, Generation
 
 _INGEST_TIMEOUT = cdk.Duration.minutes(5)
 _ACCESS_LOG_FORMAT = json.dumps(
@@ -56,6 +57,7 @@ class RagStack(cdk.Stack):
         *,
         deployment: Deployment,
         plan: ServingPlan,
+        serving: Generation | None = None,
         env: cdk.Environment,
     ) -> None:
         super().__init__(
@@ -66,8 +68,18 @@ class RagStack(cdk.Stack):
         )
         self._deployment, self._plan = deployment, plan
         self._watching = Watching.of(deployment, plan)
-        self.store = build_store(self, "Knowledge", deployment=deployment, function=self._function)
-        self.documents = self._build_table("Documents", partition_key="document")
+        self._indexes = build_indexes(
+            self,
+            deployment=deployment,
+            serving=serving,
+            function=self._function,
+            table=self._build_table,
+        )
+        self.store = self._indexes[0].store
+        # A deployment after this one reads here what made the index that answers.
+        self.template_options.metadata = {
+            METADATA: [index.generation.described() for index in self._indexes]
+        }
         self.answers = self._build_table("Answers", partition_key="id")
         self.dead_letters = self._build_queue("DeadLetters", retention=cdk.Duration.days(14))
         acknowledge(
@@ -85,11 +97,13 @@ class RagStack(cdk.Stack):
         self.ingest = self._build_ingest()
         self.answer = self._build_answer()
         self.api = self._build_api()
-        self.ingest.node.add_dependency(self.store.index)
+        for index in self._indexes:
+            self.ingest.node.add_dependency(index.index.resource)
+        self._fill()
         for name, value in {
             "ApiUrl": self.api.api_endpoint,
             "BucketName": self.bucket.bucket_name,
-            "DocumentsTable": self.documents.table_name,
+            "DocumentsTable": self._indexes[0].table.table_name,
             "IngestQueueUrl": self.queue.queue_url,
             "DeadLettersUrl": self.dead_letters.queue_url,
         }.items():
@@ -234,17 +248,11 @@ class RagStack(cdk.Stack):
         )
 
     def _shared_environment(self) -> dict[str, str]:
-        knowledge = self._deployment.knowledge
         return {
-            "KNOWLEDGE_ENDPOINT": self.store.endpoint,
-            "KNOWLEDGE_SERVICE": self.store.service,
-            "KNOWLEDGE_INDEX": self.store.index_name,
-            "EMBEDDING_MODEL": knowledge.embedding.model,
-            "EMBEDDING_DIMENSIONS": str(knowledge.embedding.dimensions),
-            "DOCUMENTS_TABLE": self.documents.table_name,
+            "KNOWLEDGE": self.to_json_string([index.settings for index in self._indexes]),
         }
 
-    def _build_ingest(self) -> lambda_.Function:
+    def _build_ingest(self) -> PythonFunction:
         knowledge = self._deployment.knowledge
         function = self._function(
             "Ingest",
@@ -256,6 +264,7 @@ class RagStack(cdk.Stack):
             environment={
                 **self._shared_environment(),
                 "DOCUMENTS_BUCKET": self.bucket.bucket_name,
+                "INGEST_QUEUE_URL": self.queue.queue_url,
                 "DEAD_LETTER_QUEUE_URL": self.dead_letters.queue_url,
                 "INGEST_SETTINGS": json.dumps(
                     {
@@ -296,11 +305,35 @@ class RagStack(cdk.Stack):
             "Serverless-LambdaEventSourceMappingDestination",
             "A queue as source has no such destination; its dead-letter queue does this.",
         )
-        self.documents.grant(function, "dynamodb:UpdateItem")
         self.dead_letters.grant_send_messages(function)
-        self.store.grant(function, write=True)
-        grant_invoke(function.role, knowledge.embedding.model)
+        self.queue.grant_send_messages(function)
+        actions = (f"dynamodb:{action}" for action in ("UpdateItem", "GetItem", "BatchGetItem"))
+        self._let_use(function, *actions, write=True)
         return function
+
+    def _let_use(self, function: PythonFunction, *actions: str, write: bool) -> None:
+        """Let a function use every generation of the index, and what embeds for it."""
+        for index in self._indexes:
+            index.grant(function, *actions, write=write)
+        for model in dict.fromkeys(i.generation.knowledge.embedding.model for i in self._indexes):
+            grant_invoke(function.role, model)
+
+    def _fill(self) -> None:
+        """Have ingest look at every document when it would make something else of one."""
+        knowledge = self._deployment.knowledge
+        filling = cdk.CustomResource(
+            self,
+            "Filling",
+            service_token=self.ingest.function_arn,
+            resource_type="Custom::Filling",
+            service_timeout=_INGEST_TIMEOUT,
+            properties={
+                "Generation": self._indexes[0].generation.id,
+                "Chunks": [knowledge.chunk_tokens, knowledge.overlap_tokens],
+                "Code": self.ingest.digest,
+            },
+        )
+        filling.node.add_dependency(self.ingest)
 
     def _build_answer(self) -> lambda_.Function:
         answers = self._deployment.answers
@@ -326,7 +359,6 @@ class RagStack(cdk.Stack):
                 ),
             },
         )
-        self.documents.grant(function, "dynamodb:BatchGetItem")
         self.answers.grant(
             function,
             "dynamodb:BatchGetItem",
@@ -334,10 +366,9 @@ class RagStack(cdk.Stack):
             "dynamodb:PutItem",
             *(["dynamodb:UpdateItem"] if rests_after_s(self._deployment, Facts()) else []),
         )
-        self.store.grant(function, write=False)
+        self._let_use(function, "dynamodb:BatchGetItem", write=False)
         if self._asks_bedrock:
             grant_invoke(function.role, answers.generator)
-        grant_invoke(function.role, self._deployment.knowledge.embedding.model)
         return function
 
     def _build_api(self) -> apigateway.HttpApi:

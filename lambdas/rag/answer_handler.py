@@ -16,6 +16,7 @@ from rag.answering import Answering, Trace
 from rag.answers import Answer, Pending
 from rag.errors import (
     DeadlineExceeded,
+    Indexing,
     InvalidRequest,
     NotFound,
     Throttled,
@@ -35,6 +36,7 @@ _ERRORS: dict[type[Exception], tuple[int, str]] = {
     NotFound: (404, "not_found"),
     TooLarge: (413, "too_large"),
     Throttled: (429, "throttled"),
+    Indexing: (503, "indexing"),
     Unavailable: (503, "unavailable"),
     DeadlineExceeded: (504, "deadline_exceeded"),
     Unanswered: (502, "unanswered"),
@@ -42,6 +44,7 @@ _ERRORS: dict[type[Exception], tuple[int, str]] = {
 # What the caller may read. Messages of services stay in the log: they can name resources.
 _PUBLIC = {
     "throttled": "the model is busy; try again",
+    "indexing": "the documents are being indexed; try again",
     "unavailable": "the knowledge store or the model is not available yet; try again",
     "deadline_exceeded": "the answer took too long",
 }

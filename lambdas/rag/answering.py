@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,7 +13,7 @@ from rag import retrieval
 from rag.answers import Answer, Answers, Draft, Lookup, Pending
 from rag.composing import Composer, citation, metrics, usage
 from rag.deferral import Deferral, ticket
-from rag.embedding import Embedder
+from rag.embedding import Embedder, Vector
 from rag.errors import DeadlineExceeded, NotFound, Unanswered, Unavailable
 from rag.footprint import Footprint, Usage
 from rag.generation import Generator
@@ -31,6 +31,12 @@ _LOOK_AGAIN_S = 0.25
 
 _LOOKS_PER_CLAIM = 4
 """Reading the row costs less than trying to replace a writer that failed."""
+
+_WAKING_PAUSE_S = 1
+"""Between two tries of a store that wakes: it says so at once, and takes 10 to 30 s."""
+
+_SEARCH_S = 1
+"""The least that a search gets."""
 
 _AGAIN = "ask the question again"
 
@@ -52,12 +58,24 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answering:
-    """Everything an answer needs."""
+class Index:
+    """One generation of the index, and the model that made its vectors.
 
-    answers: Answers
+    `table` is its documents table, by which an answer knows whether it is complete.
+    """
+
+    generation: str
+    table: str
     embedder: Embedder
     knowledge: KnowledgeStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answering:
+    """Everything an answer needs. Of the `indexes`, the newest comes first."""
+
+    answers: Answers
+    indexes: Sequence[Index]
     generator: Generator | Deferral
     generator_name: str
     prompt: Prompt
@@ -73,8 +91,9 @@ class Answering:
         """
         deadline = time.monotonic() + self.limits.deadline_s
         trace.metrics |= self._composer.energy_metrics(Usage())
-        id_ = self._identity(question)
-        cached = self.answers.look_up(id_)
+        ids = {index.table: self._identity(question, index) for index in self.indexes}
+        cached = self.answers.look_up(ids)
+        id_ = ids[cached.table]
         pending = cached.pending
         if pending and pending.draft.version == cached.version is not None:
             with suppress(Unanswered):
@@ -99,7 +118,7 @@ class Answering:
             if time.monotonic() > deadline:
                 raise Unavailable("the same question is being answered", retry_after_s=1)
             time.sleep(_LOOK_AGAIN_S)
-            found = self.answers.look_up(id_)
+            found = self.answers.look_up({found.table: id_})
         return found
 
     def _claim(self, id_: str, version: int) -> bool:
@@ -114,21 +133,18 @@ class Answering:
         if cached.answer:
             trace.metrics |= {"CacheHits": 1, "Abstentions": int(not cached.answer["answered"])}
             return self._composer.reuse(cached.answer) | {"question": question.text}
+        index = next(index for index in self.indexes if index.table == cached.table)
         with trace.timed("EmbeddingLatency"):
-            vector, embedding_tokens = self.embedder.query(question.text)
+            vector, embedding_tokens = index.embedder.query(question.text)
         trace.metrics["EmbeddingTokens"] = embedding_tokens
         with trace.timed("RetrievalLatency"):
-            found = self.knowledge.search(
-                retrieval.search_text(question.text),
-                vector,
-                question.filters,
-                self.limits.candidates,
-            )
+            found = self._search(index, question, vector, deadline)
             passages = self._passages(question, found)
         awake_s = 0.0
         if self.footprint.rests_after_s:
             awake_s = self.answers.kept_awake_s(self.footprint.rests_after_s)
             trace.metrics["StoreAwakeSeconds"] = awake_s
+        trace.metrics["NothingFound"] = int(not passages)
         draft = Draft(
             id=id_,
             question=question.text,
@@ -163,6 +179,23 @@ class Answering:
         except (DeadlineExceeded, Unavailable) as error:  # the tokens are spent: do not lose them
             logger.warning("answer not stored", id=id_, error=str(error))
         return answer
+
+    def _search(self, index: Index, question: Question, vector: Vector, deadline: float) -> Found:
+        """Search, and wait for a store that wakes for as long as the generator's time allows."""
+        last = deadline - self.limits.generation_s
+        while True:
+            try:
+                return index.knowledge.search(
+                    retrieval.search_text(question.text),
+                    vector,
+                    question.filters,
+                    self.limits.candidates,
+                    seconds=max(last - time.monotonic(), _SEARCH_S),
+                )
+            except Unavailable:
+                if time.monotonic() + _WAKING_PAUSE_S + _SEARCH_S > last:
+                    raise
+                time.sleep(_WAKING_PAUSE_S)
 
     def stored(self, id_: str, trace: Trace) -> Answer | Pending:
         """Return an answer by its id, stored or to come. Raises `NotFound` and `Unanswered`."""
@@ -236,13 +269,12 @@ class Answering:
     def _composer(self) -> Composer:
         return Composer(self.prompt, self.footprint)
 
-    def _identity(self, question: Question) -> str:
+    def _identity(self, question: Question, index: Index) -> str:
         limits = self.limits
         return question.identity(
             self.generator_name,
             self.prompt.fingerprint,
-            self.embedder.model,
-            self.embedder.dimensions,
+            index.generation,
             [limits.temperature, limits.top_p, limits.top_k],
             [limits.context_tokens, limits.passages, limits.candidates],
             limits.minimum_similarity,

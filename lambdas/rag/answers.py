@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -12,10 +12,13 @@ from typing import Any
 from rag.clients import translated
 from rag.deferral import Place
 from rag.documents import INDEX_ROW
+from rag.errors import Indexing, Unavailable
 
 Answer = dict[str, Any]
 
-_EMPTY_INDEX = {"version": {"N": "0"}, "visible_at": {"N": "0"}}
+_INDEXING_S = 30
+"""When to ask again while the documents are being indexed."""
+_NEVER_CHANGED = {"N": "0"}
 _UNTOUCHED = "#asked_at = :seen"
 _KEPT_S = 7 * 24 * 3600
 """How long after its deadline an answer can be fetched; the mailbox keeps it at least as long."""
@@ -62,10 +65,12 @@ class Pending:
 class Lookup:
     """A cached answer, if a current one is there, and the index version to store a new one with.
 
+    `table` is the documents table of the generation of the index that answers.
     `version` is None when the index changed so recently that a search may still miss the change:
     an answer from it must not be reused. `pending` may rest on an older index.
     """
 
+    table: str
     answer: Answer | None
     version: int | None
     pending: Pending | None = None
@@ -75,35 +80,47 @@ class Lookup:
 class Answers:
     """The answers table (partition key `id`, TTL attribute `expires_at`).
 
-    Of the documents table only the row with the index version is read.
+    Of the documents tables only the row of the index is read.
     """
 
     client: Any
     table: str
-    documents_table: str
     keep_hours: float
     clock: Callable[[], float] = time.time
 
-    def look_up(self, id_: str) -> Lookup:
-        """Read an answer together with the index version, in one request."""
-        wanted = {
-            self.table: {"Keys": [{"id": {"S": id_}}]},
-            self.documents_table: {"Keys": [{"document": {"S": INDEX_ROW}}]},
-        }
+    def look_up(self, ids: Mapping[str, str]) -> Lookup:
+        """Read the answer of the generation that answers, and its version, in one request.
+
+        `ids` has the answer's id in each generation by its documents table, the newest first. The
+        newest that is complete answers. Raises `Indexing` if none is.
+        """
+        wanted = {table: {"Keys": [{"document": {"S": INDEX_ROW}}]} for table in ids}
+        wanted[self.table] = {"Keys": [{"id": {"S": id_}} for id_ in ids.values()]}
         with translated("answers table"):
             found = self.client.batch_get_item(RequestItems=wanted)
-        if found.get("UnprocessedKeys"):  # without both there is nothing to compare
-            return Lookup(None, None)
-        (index,) = found["Responses"].get(self.documents_table) or [_EMPTY_INDEX]
-        version = int(index["version"]["N"])
+        if found.get("UnprocessedKeys"):  # without all there is nothing to compare
+            raise Unavailable("answers table: not all rows could be read", retry_after_s=1)
+        now, rows = self.clock(), found["Responses"]
+        for table, id_ in ids.items():
+            for index in rows.get(table, ()):
+                if "complete" in index and int(index["complete"]["N"]) <= now:
+                    kept = [row for row in rows.get(self.table, ()) if row["id"]["S"] == id_]
+                    return self._lookup(table, index, kept)
+        raise Indexing("the documents are being indexed", retry_after_s=_INDEXING_S)
+
+    def _lookup(
+        self, table: str, index: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]
+    ) -> Lookup:
+        current = index.get("version", _NEVER_CHANGED)
+        version = int(current["N"])
         pending = None
-        for row in found["Responses"].get(self.table, ()):
+        for row in rows:
             if "answer" not in row:
                 pending = _pending(row)
-            elif row.get("version") == index["version"] and self._is_alive(row):
-                return Lookup(json.loads(row["answer"]["S"]), version)
-        is_visible = self.clock() >= int(index["visible_at"]["N"])
-        return Lookup(None, version if is_visible else None, pending)
+            elif row.get("version") == current and self._is_alive(row):
+                return Lookup(table, json.loads(row["answer"]["S"]), version)
+        is_visible = self.clock() >= int(index.get("visible_at", _NEVER_CHANGED)["N"])
+        return Lookup(table, None, version if is_visible else None, pending)
 
     def get(self, id_: str) -> Answer | Pending | None:
         """Return a stored or pending answer, whatever became of the index since."""

@@ -5,15 +5,22 @@ to be there, `pending` may be there and belong there, `stale` may be there and m
 set only while the row is settled, that is while the index holds `chunks` and nothing else. So a
 writer that dies at any moment leaves a row from which the next one can finish.
 
-One more row, `INDEX_ROW`, holds the version of the index. It counts up after each change, so that
-answers which rest on an older state are not given again.
+One more row, `INDEX_ROW`, is about the index. Its `version` counts up after each change, so that
+answers which rest on an older state are not given again. From the time `complete` on the index
+holds all documents, and answers. `epoch` names the last time when it was filled from nothing: a row
+of another epoch says nothing about what is in the index now. `walk` and `step` tell where the walk
+through the bucket is, and `ended` names the last walk that found all.
+
+Each generation of the index has a manifest of its own, which is made and deleted with it.
 """
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,15 +45,30 @@ class LeaseHeld(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A claimed row. `etag` is empty while unsettled; `pending` is None when no write began."""
+    """A claimed row. `etag` is empty while unsettled; `pending` is None when no write began.
+
+    `status` is empty for a document that was never settled.
+    """
 
     document: str
     lease: str
+    status: str
     etag: str
     pipeline: str
+    epoch: str
     chunks: list[str]
     pending: list[str] | None
     stale: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """What the row of the index says of its filling; `visible_at` is in seconds of the epoch."""
+
+    epoch: str = ""
+    walk: str = ""
+    step: int = 0
+    visible_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +96,10 @@ class Manifest:
         return Row(
             document=document,
             lease=lease,
+            status=values.get("status", ""),
             etag=values.get("etag", ""),
             pipeline=values.get("pipeline", ""),
+            epoch=values.get("epoch", ""),
             chunks=values.get("chunks", []),
             pending=values.get("pending"),
             stale=values.get("stale", []),
@@ -108,13 +132,68 @@ class Manifest:
                 },
             )
 
+    def index(self) -> IndexState:
+        """Read the row of the index."""
+        with translated("documents table"):
+            row = self.client.get_item(
+                TableName=self.table, Key={"document": {"S": INDEX_ROW}}, ConsistentRead=True
+            ).get("Item", {})
+        known = {name: _decode(row[name]) for name in IndexState.__slots__ if name in row}
+        return IndexState(**known)
+
+    def settled(self, etags: Mapping[str, str], *, pipeline: str, epoch: str) -> set[str]:
+        """Tell which of up to 100 documents are settled at these entity tags."""
+        names = ("document", "etag", "pipeline", "epoch")
+        wanted = {
+            self.table: {
+                "Keys": [{"document": {"S": document}} for document in etags],
+                "ProjectionExpression": ", ".join(f"#{name}" for name in names),
+                "ExpressionAttributeNames": {f"#{name}": name for name in names},
+                "ConsistentRead": True,
+            }
+        }
+        found: set[str] = set()
+        while etags and wanted:
+            with translated("documents table"):
+                answer = self.client.batch_get_item(RequestItems=wanted)
+            for item in answer["Responses"].get(self.table, ()):
+                row = {name: _decode(value) for name, value in item.items()}
+                if row.get("etag") == etags[row["document"]] and (
+                    (row.get("pipeline"), row.get("epoch", "")) == (pipeline, epoch)
+                ):
+                    found.add(row["document"])
+            wanted = answer.get("UnprocessedKeys")
+        return found
+
+    def begin_walk(self, walk: str, *, forget: bool) -> None:
+        """Note a walk, which ends those before; with `forget` nothing counts as indexed."""
+        begun: dict[str, Value] = {"walk": walk, "step": 0}
+        self._update(INDEX_ROW, {**begun, "epoch": walk, "complete": None} if forget else begun)
+
+    def advance_walk(self, walk: str, step: int) -> None:
+        """Note the step that a walk has come to, if it is still the walk."""
+        with suppress(LeaseHeld):
+            self._update(
+                INDEX_ROW, {"step": step}, condition="#walk = :walk", values={":walk": walk}
+            )
+
+    def end_walk(self, walk: str, *, complete: int) -> None:
+        """Note from when on searches see all documents, if the walk is still the walk."""
+        with suppress(LeaseHeld):
+            self._update(
+                INDEX_ROW,
+                {"complete": complete, "ended": walk},
+                condition="#walk = :walk",
+                values={":walk": walk},
+            )
+
     def _update(
         self,
         document: str,
         attributes: Mapping[str, Value],
         *,
-        condition: str,
-        values: Mapping[str, Value],
+        condition: str = "",
+        values: Mapping[str, Value] | None = None,
         returned: str = "NONE",
     ) -> dict[str, Any]:
         changes = {name: value for name, value in attributes.items() if value is not None}
@@ -122,15 +201,16 @@ class Manifest:
         expression = "SET " + ", ".join(f"#{name} = :{name}" for name in changes)
         if removals:
             expression += " REMOVE " + ", ".join(f"#{name}" for name in removals)
-        bound = {**{f":{name}": value for name, value in changes.items()}, **values}
+        bound = {**{f":{name}": value for name, value in changes.items()}, **(values or {})}
+        names = {*attributes, *re.findall(r"#(\w+)", condition)}
         with translated("documents table"):
             try:
                 answer = self.client.update_item(
                     TableName=self.table,
                     Key={"document": {"S": document}},
                     UpdateExpression=expression,
-                    ConditionExpression=condition,
-                    ExpressionAttributeNames={f"#{name}": name for name in {*attributes, "lease"}},
+                    **({"ConditionExpression": condition} if condition else {}),
+                    ExpressionAttributeNames={f"#{name}": name for name in names},
                     ExpressionAttributeValues={key: _encode(v) for key, v in bound.items()},
                     ReturnValues=returned,
                 )

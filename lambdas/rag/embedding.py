@@ -73,8 +73,7 @@ class Embedder:
         """Length 1, so that the inner product the index computes is the cosine."""
         if len(vector) != self.dimensions:
             raise ValueError(
-                f"{self.model} returned {len(vector)} dimensions, "
-                f"EMBEDDING_DIMENSIONS is {self.dimensions}"
+                f"{self.model} returned {len(vector)} dimensions, not {self.dimensions}"
             )
         length = math.hypot(*vector)
         return [number / length for number in vector]

@@ -47,6 +47,10 @@ class Unavailable(Exception):
         self.retry_after_s = retry_after_s
 
 
+class Indexing(Unavailable):
+    """No generation of the index holds all documents yet."""
+
+
 class Throttled(Unavailable):
     """A service asks for fewer requests."""
 

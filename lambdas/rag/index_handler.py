@@ -7,13 +7,12 @@ first and deletes the old one afterwards.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
+from rag.custom_resource import respond
 from rag.stores.signed import SignedHttp
 from rag.stores.store import StoreError
-from rag.telemetry import logger
 
 _TIMEOUT_S = 30
 
@@ -21,20 +20,18 @@ _TIMEOUT_S = 30
 def handler(event: Mapping[str, Any], context: Any) -> None:
     """Make or delete the index and report to CloudFormation's response URL."""
     properties = event["ResourceProperties"]
-    physical_id = event.get("PhysicalResourceId", properties["IndexName"])
-    try:
+    present = str(event.get("PhysicalResourceId", properties["IndexName"]))
+
+    def act() -> str:
         store = SignedHttp(properties["Endpoint"], "es", _TIMEOUT_S)
         if event["RequestType"] == "Delete":
-            _delete(store, physical_id)
-        else:
-            _require_same_body(event)
-            _create(store, properties["IndexName"], properties["Index"])
-            physical_id = properties["IndexName"]
-        outcome = {"Status": "SUCCESS"}
-    except Exception as error:  # without a report CloudFormation waits for an hour
-        logger.exception("failed")
-        outcome = {"Status": "FAILED", "Reason": f"{type(error).__name__}: {error}"[:1000]}
-    _report(event, {**outcome, "PhysicalResourceId": physical_id})
+            _delete(store, present)
+            return present
+        _require_same_body(event)
+        _create(store, properties["IndexName"], properties["Index"])
+        return str(properties["IndexName"])
+
+    respond(event, present, act)
 
 
 def _require_same_body(event: Mapping[str, Any]) -> None:
@@ -57,15 +54,3 @@ def _delete(store: SignedHttp, index: str) -> None:
     except StoreError as error:
         if error.status != 404:
             raise
-
-
-def _report(event: Mapping[str, Any], outcome: Mapping[str, str]) -> None:
-    echoed = ("StackId", "RequestId", "LogicalResourceId")
-    _put(event["ResponseURL"], json.dumps({**outcome, **{name: event[name] for name in echoed}}))
-
-
-def _put(url: str, body: str) -> None:
-    import urllib3
-
-    # S3 signed the URL for an empty content type.
-    urllib3.PoolManager().request("PUT", url, body=body, headers={"Content-Type": ""})

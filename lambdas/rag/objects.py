@@ -1,14 +1,17 @@
-"""The documents bucket, and the dead-letter queue for what cannot be indexed."""
+"""The documents bucket, the ingest queue, and the queue for what cannot be indexed."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from rag.clients import translated
-from rag.errors import Rejected
+from rag.errors import Rejected, Unavailable
+
+_BATCH = 10
+"""Messages in a call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,32 @@ class Objects:
                 return None
         body = answer["Body"]
         return Source(answer["ETag"].strip('"'), answer["ContentLength"], body.read, body.close)
+
+    def page(self, after: str, size: int) -> dict[str, str]:
+        """Return the entity tags of up to `size` objects by key, in order, from behind a key on."""
+        with translated("documents bucket"):
+            listed = self.client.list_objects_v2(Bucket=self.bucket, StartAfter=after, MaxKeys=size)
+        return {each["Key"]: each["ETag"].strip('"') for each in listed.get("Contents", ())}
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The queue of events that the ingest function works on."""
+
+    client: Any
+    url: str
+
+    def send(self, *bodies: Mapping[str, Any], delay_s: int = 0) -> None:
+        """Send messages, which appear after the delay."""
+        for at in range(0, len(bodies), _BATCH):
+            entries = [
+                {"Id": str(n), "MessageBody": json.dumps(body), "DelaySeconds": delay_s}
+                for n, body in enumerate(bodies[at : at + _BATCH])
+            ]
+            with translated("ingest queue"):
+                answer = self.client.send_message_batch(QueueUrl=self.url, Entries=entries)
+            if answer.get("Failed"):
+                raise Unavailable("ingest queue: messages were not taken")
 
 
 @dataclass(frozen=True, slots=True)

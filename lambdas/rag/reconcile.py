@@ -10,24 +10,32 @@ that died half-way: the next one finishes. The order of the steps makes it so:
 4. delete the stale ones;
 5. make it all visible to searches and count the index version up;
 6. settle the row with the object's etag, and give the lease back.
+
+A generation of the index that follows another takes the vectors of unchanged text from it, if the
+same model made them.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from rag import unicode_text
 from rag.chunks import Chunk
 from rag.documents import Manifest, Row, Value
-from rag.embedding import Embedder
-from rag.errors import Rejected
+from rag.embedding import Embedder, Vector
+from rag.errors import Rejected, Unavailable
 from rag.objects import DeadLetters, Objects, Source
 from rag.reading import Reader
-from rag.stores.store import KnowledgeStore
+from rag.stores.store import KnowledgeStore, StoreError
 
 _WINDOW = 192
 """Chunks embedded and written before the row notes them: what a retry has to do again at most."""
+
+_WAKING_S = (10, 20)
+"""Pauses between tries to read from the generation before."""
 
 _GONE = "gone"
 _TOMBSTONE_S = 30 * 24 * 3600
@@ -36,14 +44,44 @@ _TOMBSTONE_S = 30 * 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a reconciliation did. `status`: unchanged, indexed, rejected or deleted."""
+    """What a reconciliation did. `status`: unchanged, indexed, rejected or deleted.
+
+    `rejected` says that the document is rejected, now or unchanged; `reused` counts the vectors
+    that came from the generation before.
+    """
 
     status: str
     etag: str = field(default="", compare=False)
+    rejected: bool = field(default=False, compare=False)
     embedded: int = 0
     unchanged: int = 0
     deleted: int = 0
     embedding_tokens: int = 0
+    reused: int = 0
+
+
+@dataclass(slots=True)
+class Predecessor:
+    """The store of the generation before, for as long as it answers."""
+
+    store: KnowledgeStore
+    answers: bool = True
+
+    def vectors(self, ids: Sequence[str]) -> dict[str, Vector]:
+        """Return the vectors that it has, by id. A store that sleeps has half a minute to wake."""
+        for pause_s in (*_WAKING_S, None):
+            if not self.answers:
+                break
+            try:
+                return self.store.vectors(ids)
+            except StoreError:
+                self.answers = False
+            except Unavailable:
+                if pause_s is None:  # to embed anew costs less than to wait for what may be gone
+                    self.answers = False
+                else:
+                    time.sleep(pause_s)
+        return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +94,10 @@ class _Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciler:
-    """Everything a reconciliation needs.
+    """Everything that it takes to reconcile one generation of the index.
 
-    `scope` names what else decides about a chunk's vector: model, dimensions, index.
+    `epoch` is that of the index's row: what a document's row of another epoch says is in the index
+    may be gone.
     """
 
     objects: Objects
@@ -67,17 +106,19 @@ class Reconciler:
     embedder: Embedder
     dead_letters: DeadLetters
     reader: Reader
-    scope: str
+    predecessor: Predecessor | None = None
+    epoch: str = ""
 
-    def reconcile(self, document: str, *, seconds: float) -> Outcome:
-        """Make the index contain the chunks of the object as it is now, and no others of it.
+    def reconcile(self, document: str, *, seconds: float, reported: bool = False) -> Outcome:
+        """Make the index hold the chunks of the object as it is now, and nothing else of it.
 
-        `seconds`: how long this process can live at most. Raises `LeaseHeld` when another writer
+        `seconds`: how long this process can live at most; `reported`: whether it is known already
+        that the document is rejected. Raises `LeaseHeld` when another writer
         is at work on the document, and whatever the services raise; both mean: try again.
         """
         row = self.manifest.claim(document, seconds=seconds)
         try:
-            return self._converge(row)
+            return self._converge(row, reported)
         except Exception:
             with suppress(Exception):  # the lease ends by itself; what went wrong matters more
                 self.manifest.release(row)
@@ -90,34 +131,38 @@ class Reconciler:
             source.close()
         return outcome.etag == (source.etag if source else _GONE)
 
-    @property
-    def _pipeline(self) -> str:
-        return f"{self.reader.version}/{self.scope}"
-
-    def _converge(self, row: Row) -> Outcome:
+    def _converge(self, row: Row, reported: bool) -> Outcome:
         source = self.objects.get(row.document)
         etag = source.etag if source else _GONE
-        if row.etag == etag and row.pipeline == self._pipeline:
+        made = (etag, self.reader.version, self.epoch)
+        if (row.etag, row.pipeline, row.epoch) == made:
             if source:
                 source.close()
             self.manifest.release(row)
-            return Outcome("unchanged", etag)
+            return Outcome("unchanged", etag, rejected=row.status == "rejected")
 
-        target = self._target(row.document, source)
-        known = set(row.chunks)
-        kept = [id_ for id_ in row.chunks if id_ in target.chunks]
+        target = self._target(row.document, source, reported)
+        known = set(row.chunks) if row.epoch == self.epoch else set()
+        kept = [id_ for id_ in row.chunks if id_ in target.chunks and id_ in known]
         missing = [id_ for id_ in target.chunks if id_ not in known]
         stale = [id_ for id_ in row.chunks if id_ not in target.chunks]
         # Left by a writer that died. Deleted first, or the row would grow with every such death.
         leftovers = sorted({*(row.pending or ()), *row.stale} - target.chunks.keys())
         self.knowledge.delete(leftovers)
-        tokens, delay_s = 0, 0.0
+        reused, tokens, delay_s = 0, 0, 0.0
         changes = bool(missing or stale or row.pending is not None)
         if changes:
             self.manifest.save(
-                row, {"etag": None, "chunks": kept, "pending": missing, "stale": stale}
+                row,
+                {
+                    "epoch": self.epoch or None,
+                    "etag": None,
+                    "chunks": kept,
+                    "pending": missing,
+                    "stale": stale,
+                },
             )
-            tokens = self._write(row, target, kept, missing)
+            reused, tokens = self._write(row, target, kept, missing)
             self.knowledge.delete(stale)
             delay_s = self.knowledge.make_visible()
             self.manifest.bump_index_version(delay_s=delay_s)
@@ -128,24 +173,29 @@ class Reconciler:
                 "chunks": list(target.chunks),
                 "pending": None,
                 "stale": None,
-                "embedded": len(missing),
+                "embedded": len(missing) - reused,
                 "visible_at": int(self.manifest.clock() + delay_s),
                 "etag": etag,
-                "pipeline": self._pipeline,
+                "pipeline": self.reader.version,
+                "epoch": self.epoch or None,
             },
         )
         status = str(target.attributes["status"])
         return Outcome(
             status=status if changes or status != "indexed" else "unchanged",
             etag=etag,
-            embedded=len(missing),
+            rejected=status == "rejected",
+            embedded=len(missing) - reused,
+            reused=reused,
             unchanged=len(kept),
             deleted=len(stale) + len(leftovers),
             embedding_tokens=tokens,
         )
 
-    def _write(self, row: Row, target: _Target, kept: list[str], missing: list[str]) -> int:
-        """Embed and write the missing chunks. Returns the tokens embedded."""
+    def _write(
+        self, row: Row, target: _Target, kept: list[str], missing: list[str]
+    ) -> tuple[int, int]:
+        """Write the missing chunks. Returns the vectors reused, and the tokens embedded."""
         document = unicode_text.normal(row.document)  # as filters name it
         fields = {
             "document": document,
@@ -153,30 +203,34 @@ class Reconciler:
             "format": target.attributes["format"],
             "title": target.attributes["title"],
         }
-        written, tokens = list(kept), 0
+        written, reused, tokens = list(kept), 0, 0
         for start in range(0, len(missing), _WINDOW):
             window = missing[start : start + _WINDOW]
-            chunks = [target.chunks[id_] for id_ in window]
-            vectors, count = self.embedder.documents([_embedded_text(chunk) for chunk in chunks])
+            vectors = self.predecessor.vectors(window) if self.predecessor else {}
+            reused += len(vectors)
+            anew = [id_ for id_ in window if id_ not in vectors]
+            texts = [_embedded_text(target.chunks[id_]) for id_ in anew]
+            embedded, count = self.embedder.documents(texts)
+            vectors |= zip(anew, embedded, strict=True)
             self.knowledge.write(
                 (
                     id_,
                     {
                         **fields,
-                        "section": chunk.section,
-                        "text": chunk.text,
-                        "position": chunk.position,
-                        "embedding": vector,
+                        "section": target.chunks[id_].section,
+                        "text": target.chunks[id_].text,
+                        "position": target.chunks[id_].position,
+                        "embedding": vectors[id_],
                     },
                 )
-                for id_, chunk, vector in zip(window, chunks, vectors, strict=True)
+                for id_ in window
             )
             tokens += count
             written += window
             self.manifest.save(row, {"chunks": written, "pending": missing[start + len(window) :]})
-        return tokens
+        return reused, tokens
 
-    def _target(self, document: str, source: Source | None) -> _Target:
+    def _target(self, document: str, source: Source | None, reported: bool) -> _Target:
         nothing: dict[str, Value] = dict.fromkeys(
             ("format", "title", "bytes", "reason", "expires_at")
         )
@@ -187,12 +241,13 @@ class Reconciler:
             reading = self.reader.read(document, source)
         except Rejected as rejection:
             source.close()
-            self.dead_letters.send(document, rejection)
+            if not reported:
+                self.dead_letters.send(document, rejection)
             reason = str(rejection)
             return _Target({}, {**nothing, "status": "rejected", "reason": reason})
         chunks: dict[str, Chunk] = {}
         for chunk in reading.chunks:  # the same text twice is one chunk, at its first place
-            chunks.setdefault(chunk.identity(document, self._pipeline, reading.title), chunk)
+            chunks.setdefault(chunk.identity(document, reading.title), chunk)
         attributes: dict[str, Value] = {
             **nothing,
             "status": "indexed",

@@ -9,7 +9,7 @@ is `never`.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -21,17 +21,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class KnowledgeSettings:
-    """Where the index is. `service` is the SigV4 service name: `aoss`, `es` or `s3vectors`."""
+    """One generation of the index: where it is, and what made it.
 
+    `service` is the SigV4 service name: `aoss`, `es` or `s3vectors`. `table` holds what is in the
+    index of each document. `model` turns text into unit vectors of `dimensions` numbers.
+    """
+
+    generation: str
     endpoint: str
     service: str
     index: str
-
-
-@dataclass(frozen=True, slots=True)
-class EmbeddingSettings:
-    """The model that turns text into unit vectors of `dimensions` numbers."""
-
+    table: str
     model: str
     dimensions: int
 
@@ -105,14 +105,12 @@ class IngestLimits:
 class AnswerSettings:
     """Settings of the answer function."""
 
-    knowledge: KnowledgeSettings
-    embedding: EmbeddingSettings
+    knowledge: Sequence[KnowledgeSettings]
     generator_model: str
     endpoint: EndpointSettings | None
     deferral: DeferralSettings | None
     bedrock_may_answer: bool
     answers_table: str
-    documents_table: str
     limits: Limits
     footprint: Footprint
     deployment: str
@@ -142,13 +140,11 @@ class AnswerSettings:
             raise SettingsError("FOOTPRINT: endpoint: missing, and there is an endpoint")
         return cls(
             knowledge=_knowledge(environ),
-            embedding=_embedding(environ),
             generator_model=_text(environ, "GENERATOR_MODEL"),
             endpoint=endpoint,
             deferral=deferral,
             bedrock_may_answer=fallback == "bedrock",
             answers_table=_text(environ, "ANSWERS_TABLE"),
-            documents_table=_text(environ, "DOCUMENTS_TABLE"),
             limits=limits,
             footprint=footprint,
             deployment=_text(environ, "DEPLOYMENT"),
@@ -159,10 +155,9 @@ class AnswerSettings:
 class IngestSettings:
     """Settings of the ingest function."""
 
-    knowledge: KnowledgeSettings
-    embedding: EmbeddingSettings
+    knowledge: Sequence[KnowledgeSettings]
     documents_bucket: str
-    documents_table: str
+    queue_url: str
     dead_letter_queue_url: str
     limits: IngestLimits
     deployment: str
@@ -177,9 +172,8 @@ class IngestSettings:
             raise SettingsError("INGEST_SETTINGS: overlap_tokens: at most half of chunk_tokens")
         return cls(
             knowledge=_knowledge(environ),
-            embedding=_embedding(environ),
             documents_bucket=_text(environ, "DOCUMENTS_BUCKET"),
-            documents_table=_text(environ, "DOCUMENTS_TABLE"),
+            queue_url=_text(environ, "INGEST_QUEUE_URL"),
             dead_letter_queue_url=_text(environ, "DEAD_LETTER_QUEUE_URL"),
             limits=limits,
             deployment=_text(environ, "DEPLOYMENT"),
@@ -187,22 +181,19 @@ class IngestSettings:
         )
 
 
-def _knowledge(environ: Mapping[str, str]) -> KnowledgeSettings:
-    service = _text(environ, "KNOWLEDGE_SERVICE")
-    if service not in ("aoss", "es", "s3vectors"):
-        raise SettingsError(f"KNOWLEDGE_SERVICE: must be aoss, es or s3vectors, is {service!r}")
-    return KnowledgeSettings(
-        endpoint=_text(environ, "KNOWLEDGE_ENDPOINT"),
-        service=service,
-        index=_text(environ, "KNOWLEDGE_INDEX"),
-    )
-
-
-def _embedding(environ: Mapping[str, str]) -> EmbeddingSettings:
-    dimensions = _text(environ, "EMBEDDING_DIMENSIONS")
-    if not dimensions.isdecimal():
-        raise SettingsError(f"EMBEDDING_DIMENSIONS: must be a whole number, is {dimensions!r}")
-    return EmbeddingSettings(_text(environ, "EMBEDDING_MODEL"), int(dimensions))
+def _knowledge(environ: Mapping[str, str]) -> list[KnowledgeSettings]:
+    """Return the generations, the newest first."""
+    name = "KNOWLEDGE"
+    values = _json(environ, name)
+    if not isinstance(values, list) or not values:
+        raise SettingsError(f"{name}: must be a JSON list of generations, at least one")
+    generations = [_checked(value, name, KnowledgeSettings) for value in values]
+    for generation in generations:
+        if generation.service not in ("aoss", "es", "s3vectors"):
+            raise SettingsError(
+                f"{name}: service: must be aoss, es or s3vectors, is {generation.service!r}"
+            )
+    return generations
 
 
 def _endpoint(environ: Mapping[str, str]) -> EndpointSettings | None:
@@ -250,7 +241,11 @@ def _json(environ: Mapping[str, str], name: str) -> Any:
 
 
 def _record(environ: Mapping[str, str], name: str, kind: type[T]) -> T:
-    values, hints = _json(environ, name), get_type_hints(kind)
+    return _checked(_json(environ, name), name, kind)
+
+
+def _checked(values: Any, name: str, kind: type[T]) -> T:
+    hints = get_type_hints(kind)
     if not isinstance(values, dict):
         raise SettingsError(f"{name}: must be a JSON object")
     for key in values.keys() ^ hints.keys():

@@ -38,8 +38,8 @@ _COSTS = frozenset({"added", "share", "saved_energy_wh"})
 class _NoAnswers(Answers):
     """An answer cache that keeps nothing."""
 
-    def look_up(self, id_: str) -> Lookup:
-        return Lookup(None, None)
+    def look_up(self, ids: Mapping[str, str]) -> Lookup:
+        return Lookup(next(iter(ids)), None, None)
 
     def claim(self, id_: str, version: int, *, seconds: float) -> bool:
         return True
@@ -66,7 +66,7 @@ def try_out(answering: Answering, question: str) -> dict[str, Any]:
 
     assert not isinstance(answering.generator, Deferral)
     watched = _Watched(answering.generator)
-    nowhere = _NoAnswers(client=None, table="", documents_table="", keep_hours=0)
+    nowhere = _NoAnswers(client=None, table="", keep_hours=0)
     trial = replace(answering, generator=watched, answers=nowhere)
     try:
         answer = trial.answer(Question(question, {}, answering.limits.max_tokens), Trace())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rag.answering import Answering
+from rag.answering import Answering, Index
 from rag.answers import Answers
 from rag.clients import client
 from rag.deferral import Carrier, Deferral, Queue, Record, Window
@@ -27,22 +27,25 @@ from rag.stores.kinds import open_store
 
 def wire(settings: AnswerSettings, prompt: Prompt) -> Answering:
     """Put together what the settings name."""
-    limits, knowledge, embedding = settings.limits, settings.knowledge, settings.embedding
-    # The steps' time-outs add up to the deadline.
-    step_s = (limits.deadline_s - limits.generation_s) / 2
+    limits = settings.limits
+    # A search has what the embedding leaves of this.
+    before_s = limits.deadline_s - limits.generation_s
+    bedrock = client("bedrock-runtime", read_timeout_s=before_s / 2, attempts=2)
     return Answering(
         answers=Answers(
             client=client("dynamodb", read_timeout_s=2, attempts=2),
             table=settings.answers_table,
-            documents_table=settings.documents_table,
             keep_hours=limits.cache_hours,
         ),
-        embedder=Embedder(
-            client("bedrock-runtime", read_timeout_s=step_s, attempts=2),
-            embedding.model,
-            embedding.dimensions,
-        ),
-        knowledge=open_store(knowledge, timeout_s=step_s),
+        indexes=[
+            Index(
+                generation=each.generation,
+                table=each.table,
+                embedder=Embedder(bedrock, each.model, each.dimensions),
+                knowledge=open_store(each, timeout_s=before_s),
+            )
+            for each in settings.knowledge
+        ],
         generator=_generator(settings)
         if settings.deferral is None
         else _deferral(settings, settings.deferral),

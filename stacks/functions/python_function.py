@@ -20,7 +20,10 @@ METRICS_NAMESPACE = "SustainableGenerativeAI"
 
 
 class PythonFunction(lambda_.Function):
-    """A function from ``lambdas/<package>``; its role may write only to its own log group."""
+    """A function from ``lambdas/<package>``; its role may write only to its own log group.
+
+    ``digest`` is that of its code.
+    """
 
     def __init__(
         self,
@@ -52,14 +55,14 @@ class PythonFunction(lambda_.Function):
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
         )
         log_group.grant_write(role)
-        archive, digest = bundle(package, requirements)
+        archive, self.digest = bundle(package, requirements)
         super().__init__(
             scope,
             id_,
             description=description,
             runtime=lambda_.Runtime.PYTHON_3_14,
             architecture=lambda_.Architecture.ARM_64,
-            code=lambda_.Code.from_asset(str(archive), asset_hash=digest),
+            code=lambda_.Code.from_asset(str(archive), asset_hash=self.digest),
             handler=handler,
             role=role,
             timeout=timeout,

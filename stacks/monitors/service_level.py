@@ -11,13 +11,16 @@ from stacks.functions.python_function import METRICS_NAMESPACE
 from stacks.instruments.alarms import Alarms
 from stacks.instruments.burn_rates import LEAST_FAILURES
 from stacks.instruments.graphs import BLUE, GREEN, ORANGE, PURPLE, RED, Line, graph
-from stacks.instruments.metrics import DAY, FIVE_MINUTES, known, maths, metric, own
+from stacks.instruments.metrics import DAY, FIVE_MINUTES, HOUR, known, maths, metric, own
 from stacks.rag import RagStack
 from sustainability.deployment.schema import Deployment
 from sustainability.plan.serving_plan import ServingPlan
 
 _SLOW = 0.05
 """Share of answers that may be slower than the 95th percentile."""
+_WITHOUT, _LEAST_WITHOUT = 0.8, 10
+"""Share of an hour's searches that find nothing, and their number, from which an index may be lost.
+People ask what no document says; hardly ever do ten in an hour, and nobody else."""
 _FAILED = "(FILL(errors, 0) + FILL(crashes, 0))"
 
 
@@ -56,6 +59,21 @@ class ServiceLevelMonitor:
             100 * self._budget,
             says="More questions are rejected than may fail: by Lambda at answers.concurrency, or "
             "by the Bedrock quota, which the whole AWS account shares.",
+        )
+        sla.add(
+            "NothingFound",
+            maths(
+                f"IF(FILL(nothing, 0) >= {_LEAST_WITHOUT}, 100 * nothing / searched, 0)",
+                HOUR,
+                label="found no passage, %",
+                nothing=self._own("NothingFound"),
+                searched=self._own("RetrievalLatency", "SampleCount"),
+            ),
+            ">",
+            100 * _WITHOUT,
+            periods=1,
+            says="Most questions find no passage. Look whether the index still has the documents; "
+            "python -m sustainability reindex fills it again.",
         )
         sla.add(
             "NothingAnswered",

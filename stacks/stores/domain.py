@@ -14,13 +14,15 @@ from aws_cdk import aws_opensearchservice as opensearch
 from constructs import Construct
 
 from stacks.common.acknowledgements import acknowledge
+from stacks.functions.python_function import PythonFunction
 from stacks.instruments.alarms import Alarms
 from stacks.instruments.graphs import BLUE, GREEN, ORANGE, PURPLE, Line, graph
 from stacks.instruments.metrics import HOUR, maths, metric, own
-from stacks.stores.opensearch_index import text_fields, versioned_name
-from stacks.stores.store import FunctionMaker
+from stacks.stores.opensearch_index import text_fields
+from stacks.stores.store import FunctionMaker, StoredIndex
 from sustainability.deployment.schema import Deployment
 from sustainability.stores.domain import nodes
+from sustainability.stores.generation import Generation
 
 OPENSEARCH_VERSION = "OpenSearch_3.7"
 """From 3.6 on, Lucene compresses vectors 32 times. The laptop's server has no other engine."""
@@ -74,48 +76,54 @@ class DomainStore(Construct):
         self._domain.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
         self.endpoint = self._domain.attr_domain_endpoint
         self._statements: list[Mapping[str, Any]] = []
-        self._body = domain_index(deployment, replicas=zones - 1)
         self._indexes = f"{deployment.name}-documents-*"
-        self.index_name = versioned_name(deployment, self._body)
-        self.index = self._make_index(function)
+        self._maker = self._make_maker(function)
         self._acknowledge(high_availability=zones > 1)
 
-    def _make_index(self, function: FunctionMaker) -> cdk.CustomResource:
-        """Create and delete the index by a function: CloudFormation has no resource type for it."""
+    @staticmethod
+    def shape(deployment: Deployment) -> dict[str, Any]:
+        """Return what makes an index, as OpenSearch takes it."""
+        return domain_index(deployment, replicas=nodes(deployment) - 1)
+
+    def _make_maker(self, function: FunctionMaker) -> PythonFunction:
+        """Return the function that makes and deletes indexes: CloudFormation has no type for it."""
         maker = function(
             "Index",
             handler="rag.index_handler.handler",
-            description="Creates and deletes the domain's index for CloudFormation",
+            description="Makes and deletes the domain's indexes for CloudFormation",
             timeout=cdk.Duration.minutes(2),
             memory_mib=256,
-            environment={"KNOWLEDGE_SERVICE": self.service},
+            environment={},
         )
-        # An update creates the index with the new name before it deletes the old one.
         self._allow(maker, ["Head", "Put", "Delete"], self._indexes)
         acknowledge(
             maker.role,
             f"AwsSolutions-IAM5[Resource::<{self._logical_id}.Arn>/{self._indexes}]",
-            "The name of an index contains a digest of its mapping, so the one to delete is not "
-            "known before.",
+            "The name of an index carries what made it, so the one to delete is not known before.",
         )
+        return maker
+
+    def add_index(self, generation: Generation) -> StoredIndex:
+        """Have the function make the index of a generation."""
+        name = generation.name(self._deployment)
         index = cdk.CustomResource(
             self,
-            "Index",
-            service_token=maker.function_arn,
+            f"Index{generation.id}",
+            service_token=self._maker.function_arn,
             resource_type="Custom::KnowledgeIndex",
             properties={
                 "Endpoint": self.endpoint,
-                "IndexName": self.index_name,
-                "Index": json.dumps(self._body, sort_keys=True),
+                "IndexName": name,
+                "Index": json.dumps(generation.shape, sort_keys=True),
             },
         )
-        index.node.add_dependency(self._domain, maker)
-        return index
+        index.node.add_dependency(self._domain, self._maker)
+        return StoredIndex(name, index)
 
-    def grant(self, grantee: lambda_.Function, *, write: bool) -> None:
-        """Allow the function to search the index or, with ``write``, to change its documents."""
-        for action in ("_bulk", "_refresh") if write else ("_msearch",):
-            self._allow(grantee, ["Post"], f"{self.index_name}/{action}")
+    def grant(self, grantee: lambda_.Function, index: StoredIndex, *, write: bool) -> None:
+        """Let the function search, or with ``write`` keep, the documents of an index."""
+        for action in ("_bulk", "_refresh", "_msearch", "_count") if write else ("_msearch",):
+            self._allow(grantee, ["Post"], f"{index.name}/{action}")
 
     def _allow(self, grantee: lambda_.Function, methods: list[str], path: str) -> None:
         actions = [f"es:ESHttp{method}" for method in methods]

@@ -1,13 +1,8 @@
-"""What both kinds of OpenSearch index share: the text fields and the name."""
+"""What both kinds of OpenSearch index have in common: fields of text."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
 from typing import Any
-
-from sustainability.deployment.schema import Deployment
 
 
 def text_fields(analyzer: str) -> dict[str, Any]:
@@ -22,10 +17,3 @@ def text_fields(analyzer: str) -> dict[str, Any]:
         "parts": {"type": "text", "analyzer": analyzer},
         "position": {"type": "integer"},
     }
-
-
-def versioned_name(deployment: Deployment, mapping: Mapping[str, Any]) -> str:
-    """Return the index's name, which contains a digest of the mapping."""
-    # Several deployments can share one server, as in the embedded AWS.
-    digest = hashlib.sha256(json.dumps(mapping, sort_keys=True).encode()).hexdigest()
-    return f"{deployment.name}-documents-{digest[:8]}"

@@ -15,9 +15,10 @@ from constructs import Construct
 from stacks.instruments.alarms import Alarms
 from stacks.instruments.graphs import BLUE, ORANGE, PURPLE, Line, graph
 from stacks.instruments.metrics import FIVE_MINUTES, HOUR, maths, metric, own
-from stacks.stores.opensearch_index import text_fields, versioned_name
-from stacks.stores.store import FunctionMaker
+from stacks.stores.opensearch_index import text_fields
+from stacks.stores.store import FunctionMaker, StoredIndex
 from sustainability.deployment.schema import Deployment
+from sustainability.stores.generation import Generation
 
 
 class ServerlessStore(Construct):
@@ -91,44 +92,53 @@ class ServerlessStore(Construct):
             self._collection.add_resource_dependency(needed)
         self.endpoint = self._collection.attr_collection_endpoint
 
-        dimensions = deployment.knowledge.embedding.dimensions
-        mapping = {
-            **text_fields(deployment.knowledge.analyzer),
-            "embedding": {
-                "type": "knn_vector",
-                "dimension": dimensions,
-                "spaceType": "innerproduct",
-                "compressionLevel": "32x",
-            },
-        }
-        self.index_name = versioned_name(deployment, mapping)
-        self.index = aoss.CfnIndex(
-            self,
-            "Index",
-            collection_endpoint=self.endpoint,
-            index_name=self.index_name,
-            mappings={"properties": mapping},
-            settings={"index": {"knn": True}},
-        )
-        # CloudFormation creates the index by the collection's own API, with its execution role.
-        deployer = self._allow(
+        # CloudFormation makes an index through the collection's own API, as its execution role.
+        self._deployer = self._allow(
             "Deploy",
             principals=[_execution_role_arn(self)],
             permissions=["CreateIndex", "DescribeIndex", "UpdateIndex", "DeleteIndex"],
         )
-        self.index.add_resource_dependency(deployer)
         if readers := deployment.knowledge.serverless.readers:
             self._allow("Readers", principals=list(readers), permissions=["ReadDocument"])
 
-    def grant(self, grantee: lambda_.Function, *, write: bool) -> None:
-        """Allow the function to search the index or, with ``write``, to change its documents."""
+    @staticmethod
+    def shape(deployment: Deployment) -> dict[str, Any]:
+        """Return what makes an index: its mapping."""
+        return {
+            **text_fields(deployment.knowledge.analyzer),
+            "embedding": {
+                "type": "knn_vector",
+                "dimension": deployment.knowledge.embedding.dimensions,
+                "spaceType": "innerproduct",
+                "compressionLevel": "32x",
+            },
+        }
+
+    def add_index(self, generation: Generation) -> StoredIndex:
+        """Make the index of a generation."""
+        name = generation.name(self._deployment)
+        index = aoss.CfnIndex(
+            self,
+            f"Index{generation.id}",
+            collection_endpoint=self.endpoint,
+            index_name=name,
+            mappings={"properties": generation.shape},
+            settings={"index": {"knn": True}},
+        )
+        index.add_resource_dependency(self._deployer)
+        return StoredIndex(name, index)
+
+    def grant(self, grantee: lambda_.Function, index: StoredIndex, *, write: bool) -> None:
+        """Let the function search, or with ``write`` keep, the documents of an index."""
+        if self.node.try_find_child(_policy_id(grantee.node.id)):
+            return  # for one index is for all of the collection
         grantee.add_to_role_policy(
             iam.PolicyStatement(
                 actions=["aoss:APIAccessAll"], resources=[self._collection.attr_arn]
             )
         )
         assert grantee.role is not None
-        permissions = ["WriteDocument"] if write else ["ReadDocument"]
+        permissions = ["ReadDocument", *(["WriteDocument"] if write else [])]
         self._allow(grantee.node.id, principals=[grantee.role.role_arn], permissions=permissions)
 
     def _allow(
@@ -148,7 +158,7 @@ class ServerlessStore(Construct):
         ]
         return aoss.CfnAccessPolicy(
             self,
-            f"{id_}Access",
+            _policy_id(id_),
             name=f"{self._deployment.name}-{id_.lower()}",
             type="data",
             policy=cdk.Stack.of(self).to_json_string(policy),
@@ -218,6 +228,10 @@ class ServerlessStore(Construct):
             "CollectionGroupName": self._group_name,
         }
         return metric("AWS/AOSS", name, group, "Sum", period=period, label=label, color=color)
+
+
+def _policy_id(grantee: str) -> str:
+    return f"{grantee}Access"
 
 
 def _execution_role_arn(scope: Construct) -> str:

@@ -12,16 +12,16 @@ from aws_cdk import aws_s3vectors as s3vectors
 from constructs import Construct
 
 from stacks.instruments.alarms import Alarms
-from stacks.stores.opensearch_index import versioned_name
-from stacks.stores.store import FunctionMaker
+from stacks.stores.store import FunctionMaker, StoredIndex
 from sustainability.deployment.schema import Deployment
+from sustainability.stores.generation import Generation
 
 _SHOWN = ("title", "section", "text", "position")
 """Metadata that a search returns but no filter uses. Queries do not pay to process it."""
 
 
 class VectorStore(Construct):
-    """A vector bucket with one index. Deleting the stack deletes both; the documents remain."""
+    """A vector bucket with its indexes. Deleting the stack deletes all: the documents remain."""
 
     service = "s3vectors"
 
@@ -30,32 +30,46 @@ class VectorStore(Construct):
     ) -> None:
         super().__init__(scope, id_)
         self.endpoint = f"https://s3vectors.{cdk.Aws.REGION}.api.aws"
-        bucket = s3vectors.CfnVectorBucket(self, "Bucket")
-        dimension = deployment.knowledge.embedding.dimensions
-        shape = {"dimension": dimension, "distance": "cosine", "shown": _SHOWN}
-        self.index = s3vectors.CfnIndex(
+        self._deployment = deployment
+        self._bucket = s3vectors.CfnVectorBucket(self, "Bucket")
+
+    @staticmethod
+    def shape(deployment: Deployment) -> dict[str, Any]:
+        """Return what makes an index."""
+        return {
+            "dimension": deployment.knowledge.embedding.dimensions,
+            "distance": "cosine",
+            "shown": list(_SHOWN),
+        }
+
+    def add_index(self, generation: Generation) -> StoredIndex:
+        """Make the index of a generation."""
+        shape = generation.shape
+        index = s3vectors.CfnIndex(
             self,
-            "Index",
-            vector_bucket_arn=bucket.attr_vector_bucket_arn,
-            # All properties are create-only: a change creates a new index, then deletes this one.
-            index_name=versioned_name(deployment, shape),
+            f"Index{generation.id}",
+            vector_bucket_arn=self._bucket.attr_vector_bucket_arn,
+            index_name=generation.name(self._deployment),
             data_type="float32",
-            dimension=dimension,
-            distance_metric="cosine",
+            dimension=shape["dimension"],
+            distance_metric=shape["distance"],
             metadata_configuration=s3vectors.CfnIndex.MetadataConfigurationProperty(
-                non_filterable_metadata_keys=list(_SHOWN)
+                non_filterable_metadata_keys=shape["shown"]
             ),
         )
-        self.index_name = self.index.attr_index_arn
+        return StoredIndex(index.attr_index_arn, index)
 
-    def grant(self, grantee: lambda_.Function, *, write: bool) -> None:
-        """Allow the function to search the index or, with ``write``, to change its documents."""
-        # A query that returns metadata also needs the permission GetVectors.
-        actions = ["PutVectors", "DeleteVectors"] if write else ["QueryVectors", "GetVectors"]
+    def grant(self, grantee: lambda_.Function, index: StoredIndex, *, write: bool) -> None:
+        """Let the function search, or with ``write`` keep, the documents of an index."""
+        # A query that returns metadata needs GetVectors beside its own permission.
+        actions = (
+            ["PutVectors", "DeleteVectors", "GetVectors", "ListVectors"]
+            if write
+            else ["QueryVectors", "GetVectors"]
+        )
         grantee.add_to_role_policy(
             iam.PolicyStatement(
-                actions=[f"s3vectors:{action}" for action in actions],
-                resources=[self.index.attr_index_arn],
+                actions=[f"s3vectors:{action}" for action in actions], resources=[index.name]
             )
         )
 

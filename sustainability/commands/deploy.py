@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sustainability.errors import UserError
+from sustainability.report.console import status_line
 
 if TYPE_CHECKING:
+    from sustainability.deployment.schema import Deployment
     from sustainability.operate.cdk import Cdk
 
 
@@ -41,11 +43,39 @@ def deploy(options: argparse.Namespace) -> int:
         cdk.bootstrap()
     if cdk.account != EMBEDDED_ACCOUNT:  # its models, quotas and instances are emulated
         _prepare(cdk, options.yes)
+    _keep_what_answers(cdk, options.yes)
     if not options.yes:
         cdk.diff()
     _confirm(f"Deploy {cdk.deployment.name} to {place}?", options.yes)
     cdk.deploy()
+    if _fill(cdk.deployment):
+        Cdk(options.deployment).deploy(f"{cdk.deployment.name}-rag")
     return 0
+
+
+def _keep_what_answers(cdk: Cdk, yes: bool) -> None:
+    """Have the index that answers outlive the update: CloudFormation deletes what is left out."""
+    from sustainability.operate.filling import Filling
+
+    try:
+        serving = Filling(cdk.deployment).serving()
+    except UserError as error:
+        print(f"The index that answers now cannot be kept: {error}")
+        _confirm("The API will answer 503 until a new one has all documents. Go on?", yes)
+    else:
+        if serving is not None:
+            cdk.keep(serving)
+
+
+def _fill(deployment: Deployment) -> bool:
+    """Wait until the index has all documents; return whether the one before is to go."""
+    from sustainability.operate.filling import Filling
+
+    filling = Filling(deployment)
+    with status_line() as progress:
+        filling.wait(progress)
+    print(filling.filled())
+    return filling.former
 
 
 def _prepare(cdk: Cdk, yes: bool) -> None:

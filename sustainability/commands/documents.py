@@ -17,17 +17,22 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the documents in the order of their keys, with state and reason."""
+    """Print the documents in the order of their keys, with state and reason.
+
+    While an index is being filled, say how far it is.
+    """
     from sustainability.deployment.schema import Deployment
     from sustainability.operate.account import Account
+    from sustainability.operate.filling import Filling
 
-    states = sorted(
-        (state for state in Account(Deployment.load(options.deployment)).documents()),
-        key=lambda state: state.key,
-    )
+    deployment = Deployment.load(options.deployment)
+    states = sorted(Account(deployment).documents(), key=lambda state: state.key)
     if options.json:
         print(json.dumps([asdict(state) for state in states], indent=2))
         return 0
     for state in states:
         print(f"{state.status:9} {state.chunks:4} passages  {state.key}  {state.reason}".rstrip())
+    filled = Filling(deployment).filled()
+    if filled.walking or not filled.complete:
+        print(filled)
     return 0

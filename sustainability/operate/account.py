@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import md5
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,9 @@ from sustainability.errors import UserError
 
 _FORMATS = Path(__file__).resolve().parents[2] / "lambdas" / "rag" / "formats.json"
 """File name extensions that ingest reads, from the function's own list."""
+
+INDEX_ROW = "/"
+"""The row of the documents table that is about the index as a whole."""
 
 Progress = Callable[[str], None]
 
@@ -51,6 +54,8 @@ class DocumentState:
     reason: str
     etag: str
     chunks: int
+    epoch: str
+    """When the index was filled that this is about: see ``lambdas/rag/documents.py``."""
     visible_at: float
     """When searches find it, in seconds since the epoch. A serverless store needs 10 seconds."""
 
@@ -200,14 +205,15 @@ class Account:
         while True:
             page = table.scan(**arguments)
             for row in page["Items"]:
-                # Skip ingest's own bookkeeping and deleted documents.
-                if "version" not in row and row.get("status") != "deleted":
+                # Ingest's own bookkeeping, and documents that are gone, are no documents.
+                if row["document"] != INDEX_ROW and row.get("status") != "deleted":
                     yield DocumentState(
                         key=row["document"],
                         status=row.get("status", "waiting"),
                         reason=row.get("reason") or "",
                         etag=row.get("etag") or "",
                         chunks=len(row.get("chunks") or []),
+                        epoch=row.get("epoch") or "",
                         visible_at=float(row.get("visible_at", 0)),
                     )
             if "LastEvaluatedKey" not in page:
@@ -286,7 +292,7 @@ class Account:
                 return answer
             if status not in (429, 503) or time.monotonic() + pause > deadline:
                 raise _refused(status, answer)
-            progress("the store is starting" if status == 503 else "the model is busy")
+            progress(str(answer.get("error", answer).get("message", f"status {status}")))
             time.sleep(max(pause, 1))
 
     def fetch(self, id_: str, *, progress: Progress) -> dict[str, Any]:
@@ -329,10 +335,20 @@ class Account:
         if embedded:  # one port serves all APIs; the host header selects one
             headers["Host"] = urlsplit(url).netloc
             url = embedded.rstrip("/") + path
+        send = partial(
+            urllib3.request,
+            method,
+            url,
+            body=request.body,
+            headers=headers,
+            timeout=40,
+            retries=False,
+        )
         try:
-            response = urllib3.request(
-                method, url, body=request.body, headers=headers, timeout=40, retries=False
-            )
+            try:
+                response = send()
+            except urllib3.exceptions.ProtocolError:  # a kept connection was closed meanwhile
+                response = send()
         except urllib3.exceptions.HTTPError as error:
             raise AccountError(f"the API at {url} does not answer: {error}") from error
         try:

@@ -15,6 +15,7 @@ import botocore.exceptions
 
 from sustainability.deployment.schema import Deployment
 from sustainability.errors import UserError
+from sustainability.stores.generation import SERVING, Generation
 
 EMBEDDED_ACCOUNT = "000000000000"
 """The account id of the embedded AWS. No AWS account has this id."""
@@ -40,6 +41,7 @@ class Cdk:
         self._assembly = f"cdk.out/{self.deployment.name}"
         name = file.relative_to(folder).with_suffix("")
         self._app = ["--context", f"deployment={name}", "--output", self._assembly]
+        self._context: list[str] = []
         self.session = boto3.Session(region_name=self.deployment.region)
 
     @cached_property
@@ -103,6 +105,10 @@ class Cdk:
             raise UserError(f"CloudFormation refused: {error}") from error
         return True
 
+    def keep(self, generation: Generation) -> None:
+        """Keep the index that answers now, beside another that the deployment asks for."""
+        self._context = ["--context", f"{SERVING}={generation.described()}"]
+
     def bootstrap(self) -> None:
         """Bootstrap: create the CDK's own bucket and roles."""
         self._run("bootstrap", f"aws://{self.account}/{self.deployment.region}")
@@ -139,6 +145,7 @@ class Cdk:
                 *("--context", f"account={self.account}"),
                 *("--context", f"copies={self.copies}"),
                 *("--context", f"stacks={self.stacks}"),
+                *self._context,
                 "--no-notices",
             ],
             cwd=_ROOT,

@@ -27,6 +27,7 @@ _ANSWERS_LEAST = (
     "EmbeddingTokens",
 )
 _ANSWERS_MORE = (
+    "NothingFound",
     "OutputTruncated",
     "EmbeddingLatency",
     "EnergyWhLow",

@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +116,22 @@ def test_a_question_that_the_documents_cannot_answer_never_reaches_the_generator
     assert not answer["answered"]
     assert answer["citations"] == []
     assert models.counts()["answers_generated"] == before
+
+
+def test_a_store_that_wakes_is_waited_for_and_the_question_embedded_once(
+    account: Account, embedded: EmbeddedAws, models: Models
+) -> None:
+    before = models.counts()["texts_embedded"]
+    with ThreadPoolExecutor() as pool, embedded.waking_store():
+        asking = pool.submit(account.call, "POST", "/answers", {"question": f"{KESTREL} Really?"})
+        while models.counts()["texts_embedded"] == before:
+            assert not asking.done()
+        time.sleep(7)  # longer than a single search may take that nobody waits for
+        with_store_away = asking.done()
+    status, _, answer = asking.result()
+    assert not with_store_away
+    assert (status, answer["answered"]) == (200, True)
+    assert models.counts()["texts_embedded"] == before + 1
 
 
 def test_filters_keep_other_documents_out(account: Account, folder: Path) -> None:

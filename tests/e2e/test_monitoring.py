@@ -38,6 +38,10 @@ CASES: dict[str, tuple[Values, Values]] = {
         {"Throttles": 1e3, "InvocationThrottles": 1e3, "Questions": 10},
         {**NO_THROTTLES, "Questions": 10},
     ),
+    "NothingFound": (
+        {"NothingFound": 12, "RetrievalLatency": (100, 12)},
+        {"NothingFound": 12, "RetrievalLatency": (100, 60)},
+    ),
     "NothingAnswered": ({"Deferred": 5}, {"Deferred": 5, "AnswerLatency": (100, 5)}),
     "DeadLetters": (
         {"ApproximateNumberOfMessagesVisible": 1},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import boto3
@@ -31,7 +32,8 @@ def test_the_domain_has_a_strict_index_and_answers_from_it(
     uploaded = production.add({"harbour.md": file})
     (state,) = production.wait_until_settled(uploaded, seconds=60, progress=quiet)
     assert state.status == "indexed"
-    index = production.function_environment("rag.answer_handler.handler")["KNOWLEDGE_INDEX"]
+    environment = production.function_environment("rag.answer_handler.handler")
+    index = json.loads(environment["KNOWLEDGE"])[0]["index"]
     url = f"{embedded.running()['opensearch'].url}/{index}/_mapping"
     mapping = urllib3.request("GET", url).json()[index]["mappings"]
     assert mapping["dynamic"] == "strict"

@@ -4,41 +4,22 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
-import urllib3
 
 from local.embedded import EmbeddedAws
-from local.opensearch import local_mapping
 from rag.errors import Unavailable
 from rag.settings import KnowledgeSettings
 from rag.stores.kinds import open_store
 from rag.stores.store import KnowledgeStore, StoreError
-from stacks.stores.domain import domain_index
 from sustainability.deployment.schema import Deployment
 from tests.e2e.conftest import LOCAL
+from tests.e2e.store_kinds import KINDS, empty_index
 
 Vector = list[float]
-TEMPLATE = """
-Resources:
-  Bucket:
-    Type: AWS::S3Vectors::VectorBucket
-  Index:
-    Type: AWS::S3Vectors::Index
-    Properties:
-      VectorBucketArn: !GetAtt Bucket.VectorBucketArn
-      IndexName: contract
-      DataType: float32
-      Dimension: 512
-      DistanceMetric: cosine
-      MetadataConfiguration:
-        NonFilterableMetadataKeys: [title, section, text, position]
-Outputs:
-  Index:
-    Value: !GetAtt Index.IndexArn
-"""
 
 
 def unit(seed: int, towards: Vector | None = None) -> Vector:
@@ -68,31 +49,11 @@ NORTH, SOUTH = unit(1), unit(2)
 DOCUMENT = {"document": ["d/d.txt"]}
 
 
-@pytest.fixture(scope="module", params=["es", "s3vectors"])
-def index(
-    request: pytest.FixtureRequest, embedded: EmbeddedAws, client: Callable[[str], Any]
-) -> Iterator[KnowledgeSettings]:
+@pytest.fixture(scope="module", params=KINDS.values())
+def index(request: pytest.FixtureRequest, embedded: EmbeddedAws) -> Iterator[KnowledgeSettings]:
     """Yield an empty index of each store."""
-    if request.param == "es":
-        url = embedded.running()["opensearch"].url
-        body = local_mapping(domain_index(Deployment.load(LOCAL), replicas=0))
-        made = urllib3.request("PUT", f"{url}/contract", json=body)
-        assert made.status == 200, made.data
-        yield KnowledgeSettings(endpoint=url, service="es", index="contract")
-        urllib3.request("DELETE", f"{url}/contract")
-        return
-    cloudformation = client("cloudformation")
-    cloudformation.create_stack(StackName="contract", TemplateBody=TEMPLATE)
-    cloudformation.get_waiter("stack_create_complete").wait(StackName="contract")
-    (stack,) = cloudformation.describe_stacks(StackName="contract")["Stacks"]
-    (output,) = stack["Outputs"]
-    yield KnowledgeSettings(
-        endpoint="https://s3vectors.eu-north-1.api.aws",
-        service="s3vectors",
-        index=output["OutputValue"],
-    )
-    cloudformation.delete_stack(StackName="contract")
-    cloudformation.get_waiter("stack_delete_complete").wait(StackName="contract")
+    with empty_index(embedded, request.param, "contract", Deployment.load(LOCAL)) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +106,22 @@ def test_filters_hold_for_both_searches(
     assert {hit.id for hit in found.lexical} <= ids
 
 
+def test_vectors_come_back_for_the_next_generation(store: KnowledgeStore) -> None:
+    many = [unit(seed) for seed in range(100, 350)]
+    chunks = [(f"v{n}", passage("v/v.txt", "Text.", vector)) for n, vector in enumerate(many)]
+    store.write(chunks)
+    store.make_visible()
+    counted = store.count()
+    found = store.vectors([*(id_ for id_, _ in chunks), "never-written"])
+    assert found.keys() == {id_ for id_, _ in chunks}
+    for n, vector in enumerate(many):
+        assert found[f"v{n}"] == pytest.approx(vector, abs=1e-6), "as exact as it was written"
+    store.delete(id_ for id_, _ in chunks)
+    store.make_visible()
+    assert store.vectors(["v0"]) == store.vectors([]) == {}
+    assert store.count() == counted - len(many)
+
+
 def test_writing_twice_and_deleting_twice_are_as_once(store: KnowledgeStore) -> None:
     short = [("d1", passage("d/d.txt", "A short life.", SOUTH))]
     for _ in range(2):
@@ -176,6 +153,7 @@ def test_ten_thousand_passages_are_written_searched_and_deleted(store: Knowledge
     store.write([*many, ("needle", passage("many/m.txt", "The needle itself.", needle))])
     store.make_visible()
     found = store.search("needle", needle, {"collection": ["many"]}, candidates=20)
+    assert store.count() >= 10_000
     assert found.semantic[0].id == found.lexical[0].id == "needle"
     assert len(found.semantic) == 20
     store.delete(["needle", *(id_ for id_, _ in many)])
@@ -191,7 +169,7 @@ def test_a_vector_of_another_length_is_refused(store: KnowledgeStore) -> None:
 def test_an_index_that_is_not_there_is_an_error_and_no_empty_answer(
     index: KnowledgeSettings,
 ) -> None:
-    gone = KnowledgeSettings(index.endpoint, index.service, f"{index.index}-gone")
+    gone = replace(index, index=f"{index.index}-gone")
     with pytest.raises(StoreError):
         open_store(gone, timeout_s=30).search("otter", NORTH, {}, candidates=1)
 
@@ -201,6 +179,6 @@ def test_a_store_that_cannot_be_reached_is_unavailable(
 ) -> None:
     nowhere = "http://127.0.0.1:9"
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3VECTORS", nowhere)
-    away = KnowledgeSettings(nowhere, index.service, index.index)
+    away = replace(index, endpoint=nowhere)
     with pytest.raises(Unavailable):
         open_store(away, timeout_s=5).search("otter", NORTH, {}, candidates=1)

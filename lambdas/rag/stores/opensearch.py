@@ -20,6 +20,8 @@ from rag.stores.store import Found, Passage, StoreError
 # A NextGen collection refreshes every ten seconds; two more for clocks that disagree.
 _REFRESH_S = 12
 _BULK_BYTES = 4_000_000
+_READ_BACK = 100
+"""Vectors in one answer: 1,024 numbers as text are 20 KB."""
 _OVERSAMPLE = 2.0
 """Candidates for each result; OpenSearch's own for 32-fold compression, and at least 100."""
 
@@ -34,7 +36,13 @@ class OpenSearch:
     index: str
 
     def search(
-        self, question: str, vector: Vector, filters: Mapping[str, Sequence[str]], candidates: int
+        self,
+        question: str,
+        vector: Vector,
+        filters: Mapping[str, Sequence[str]],
+        candidates: int,
+        *,
+        seconds: float | None = None,
     ) -> Found:
         """Find the best `candidates` by words, and by meaning, of what the filters let through."""
         where = [{"terms": {field: list(values)}} for field, values in filters.items()]
@@ -58,11 +66,8 @@ class OpenSearch:
             {"bool": {"must": [words], "filter": where}},
             {"knn": {"embedding": nearest}},
         ]
-        lines: list[Any] = []
-        for query in queries:
-            lines += [{}, {"size": candidates, "_source": _SOURCE, "query": query}]
-        answer = self.http.request("POST", f"/{self.index}/_msearch", _ndjson(lines), lines=True)
-        lexical, semantic = (_hits(response) for response in answer["responses"])
+        searches = [{"size": candidates, "_source": _SOURCE, "query": query} for query in queries]
+        lexical, semantic = self._search(searches, seconds)
         return Found(
             lexical=[_passage(hit) for hit in lexical],
             semantic=[_passage(hit) for hit in semantic],
@@ -79,6 +84,23 @@ class OpenSearch:
         """Delete chunks by id; those that are gone already do not matter."""
         self._bulk([{"delete": {"_id": id_}}] for id_ in ids)
 
+    def vectors(self, ids: Sequence[str]) -> dict[str, Vector]:
+        """Return the vectors of those chunks that are there, by id."""
+        searches = [
+            {
+                "size": _READ_BACK,
+                "_source": ["embedding"],
+                "query": {"ids": {"values": list(ids[at : at + _READ_BACK])}},
+            }
+            for at in range(0, len(ids), _READ_BACK)
+        ]
+        found = self._search(searches, None) if searches else []
+        return {hit["_id"]: hit["_source"]["embedding"] for hits in found for hit in hits}
+
+    def count(self) -> int:
+        """Tell how many chunks searches see."""
+        return int(self.http.request("POST", f"/{self.index}/_count")["count"])
+
     def make_visible(self) -> float:
         """Let searches see what was written. Returns the seconds until they surely do."""
         try:
@@ -86,6 +108,15 @@ class OpenSearch:
         except StoreError:  # OpenSearch Serverless has no such operation: it does so itself
             return _REFRESH_S
         return 0
+
+    def _search(
+        self, searches: Iterable[Mapping[str, Any]], seconds: float | None
+    ) -> list[list[dict[str, Any]]]:
+        """Send searches in one request; return the hits of each."""
+        lines = _ndjson(line for search in searches for line in ({}, search))
+        path = f"/{self.index}/_msearch"
+        answer = self.http.request("POST", path, lines, lines=True, seconds=seconds)
+        return [_hits(response) for response in answer["responses"]]
 
     def _bulk(self, actions: Iterable[list[Any]]) -> None:
         batch = ""

@@ -21,6 +21,8 @@ _NEAREST = 100
 """One page of a query; more changes little."""
 _BATCH = 500
 """Vectors in a call, by the service's limits."""
+_READ_BACK, _LISTED = 100, 1000
+"""Vectors that one call reads, and lists."""
 _PAYLOAD_BYTES = 15_000_000
 """The service accepts 20 MiB in one call."""
 _SHOWN = ("document", "title", "section", "text")
@@ -34,7 +36,13 @@ class S3Vectors:
     index: str
 
     def search(
-        self, question: str, vector: Vector, filters: Mapping[str, Sequence[str]], candidates: int
+        self,
+        question: str,
+        vector: Vector,
+        filters: Mapping[str, Sequence[str]],
+        candidates: int,
+        *,
+        seconds: float | None = None,
     ) -> Found:
         """Find the best `candidates` by words, and by meaning, of what the filters let through.
 
@@ -49,7 +57,7 @@ class S3Vectors:
         }
         if where:
             request["filter"] = where[0] if len(where) == 1 else {"$and": where}
-        hits = self._call("QueryVectors", request)["vectors"]
+        hits = self._call("QueryVectors", request, seconds)["vectors"]
         passages = [
             Passage(id=hit["key"], **{field: hit["metadata"][field] for field in _SHOWN})
             for hit in hits
@@ -72,14 +80,36 @@ class S3Vectors:
         for batch in _batches(map(json.dumps, ids)):
             self._send("DeleteVectors", f'"keys": [{", ".join(batch)}]')
 
+    def vectors(self, ids: Sequence[str]) -> dict[str, Vector]:
+        """Return the vectors of those chunks that are there, by id."""
+        found: dict[str, Vector] = {}
+        for at in range(0, len(ids), _READ_BACK):
+            request = {"keys": list(ids[at : at + _READ_BACK]), "returnData": True}
+            answer = self._call("GetVectors", request)
+            found |= {each["key"]: each["data"]["float32"] for each in answer["vectors"]}
+        return found
+
+    def count(self) -> int:
+        """Tell how many chunks there are, by listing their keys: the service counts none."""
+        count, token = 0, None
+        while True:
+            request: dict[str, Any] = {"maxResults": _LISTED}
+            if token:
+                request["nextToken"] = token
+            page = self._call("ListVectors", request)
+            count, token = count + len(page["vectors"]), page.get("nextToken")
+            if not token:
+                return count
+
     def make_visible(self) -> float:
         """Do nothing: the next search sees what was written before it."""
         return 0
 
-    def _call(self, operation: str, request: Mapping[str, Any]) -> Any:
-        return self.http.request(
-            "POST", f"/{operation}", json.dumps({"indexArn": self.index, **request})
-        )
+    def _call(
+        self, operation: str, request: Mapping[str, Any], seconds: float | None = None
+    ) -> Any:
+        body = json.dumps({"indexArn": self.index, **request})
+        return self.http.request("POST", f"/{operation}", body, seconds=seconds)
 
     def _send(self, operation: str, members: str) -> None:
         self.http.request(

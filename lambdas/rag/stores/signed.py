@@ -33,19 +33,35 @@ class SignedHttp:
     service: str
     timeout_s: float
 
-    def request(self, method: str, path: str, body: str = "", *, lines: bool = False) -> Any:
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: str = "",
+        *,
+        lines: bool = False,
+        seconds: float | None = None,
+    ) -> Any:
         """Send one request and return the parsed answer; `lines` marks an NDJSON body.
+
+        `seconds` is how long to wait for the answer, instead of `timeout_s`.
 
         Raises `Unavailable` when the store sleeps, is overloaded or cannot be reached, and
         `StoreError` when it refuses.
         """
+        from urllib3 import Timeout
         from urllib3.exceptions import HTTPError, ProtocolError
 
         url = self.endpoint if "://" in self.endpoint else f"https://{self.endpoint}"
         url = url.rstrip("/") + path
         headers = self._sign(method, url, body, "x-ndjson" if lines else "json")
         send = partial(
-            _pool(self.timeout_s).request, method, url, body=body.encode(), headers=headers
+            _pool().request,
+            method,
+            url,
+            body=body.encode(),
+            headers=headers,
+            timeout=Timeout(connect=_CONNECT_TIMEOUT_S, read=seconds or self.timeout_s),
         )
         try:
             try:
@@ -83,11 +99,10 @@ def _session() -> Any:
 
 
 @cache
-def _pool(timeout_s: float) -> Any:
+def _pool() -> Any:
     import urllib3
 
-    timeout = urllib3.Timeout(connect=_CONNECT_TIMEOUT_S, read=timeout_s)
-    return urllib3.PoolManager(timeout=timeout, retries=False)
+    return urllib3.PoolManager(retries=False)
 
 
 def _kind(response: Any) -> str:

@@ -58,15 +58,30 @@ class KnowledgeStore(Protocol):
     """
 
     def search(
-        self, question: str, vector: Vector, filters: Mapping[str, Sequence[str]], candidates: int
+        self,
+        question: str,
+        vector: Vector,
+        filters: Mapping[str, Sequence[str]],
+        candidates: int,
+        *,
+        seconds: float | None = None,
     ) -> Found:
-        """Find the best `candidates` by words, and by meaning, of what the filters let through."""
+        """Find the best `candidates` by words, and by meaning, of what the filters let through.
+
+        `seconds` is how long to wait for the answer, if not as long as for any other request.
+        """
 
     def write(self, chunks: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
         """Index chunks by id. Writing the same chunk again changes nothing."""
 
     def delete(self, ids: Iterable[str]) -> None:
         """Delete chunks by id; those that are gone already do not matter."""
+
+    def vectors(self, ids: Sequence[str]) -> dict[str, Vector]:
+        """Return the vectors of those chunks that are there, by id."""
+
+    def count(self) -> int:
+        """Tell how many chunks searches see. It may list them all: not for the answer path."""
 
     def make_visible(self) -> float:
         """Let searches see what was written. Returns the seconds until they surely do."""

@@ -47,10 +47,11 @@ def circumstances(
 ) -> dict[str, Any]:
     """Return all that an answer depends on. ``documents`` is a digest of the index's content."""
     limits = settings(environment, candidate)
+    newest = json.loads(environment["KNOWLEDGE"])[0]
     return {
         **candidate.describe(),
         "settings": {name: value for name, value in limits.items() if name not in _UNRELATED},
-        "embedding": [environment["EMBEDDING_MODEL"], environment["EMBEDDING_DIMENSIONS"]],
+        "embedding": [newest["model"], str(newest["dimensions"])],
         "documents": documents,
         "code": _code(),
         "models": "stand-in" if "AWS_ENDPOINT_URL" in os.environ else "bedrock",

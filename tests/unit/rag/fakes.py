@@ -7,21 +7,23 @@ import json
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from rag.answering import Answering
+from rag.answering import Answering, Index
 from rag.answers import Answers
-from rag.documents import Manifest
+from rag.documents import INDEX_ROW, Manifest
 from rag.embedding import Embedder
 from rag.footprint import Footprint
 from rag.generation import BedrockGenerator
-from rag.objects import DeadLetters, Objects
+from rag.objects import DeadLetters, Objects, Queue
 from rag.prompt import Prompt
 from rag.reading import Reader
-from rag.reconcile import Reconciler
+from rag.reconcile import Predecessor, Reconciler
+from rag.refill import Refill
 from rag.settings import Limits
 from rag.stores.opensearch import OpenSearch
 from rag.stores.store import StoreError
@@ -59,6 +61,15 @@ LIMITS = {
     "question_characters": 2000,
     "deadline_s": 26,
     "generation_s": 15,
+}
+KNOWLEDGE = {
+    "generation": "new",
+    "endpoint": "localhost",
+    "service": "aoss",
+    "index": "documents",
+    "table": "documents",
+    "model": "amazon.titan-embed-text-v2:0",
+    "dimensions": DIMENSIONS,
 }
 PROMPT = {
     "template": "<passages>\n{passages}\n</passages>\n<question>\n{question}\n</question>",
@@ -171,7 +182,7 @@ class DynamoDB:
             "Responses": {
                 table: [
                     item
-                    for key in wanted["Keys"]
+                    for key in _distinct(wanted["Keys"])
                     if (item := self.tables.get(table, {}).get(*(v["S"] for v in key.values())))
                 ]
                 for table, wanted in call["RequestItems"].items()
@@ -185,6 +196,12 @@ class DynamoDB:
         self._check(call, table.get(key, {}))
         table[key] = call["Item"]
         return {}
+
+
+def _distinct(keys: list[Any]) -> list[Any]:
+    assert 0 < len(keys) <= 100, "a table is asked for one to 100 keys"
+    assert len({str(key) for key in keys}) == len(keys), "DynamoDB refuses a key that stands twice"
+    return keys
 
 
 def _size(item: dict[str, Any]) -> int:
@@ -212,6 +229,15 @@ class S3:
         self.objects[call["Key"]], self.written[call["Key"]] = call["Body"], self.world.now
         return {}
 
+    def list_objects_v2(self, **call: Any) -> dict[str, Any]:
+        self.world.called("s3 list")
+        keys = sorted((key for key in self.objects if key > call["StartAfter"]), key=str.encode)
+        contents = [
+            {"Key": key, "ETag": f'"{hash(self.objects[key]):x}"'}
+            for key in keys[: call["MaxKeys"]]
+        ]
+        return {"Contents": contents} if contents else {}
+
     def get_object(self, **call: Any) -> dict[str, Any]:
         self.world.called("s3")
         if call["Key"] not in self.objects:
@@ -226,15 +252,22 @@ class S3:
 
 
 class Sqs:
-    """Keeps what was sent."""
+    """Keeps what was sent: dead letters as messages, the ingest queue's in batches."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.messages: list[dict[str, Any]] = []
+        self.batches: list[dict[str, Any]] = []
 
     def send_message(self, **call: Any) -> dict[str, Any]:
         self.world.called("sqs")
         self.messages.append(call)
+        return {}
+
+    def send_message_batch(self, **call: Any) -> dict[str, Any]:
+        self.world.called("sqs batch")
+        assert 0 < len(call["Entries"]) <= 10
+        self.batches += call["Entries"]
         return {}
 
 
@@ -279,7 +312,15 @@ class OpenSearchHttp:
         self.error: Exception | None = None
         self.is_serverless = False
 
-    def request(self, method: str, path: str, body: str = "", *, lines: bool = False) -> Any:
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: str = "",
+        *,
+        lines: bool = False,
+        seconds: float | None = None,
+    ) -> Any:
         operation = path.rpartition("/")[2]
         self.world.called(f"opensearch {operation}")
         if self.error:
@@ -288,6 +329,8 @@ class OpenSearchHttp:
             if self.is_serverless:
                 raise StoreError(404, "no reason given")
             return {}
+        if operation == "_count":
+            return {"count": len(self.documents)}
         parsed = [json.loads(line) for line in body.splitlines()]
         return self._bulk(parsed) if operation == "_bulk" else self._msearch(parsed)
 
@@ -318,6 +361,9 @@ class OpenSearchHttp:
                 id_: 1 + sum(a * b for a, b in zip(query["vector"], d["embedding"], strict=True))
                 for id_, d in self.documents.items()
             }
+        elif "ids" in search["query"]:
+            where = []
+            scores = {id_: 1.0 for id_ in search["query"]["ids"]["values"] if id_ in self.documents}
         else:
             query = search["query"]["bool"]
             where = query["filter"]
@@ -371,16 +417,41 @@ class Services:
         self.opensearch = OpenSearchHttp(self.world)
         self.knowledge = OpenSearch(self.opensearch, "documents")  # type: ignore[arg-type]
         self.embedder = Embedder(self.bedrock, "amazon.titan-embed-text-v2:0", DIMENSIONS)
+        self.complete()
 
-    def reconciler(self, scope: str = "model") -> Reconciler:
-        return Reconciler(
+    def complete(self, table: str = "documents") -> None:
+        """Let a generation of the index hold all documents."""
+        row = self.dynamodb.tables.setdefault(table, {}).setdefault(INDEX_ROW, {})
+        row |= {"document": {"S": INDEX_ROW}, "complete": {"N": "0"}}
+
+    def reconciler(self, **changes: Any) -> Reconciler:
+        reconciler = Reconciler(
             objects=Objects(self.s3, "bucket"),
             manifest=Manifest(self.dynamodb, "documents", clock=lambda: self.world.now),
             knowledge=self.knowledge,
             embedder=self.embedder,
             dead_letters=DeadLetters(self.sqs, "https://queue", "bucket"),
             reader=Reader(chunk_tokens=60, overlap_tokens=0, max_document_mb=1),
-            scope=scope,
+        )
+        return replace(reconciler, **changes)
+
+    def next_generation(self, http: OpenSearchHttp | None = None, **changes: Any) -> Reconciler:
+        """Return what fills an index of its own, which may take vectors from the first."""
+        return self.reconciler(
+            manifest=Manifest(self.dynamodb, "next", clock=lambda: self.world.now),
+            knowledge=OpenSearch(http or OpenSearchHttp(self.world), "next"),  # type: ignore[arg-type]
+            predecessor=Predecessor(self.knowledge),
+            **changes,
+        )
+
+    def refill(self, reconciler: Reconciler) -> Refill:
+        return Refill(
+            generation="new",
+            objects=reconciler.objects,
+            manifest=reconciler.manifest,
+            knowledge=reconciler.knowledge,
+            queue=Queue(self.sqs, "https://ingest"),
+            pipeline=reconciler.reader.version,
         )
 
     def answering(self, **limits: Any) -> Answering:
@@ -389,12 +460,17 @@ class Services:
             answers=Answers(
                 client=self.dynamodb,
                 table="answers",
-                documents_table="documents",
                 keep_hours=configured.cache_hours,
                 clock=lambda: self.world.now,
             ),
-            embedder=self.embedder,
-            knowledge=self.knowledge,
+            indexes=[
+                Index(
+                    generation="new",
+                    table="documents",
+                    embedder=self.embedder,
+                    knowledge=self.knowledge,
+                )
+            ],
             generator=BedrockGenerator(
                 client=self.bedrock, model="model", temperature=0.1, top_p=0.9, top_k=None
             ),

@@ -22,17 +22,12 @@ from rag.question import parse
 from rag.settings import AnswerSettings
 from rag.stores.store import StoreError
 from rag.telemetry import logger
-from tests.unit.rag.fakes import FOOTPRINT, LIMITS, Services, service_error
+from tests.unit.rag.fakes import FOOTPRINT, KNOWLEDGE, LIMITS, Services, service_error
 
 ENVIRONMENT = {
-    "KNOWLEDGE_ENDPOINT": "localhost",
-    "KNOWLEDGE_SERVICE": "aoss",
-    "KNOWLEDGE_INDEX": "documents",
-    "EMBEDDING_MODEL": "amazon.titan-embed-text-v2:0",
-    "EMBEDDING_DIMENSIONS": "64",
+    "KNOWLEDGE": json.dumps([KNOWLEDGE]),
     "GENERATOR_MODEL": "model",
     "ANSWERS_TABLE": "answers",
-    "DOCUMENTS_TABLE": "documents",
     "ANSWER_SETTINGS": json.dumps(LIMITS),
     "FOOTPRINT": json.dumps(FOOTPRINT),
     "DEPLOYMENT": "test",

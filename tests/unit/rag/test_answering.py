@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.answering import Trace
+from rag.answering import Answering, Index, Trace
 from rag.answers import Answers, Lookup
-from rag.errors import DeadlineExceeded, NotFound, Throttled, Unavailable
+from rag.errors import DeadlineExceeded, Indexing, NotFound, Throttled, Unavailable
 from rag.languages import LANGUAGES
 from rag.question import Question
 from tests.unit.rag.fakes import FOOTPRINT, PROMPT, Crash, Services, service_error
@@ -357,3 +358,81 @@ def test_a_writer_who_fails_gives_way_and_one_who_dies_does_so_in_time(services:
     services.bedrock.error = None
     services.world.now += 28
     assert not ask(services, other)["cached"]
+
+
+def in_two_generations(services: Services) -> Answering:
+    """Return the answer path of a deployment that fills another index."""
+    path = services.answering()
+    generation = services.next_generation()
+    generation.reconcile("stations.md", seconds=300)
+    newer = Index(
+        generation="newer",
+        table="next",
+        embedder=generation.embedder,
+        knowledge=generation.knowledge,
+    )
+    return replace(path, indexes=[newer, *path.indexes])
+
+
+def test_the_older_index_answers_until_the_newer_one_is_complete(services: Services) -> None:
+    path, question = in_two_generations(services), Question(KESTREL, {}, 300)
+    first = path.answer(question, Trace())
+    again = path.answer(question, Trace())
+    assert isinstance(first, dict)
+    assert isinstance(again, dict)
+    assert {each["document"] for each in first["citations"]} == {"stations.md", "other/notes.md"}
+    assert again["cached"]
+    services.complete("next")
+    newer = path.answer(question, Trace())
+    assert isinstance(newer, dict)
+    assert not newer["cached"], "an answer of the older index is not given again"
+    assert {each["document"] for each in newer["citations"]} == {"stations.md"}
+
+
+def test_no_index_that_is_not_complete_says_that_the_documents_say_nothing(
+    services: Services,
+) -> None:
+    del services.dynamodb.tables["documents"]["/"]["complete"]
+    with pytest.raises(Indexing) as raised:
+        in_two_generations(services).answer(Question(KESTREL, {}, 300), Trace())
+    assert raised.value.retry_after_s > 0
+    assert services.bedrock.embedded == [], "nothing was spent"
+
+
+def test_an_index_answers_when_searches_see_all_of_it(services: Services) -> None:
+    row = services.dynamodb.tables["documents"]["/"]
+    row["complete"] = {"N": str(int(services.world.now) + 12)}
+    with pytest.raises(Indexing):
+        ask(services)
+    services.world.now += 12
+    assert ask(services)["answered"]
+
+
+def test_a_store_that_wakes_is_waited_for_and_the_question_embedded_once(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services.opensearch.error = Unavailable("status 503")
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            services.opensearch.error = None
+
+    monkeypatch.setattr("rag.answering.time.sleep", pause)
+    assert ask(services)["answered"]
+    assert len(pauses) == 3
+    assert services.bedrock.embedded == [KESTREL]
+
+
+def test_a_store_that_does_not_wake_in_time_is_told(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services.opensearch.error = Unavailable("status 503", retry_after_s=15)
+    now = [0.0]
+    monkeypatch.setattr("rag.answering.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("rag.answering.time.sleep", lambda s: now.append(now.pop() + s))
+    with pytest.raises(Unavailable) as raised:
+        ask(services, deadline_s=26, generation_s=10)
+    assert raised.value.retry_after_s == 15
+    assert 12 < now[0] <= 16, "as long as the generator's time allows, and no longer"

@@ -14,7 +14,7 @@ from rag.extractive import EXTRACTIVE, ExtractiveGenerator, passages
 from rag.prompt import NO_ANSWER, Prompt
 from rag.settings import AnswerSettings
 from rag.stores.store import Passage
-from tests.unit.rag.fakes import FOOTPRINT, LIMITS, PROMPT, Services, service_error
+from tests.unit.rag.fakes import FOOTPRINT, KNOWLEDGE, LIMITS, PROMPT, Services, service_error
 
 PROMPT_TEXT = Prompt.parse(PROMPT)
 KESTREL = "How is the Kestrel station powered?"
@@ -113,12 +113,7 @@ def test_a_trial_says_whether_waiting_helps(
 
 
 ENVIRONMENT = {
-    "KNOWLEDGE_ENDPOINT": "https://example.com",
-    "KNOWLEDGE_SERVICE": "aoss",
-    "KNOWLEDGE_INDEX": "documents",
-    "EMBEDDING_MODEL": "amazon.titan-embed-text-v2:0",
-    "EMBEDDING_DIMENSIONS": "256",
-    "DOCUMENTS_TABLE": "documents",
+    "KNOWLEDGE": json.dumps([KNOWLEDGE]),
     "ANSWERS_TABLE": "answers",
     "GENERATOR_MODEL": EXTRACTIVE,
     "ANSWER_SETTINGS": json.dumps(LIMITS),
@@ -152,6 +147,6 @@ def test_the_process_answers_line_by_line_with_the_functions_settings(
 
 
 def test_a_missing_setting_is_named() -> None:
-    incomplete = {name: value for name, value in ENVIRONMENT.items() if name != "KNOWLEDGE_INDEX"}
-    with pytest.raises(SettingsError, match="KNOWLEDGE_INDEX"):
+    incomplete = {name: value for name, value in ENVIRONMENT.items() if name != "KNOWLEDGE"}
+    with pytest.raises(SettingsError, match="KNOWLEDGE"):
         trial.main(incomplete, io.StringIO(), io.StringIO())

@@ -9,16 +9,12 @@ import pytest
 from rag import ingest_handler
 from rag.errors import Unavailable
 from rag.settings import IngestSettings
-from tests.unit.rag.fakes import Services
+from tests.unit.rag.fakes import KNOWLEDGE, OpenSearchHttp, Services
 
 ENVIRONMENT = {
-    "KNOWLEDGE_ENDPOINT": "localhost",
-    "KNOWLEDGE_SERVICE": "aoss",
-    "KNOWLEDGE_INDEX": "documents",
-    "EMBEDDING_MODEL": "amazon.titan-embed-text-v2:0",
-    "EMBEDDING_DIMENSIONS": "64",
+    "KNOWLEDGE": json.dumps([KNOWLEDGE]),
     "DOCUMENTS_BUCKET": "bucket",
-    "DOCUMENTS_TABLE": "documents",
+    "INGEST_QUEUE_URL": "https://ingest",
     "DEAD_LETTER_QUEUE_URL": "https://queue",
     "INGEST_SETTINGS": json.dumps(
         {
@@ -45,7 +41,7 @@ class Context:
 def services(monkeypatch: pytest.MonkeyPatch) -> Services:
     services = Services()
     monkeypatch.setattr(ingest_handler, "_settings", lambda: IngestSettings.load(ENVIRONMENT))
-    monkeypatch.setattr(ingest_handler, "_reconciler", services.reconciler)
+    monkeypatch.setattr(ingest_handler, "_generations", lambda: [services.reconciler()])
     return services
 
 
@@ -137,4 +133,52 @@ def test_the_test_event_and_folders_of_the_console_are_no_documents(services: Se
 def test_a_document_is_not_begun_without_the_time_to_end_it(services: Services) -> None:
     services.s3.objects = {"a.md": b"# A\n\nText."}
     assert handle(message("1", "a.md"), seconds=60) == {"1"}
-    assert services.world.calls == 0
+    assert services.world.log == ["dynamodb get"], "the row of the index, no more"
+
+
+def test_a_new_index_is_filled_by_the_queue(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports: list[dict[str, Any]] = []
+    monkeypatch.setattr(
+        "rag.custom_resource.put", lambda url, body: reports.append(json.loads(body))
+    )
+    index = OpenSearchHttp(services.world)
+    generation = services.next_generation(index)
+    monkeypatch.setattr(ingest_handler, "_generations", lambda: [generation, services.reconciler()])
+    monkeypatch.setattr(ingest_handler, "_refill", lambda: services.refill(generation))
+    services.add(a="# A\n\nText.", b="# B\n\nMore text.")
+    del services.sqs.batches[:]
+    event = {"RequestType": "Create", "ResponseURL": "u", "StackId": "s", "RequestId": "r"}
+    assert ingest_handler.handler({**event, "LogicalResourceId": "l"}, Context()) is None
+    (told,) = reports
+    assert told["Status"] == "SUCCESS"
+    while services.sqs.batches:
+        sent, services.sqs.batches = services.sqs.batches, []
+        messages = [{"messageId": each["Id"], "body": each["MessageBody"]} for each in sent]
+        assert handle(*messages) == set()
+    assert generation.manifest.client.tables["next"]["/"]["complete"]
+    assert index.documents.keys() == services.opensearch.documents.keys()
+    assert len(services.bedrock.embedded) == 2, "each passage once, in two indexes"
+
+
+def test_who_asks_for_it_by_hand_has_all_indexed_anew(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services.add(a="# A\n\nText.")
+    monkeypatch.setattr(ingest_handler, "_refill", lambda: services.refill(services.reconciler()))
+    assert handle({"messageId": "1", "body": '{"reindex": {"forget": true}}'}) == set()
+    assert "complete" not in services.dynamodb.tables["documents"]["/"]
+    assert len(services.sqs.batches) == 2
+
+
+def test_a_step_of_a_generation_that_is_gone_is_dropped(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest_handler, "_refill", lambda: services.refill(services.reconciler()))
+    before = services.world.calls
+    body = json.dumps({"walk": {"generation": "old", "walk": "w"}})
+    assert handle({"messageId": "1", "body": body}) == set()
+    assert services.world.calls == before
+    assert handle({"messageId": "1", "body": '{"walk": {"generation": "new"}}'}) == set()
+    assert services.sqs.messages, "a broken step is set aside"

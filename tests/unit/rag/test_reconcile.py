@@ -16,7 +16,7 @@ from rag.errors import Throttled, Unavailable
 from rag.extract import extract
 from rag.reconcile import Outcome
 from rag.stores.store import StoreError
-from tests.unit.rag.fakes import Crash, Services, service_error
+from tests.unit.rag.fakes import Crash, OpenSearchHttp, Services, service_error
 
 KEY = "guides/a.md"
 SECTION = "## Section {0}\n\nText of section {0} says {1}.\n\n"
@@ -92,11 +92,54 @@ def test_the_same_content_uploaded_anew_is_not_embedded_again(services: Services
     assert reconcile(services) == Outcome("unchanged")
 
 
-def test_another_model_embeds_everything_again(services: Services) -> None:
+def test_the_next_generation_takes_the_vectors_of_the_one_before(services: Services) -> None:
+    reconcile(services, document("one", "two", "three"))
+    services.s3.objects[KEY] = document("one", "changed", "three").encode()
+    filled = OpenSearchHttp(services.world)
+    services.bedrock.embedded.clear()
+    outcome = services.next_generation(filled).reconcile(KEY, seconds=300)
+    assert (outcome.embedded, outcome.reused) == (1, 2)
+    (embedded,) = services.bedrock.embedded
+    assert "changed" in embedded
+    for id_ in filled.documents.keys() & services.opensearch.documents.keys():
+        assert filled.documents[id_] == services.opensearch.documents[id_]
+    assert len(filled.documents) == 3
+
+
+@pytest.mark.parametrize("error", [StoreError(404, "gone"), Unavailable("asleep for ever")])
+def test_a_generation_before_that_is_lost_stops_nothing(
+    services: Services, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reconcile(services, document("one"))
+    services.opensearch.error = error
+    pauses: list[float] = []
+    monkeypatch.setattr("rag.reconcile.time.sleep", pauses.append)
+    generation = services.next_generation()
+    assert generation.reconcile(KEY, seconds=300).embedded == 1
+    services.s3.objects["b.md"] = document("two").encode()
+    assert generation.reconcile("b.md", seconds=300).embedded == 1
+    assert sum(pauses) in (0, 30)
+
+
+def test_what_a_row_of_another_epoch_says_is_not_trusted(services: Services) -> None:
     reconcile(services, document("one", "two"))
-    outcome = services.reconciler(scope="other model").reconcile(KEY, seconds=300)
-    assert (outcome.embedded, outcome.deleted) == (2, 2)
+    services.opensearch.documents.clear()
+    assert reconcile(services) == Outcome("unchanged")
+    outcome = services.reconciler(epoch="after the loss").reconcile(KEY, seconds=300)
+    assert (outcome.embedded, outcome.unchanged) == (2, 0)
     assert len(services.opensearch.documents) == 2
+    assert services.reconciler(epoch="after the loss").reconcile(KEY, seconds=300) == Outcome(
+        "unchanged"
+    )
+
+
+def test_a_rejection_that_is_known_is_not_reported_again(services: Services) -> None:
+    services.s3.objects["picture.png"] = b"\x89PNG"
+    assert services.reconciler().reconcile("picture.png", seconds=300).rejected
+    again = services.reconciler().reconcile("picture.png", seconds=300)
+    assert (again.status, again.rejected) == ("unchanged", True)
+    services.next_generation().reconcile("picture.png", seconds=300, reported=again.rejected)
+    assert len(services.sqs.messages) == 1
 
 
 def test_a_deleted_object_takes_its_chunks_along(services: Services) -> None:

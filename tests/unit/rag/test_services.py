@@ -11,7 +11,7 @@ from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 from urllib3.exceptions import ConnectTimeoutError, ProtocolError
 from urllib3.exceptions import ReadTimeoutError as StoreTimeoutError
 
-from rag import index_handler
+from rag import custom_resource, index_handler
 from rag.clients import translated
 from rag.embedding import Embedder
 from rag.errors import DeadlineExceeded, SettingsError, Throttled, Unavailable
@@ -46,7 +46,7 @@ class Pool:
 @pytest.fixture
 def pool(monkeypatch: pytest.MonkeyPatch) -> Pool:
     pool = Pool()
-    monkeypatch.setattr(signed, "_pool", lambda timeout_s: pool)
+    monkeypatch.setattr(signed, "_pool", lambda: pool)
     return pool
 
 
@@ -184,7 +184,7 @@ def test_cohere_embeds_many_texts_a_call_and_is_told_what_for() -> None:
 
 def test_a_vector_of_another_size_is_an_error_with_both_sizes() -> None:
     runtime = Runtime({"embedding": [1.0], "inputTextTokenCount": 1})
-    with pytest.raises(ValueError, match=r"1 dimensions, EMBEDDING_DIMENSIONS is 2"):
+    with pytest.raises(ValueError, match=r"1 dimensions, not 2"):
         Embedder(runtime, "amazon.titan-embed-text-v2:0", 2).query("q")
 
 
@@ -245,8 +245,9 @@ def test_a_missing_or_broken_variable_is_named(load: Any, environment: dict[str,
         with pytest.raises(SettingsError, match=f"^{name}: not set"):
             load({**environment, name: " "})
     broken = [
-        ("KNOWLEDGE_SERVICE", "ec2", "aoss, es or s3vectors"),
-        ("EMBEDDING_DIMENSIONS", "many", "whole number"),
+        ("KNOWLEDGE", "[]", "at least one"),
+        ("KNOWLEDGE", environment["KNOWLEDGE"].replace("aoss", "ec2"), "aoss, es or s3vectors"),
+        ("KNOWLEDGE", environment["KNOWLEDGE"].replace("64", '"64"'), "dimensions: must be"),
     ]
     if footprint := environment.get("FOOTPRINT"):
         broken += [
@@ -295,7 +296,7 @@ def resource(kind: str, index: str, body: str = "{}", **event: Any) -> dict[str,
 @pytest.fixture
 def report(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     reports: list[dict[str, Any]] = []
-    monkeypatch.setattr(index_handler, "_put", lambda url, body: reports.append(json.loads(body)))
+    monkeypatch.setattr(custom_resource, "put", lambda url, body: reports.append(json.loads(body)))
     return reports
 
 

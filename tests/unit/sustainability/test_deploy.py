@@ -16,7 +16,7 @@ from sustainability.deployment.schema import Deployment
 from sustainability.errors import UserError
 from sustainability.facts.lookup import Facts, load_facts
 from sustainability.offers.endpoint_models import InferenceModel
-from sustainability.operate import cdk, leftovers, preflight
+from sustainability.operate import cdk, filling, leftovers, preflight
 from sustainability.operate.preflight import Finding, Status
 from sustainability.plan.compiled_models import HUB, compile_commands
 
@@ -37,12 +37,36 @@ class Cli:
     def is_bootstrapped(self) -> bool:
         return True
 
+    def keep(self, generation: Any) -> None:
+        self.calls.append(f"keep {generation}")
+
     def deploy(self, stack: str | None = None) -> None:
         self.calls.append(stack or "all")
 
 
-def run(monkeypatch: pytest.MonkeyPatch, *missing: str) -> tuple[list[Any], str]:
+class Index:
+    """Stands in for the index in the account: which one answers, and whether it gives way."""
+
+    def __init__(self, serving: str | UserError | None = None, former: bool = False) -> None:
+        self._serving, self.former = serving, former
+
+    def serving(self) -> str | None:
+        if isinstance(self._serving, UserError):
+            raise self._serving
+        return self._serving
+
+    def wait(self, progress: Any) -> None:
+        pass
+
+    def filled(self) -> str:
+        return "filled"
+
+
+def run(
+    monkeypatch: pytest.MonkeyPatch, *missing: str, index: Index | None = None
+) -> tuple[list[Any], str]:
     """Deploy where some needs are missing; return what was deployed and what was refused."""
+    monkeypatch.setattr(filling, "Filling", lambda deployment: index or Index())
     cli = Cli(FILE)
     monkeypatch.setattr(cdk, "Cdk", lambda path: cli)
     findings = [Finding(need, Status.MISSING, "cure") for need in missing]
@@ -62,6 +86,23 @@ def test_an_empty_account_gets_the_bucket_then_the_commands_then_the_rest(
     assert "--batch_size 8 --sequence_length 4096" in said
     assert f"s3://realtime-models-{ACCOUNT}-eu-north-1/compiled/qwen3-1.7b/" in said
     assert run(monkeypatch) == (["all"], "")
+
+
+def test_the_index_that_answers_is_kept_until_the_next_is_complete(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    same = run(monkeypatch, index=Index("one"))
+    assert same == (["keep one", "all"], "")
+    moved = run(monkeypatch, index=Index("one", former=True))
+    assert moved == (["keep one", "all", "realtime-rag"], "")
+
+
+def test_who_is_not_asked_loses_an_index_that_cannot_be_kept_and_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployed = run(monkeypatch, index=Index(UserError("made by another version")))
+    assert deployed == (["all"], "")
+    assert "made by another version" in capsys.readouterr().out
 
 
 def test_what_no_step_can_make_ends_the_deployment_before_it_begins(

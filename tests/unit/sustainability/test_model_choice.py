@@ -293,8 +293,7 @@ ENVIRONMENT = {
     "ANSWER_SETTINGS": json.dumps(
         {"temperature": 0.5, "passages": 4, "deadline_s": 26, "generation_s": 15}
     ),
-    "EMBEDDING_MODEL": "amazon.titan-embed-text-v2:0",
-    "EMBEDDING_DIMENSIONS": "256",
+    "KNOWLEDGE": json.dumps([{"model": "amazon.titan-embed-text-v2:0", "dimensions": 256}]),
 }
 
 
@@ -372,7 +371,15 @@ def test_an_interruption_loses_nothing_and_nothing_is_asked_twice(
         (False, {"environment": {**ENVIRONMENT, "DEPLOYMENT": "other"}}),
         (True, {"documents": "another digest"}),
         (True, {"environment": {**ENVIRONMENT, "ANSWER_SETTINGS": '{"passages": 5}'}}),
-        (True, {"environment": {**ENVIRONMENT, "EMBEDDING_DIMENSIONS": "512"}}),
+        (
+            True,
+            {
+                "environment": {
+                    **ENVIRONMENT,
+                    "KNOWLEDGE": ENVIRONMENT["KNOWLEDGE"].replace("256", "512"),
+                }
+            },
+        ),
     ],
 )
 def test_it_asks_again_exactly_when_an_answer_could_differ(
@@ -416,7 +423,9 @@ def test_a_damaged_file_is_named(tmp_path: Path, asked: list[str]) -> None:
 
 def test_the_digest_of_the_documents_follows_their_content_and_not_their_order() -> None:
     states = [
-        DocumentState(key=key, status=status, reason="", etag=key * 2, chunks=1, visible_at=0)
+        DocumentState(
+            key=key, status=status, reason="", etag=key * 2, chunks=1, epoch="", visible_at=0
+        )
         for key, status in (("a", "indexed"), ("b", "indexed"), ("c", "rejected"))
     ]
     digest = documents_digest(states, Knowledge())

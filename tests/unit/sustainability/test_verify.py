@@ -42,7 +42,7 @@ class Deployed(Account):
         if not self.known:
             raise AccountError("at https://bucket.s3.example of 123456789012: not indexed")
         (key,) = etags
-        return [DocumentState(key, self.status, "no text", "tag", 1, 0)]
+        return [DocumentState(key, self.status, "no text", "tag", 1, "", 0)]
 
     def call(self, *_: Any, **__: Any) -> Any:
         return self.unsigned, {}, {}
