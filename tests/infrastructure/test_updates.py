@@ -283,16 +283,43 @@ def table() -> str:
                 if resource["Type"] not in STATEFUL:
                     continue
                 outcomes: dict[Update, list[str]] = {update: [] for update in Update}
-                for name in sorted(resource["Properties"]):
-                    other = {**resource["Properties"], name: "another"}
+                for pointer in [*sorted(resource["Properties"]), *nested(resource)]:
+                    other = changed(resource["Properties"], pointer.split("."))
                     update = update_of("eu-north-1", resource, {**resource, "Properties": other})
-                    outcomes[update].append(name)
+                    outcomes[update].append(pointer)
                 kind = resource["Type"].removeprefix("AWS::")
                 cells = [", ".join(outcomes[update]) or "-" for update in Update]
                 line = f"| {kind} | {' | '.join(cells)} |"
                 if line not in lines:
                     lines.append(line)
     return "\n".join([*lines[:2], *sorted(lines[2:])]) + "\n"
+
+
+def nested(resource: Mapping[str, Any]) -> list[str]:
+    """Return what is fixed below a property that is not, such as ``Settings.Kind``."""
+    schema = schema_of(resource["Type"], "eu-north-1")
+    assert schema is not None
+    pointers = (pointer.split("/")[2:] for pointer in create_only(schema, resource))
+    return sorted(
+        ".".join(steps)
+        for steps in pointers
+        if len(steps) > 1 and at(resource["Properties"], f"/properties/{'/'.join(steps)}")
+    )
+
+
+def changed(properties: Mapping[str, Any], steps: list[str]) -> dict[str, Any]:
+    """Return the properties with another value at the end of the steps."""
+    first, *rest = steps
+    return {**properties, first: changed(properties[first], rest) if rest else "another"}
+
+
+def test_a_nested_property_that_is_fixed_is_in_the_table() -> None:
+    encryption = {"EncryptionType": "KMS", "KmsKey": "key"}
+    properties = {"EncryptionConfiguration": encryption}
+    repository = {"Type": "AWS::ECR::Repository", "Properties": properties}
+    assert set(nested(repository)) == {f"EncryptionConfiguration.{name}" for name in encryption}
+    other = changed(properties, ["EncryptionConfiguration", "KmsKey"])
+    assert other == {"EncryptionConfiguration": encryption | {"KmsKey": "another"}}
 
 
 def test_a_stack_hands_on_no_tag_that_a_fork_may_change() -> None:
