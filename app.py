@@ -27,8 +27,8 @@ from sustainability.report.footprint import synth_line
 from sustainability.stores.generation import SERVING, Generation
 
 _FIXED_TAGS = ["AWS::OpenSearchServerless::Collection", "aws:cdk:stack"]
-"""What takes tags only when it is made: another tag would be another collection, of the same name,
-which CloudFormation refuses. It hands a stack's tags on to the collection, too."""
+"""Types that accept tags only at creation. Another tag would need a new collection with the same
+name, which CloudFormation refuses. Tags of a stack also reach the collection."""
 
 
 def build(app: cdk.App, deployment: Deployment) -> ServingPlan:
@@ -37,7 +37,7 @@ def build(app: cdk.App, deployment: Deployment) -> ServingPlan:
     Raises
     ------
     UserError
-        If the deployment asks for what its Region does not have or must not be used for.
+        If the deployment needs what its Region does not offer, or what is not allowed there.
     """
     plan = add_stacks(app, deployment)
     cdk.Validations.of(app).add_plugins(
@@ -49,12 +49,12 @@ def build(app: cdk.App, deployment: Deployment) -> ServingPlan:
 
 
 def add_stacks(app: cdk.App, deployment: Deployment) -> ServingPlan:
-    """Add the deployment's stacks alone.
+    """Add only the deployment's stacks, without checks.
 
     Raises
     ------
     UserError
-        If the deployment asks for what its Region does not have or must not be used for.
+        If the deployment needs what its Region does not offer, or what is not allowed there.
     """
     check_region(deployment)
     plan = plan_serving(deployment)
@@ -74,7 +74,7 @@ def add_stacks(app: cdk.App, deployment: Deployment) -> ServingPlan:
             app, f"{deployment.name}-inference", deployment=deployment, plan=plan, env=env
         )
         inference.grant_invoke(rag.answer)
-        if plan.model is not None:  # whose artifacts must be there before the endpoint
+        if plan.model is not None:  # its artifacts must exist before the endpoint
             models = ModelsStack(app, f"{deployment.name}-models", deployment=deployment, env=env)
             inference.add_stack_dependency(models)
     MonitoringStack(

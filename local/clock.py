@@ -1,4 +1,4 @@
-"""What time it is in the embedded AWS: the machine's, or ahead of it because somebody moved it.
+"""The clock of the embedded AWS: the machine's time, or ahead of it after `python -m local wait`.
 
 Metrics, alarms, cold starts, cooldowns, schedules and waiting state machines go by this clock, so
 that hours can pass in a moment. What other processes measure themselves goes by the machine's.

@@ -25,7 +25,7 @@ class BudgetStack(cdk.Stack):
             id_,
             env=cdk.Environment(region=REGION),
             description=f"Tells when the month will cost too much ({deployment.name})",
-            # It has no assets, so nobody need bootstrap another Region for it.
+            # It has no assets, so its Region needs no bootstrap.
             synthesizer=cdk.BootstraplessSynthesizer(),
         )
         monitoring = deployment.monitoring

@@ -1,4 +1,4 @@
-"""The inference stack: an endpoint on Inferentia2, exactly as the serving plan says."""
+"""The inference stack: an endpoint on Inferentia2, exactly as in the serving plan."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class InferenceStack(cdk.Stack):
     def _defer(self, function: lambda_.Function, mailbox: Mailbox) -> None:
         deadline, model = self._deployment.service_level.deadline, self._plan.model
         assert deadline is not None
-        # Only the window hands questions to its endpoint, so that no single one wakes it.
+        # Only the window hands questions to its endpoint, so that no single question starts it.
         endpoint = None if self.window else self.endpoint
         function.add_environment(
             "GENERATOR_DEFERRED",
@@ -162,7 +162,7 @@ class InferenceStack(cdk.Stack):
         if endpoint.component_name is not None:
             component = self._arn("inference-component", endpoint.component_name)
             resources.append(component)
-            # Whether a copy is awake can be asked. A call would count as a wish to be woken.
+            # The function may check for a running copy. A call would count as demand for a copy.
             function.add_to_role_policy(
                 iam.PolicyStatement(
                     actions=["sagemaker:DescribeInferenceComponent"], resources=[component]

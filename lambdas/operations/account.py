@@ -1,7 +1,7 @@
 """The estimate of a month beside AWS's own value for the whole account, where AWS has one.
 
-`sustainability:GetEstimatedCarbonEmissions` knows months, Regions and services, not deployments:
-the ratio is one only where the account holds this deployment alone.
+`sustainability:GetEstimatedCarbonEmissions` has months, Regions and services, but no deployments.
+The ratio can be 1 only if the account contains nothing but this deployment.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _G_PER_TONNE = 1e6
 def update(
     now: datetime, store: History, connect: Callable[[], Any], settings: Settings
 ) -> list[str]:
-    """Write a record for each of the last months that has no figure of AWS yet; return these."""
+    """Write a record for each recent month without AWS's value; return these records."""
     before = {month: store.read(_key(month)) for month in _months(now)}
     waiting = [month for month, known in before.items() if not known or known["not_available"]]
     if not waiting:
@@ -49,7 +49,7 @@ def update(
 
 
 def _estimate(month: datetime, records: list[dict[str, Any]], settings: Settings) -> dict[str, Any]:
-    """Return our own estimate of a month: the sum of its records, and how many there are."""
+    """Return our own estimate of a month: the sum of its records, and their number."""
     ranges = (record["taken"]["carbon_g"] for record in records)
     return {
         "month": month.strftime("%Y-%m"),
@@ -65,7 +65,7 @@ def _estimate(month: datetime, records: list[dict[str, Any]], settings: Settings
 def _beside(
     theirs: Mapping[str, Any] | None, estimate: dict[str, Any], not_available: str | None
 ) -> dict[str, Any]:
-    """Return both, and ours over theirs, by how they account for electricity."""
+    """Return both values and their ratio (ours / AWS's), location-based and market-based."""
     ratios = {
         name.removesuffix("_g"): estimate["estimate_g"][1] / theirs[name]
         for name in _TYPES
@@ -82,7 +82,7 @@ def _beside(
 def _emissions(
     connect: Callable[[], Any], region: str, start: datetime, end: datetime
 ) -> tuple[dict[datetime, dict[str, Any]], str | None]:
-    """Return AWS's grams by month, or why there are none: no permission, no such service here."""
+    """Return AWS's gCO2e by month, or the reason why there are none."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     found = {}

@@ -13,16 +13,16 @@ _HOUR = timedelta(hours=1)
 
 
 class CloudWatchError(Exception):
-    """CloudWatch could not say: a later run asks again."""
+    """CloudWatch returned no values: a later run asks again."""
 
 
 def hourly(
     client: Any, measures: Mapping[str, Measure], hours: Sequence[datetime]
 ) -> dict[datetime, dict[str, float]]:
-    """Return what is known of each hour, by the measures' names. What never happened is left out.
+    """Return the values of each hour, by the names of the measures, without missing values.
 
-    Plain statistics and no expressions: they are the same everywhere. Two dozen of them fit into
-    one call, which takes 500; the answer may come in pages.
+    Plain statistics without expressions are the same in every Region. About 24 of them fit into one
+    call, whose limit is 500; the response can have several pages.
     """
     found: dict[datetime, dict[str, float]] = defaultdict(dict)
     pages = client.get_paginator("get_metric_data").paginate(

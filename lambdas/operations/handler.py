@@ -1,7 +1,7 @@
 """The scheduled run, an hour by its name, and the monthly comparison with AWS's own figures.
 
-The event of the schedule is empty. `{"hour": "2026-11-23T05:00:00Z"}` computes one hour anew and
-closes it, so that its metrics need not wait; `{"task": "account"}` is the monthly one.
+The event of the schedule is empty. `{"hour": "2026-11-23T05:00:00Z"}` computes one hour again and
+closes it, so that its metrics are sent at once; `{"task": "account"}` is the monthly task.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class InvalidEvent(Exception):
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Bring the history up to date; return what was written."""
+    """Write the missing records of the history; return what was written."""
     settings, now = _settings(), datetime.now(UTC)
     store = history.History(_client("s3"), settings.bucket)
     if event == {"task": "account"}:

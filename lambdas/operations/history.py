@@ -1,4 +1,4 @@
-"""The history: one JSON object for each hour in S3, and which hours are to be written next."""
+"""The history: one JSON object per hour in S3, and which hours to write next."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ SETTLES_AFTER = timedelta(hours=3)
 """From the start of an hour until CloudWatch's values for it no longer change."""
 _FIRST_LOOK = timedelta(hours=23)
 REMEMBERED = timedelta(days=14)
-"""How far back a gap is filled: metrics of a log line must not be older."""
+"""Oldest gap that is filled. CloudWatch accepts no older metrics in a log line."""
 
 
 def key(hour: datetime) -> str:
-    """Return where the record of an hour lies in the bucket."""
+    """Return the object key of an hour's record."""
     return hour.strftime(_KEY)
 
 

@@ -15,7 +15,7 @@ from operations.settings import Sources
 _OURS = "SustainableGenerativeAI"
 _ACCELERATOR = "SustainableGenerativeAI/Accelerator"
 _MINUTES = 60
-"""Of an hour: OpenSearch Serverless sends its units each minute while it is awake."""
+"""Minutes in an hour: OpenSearch Serverless sends its OCUs every minute while it runs."""
 _MS_PER_HOUR = 3_600_000
 
 
@@ -31,18 +31,18 @@ class Measure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
-    """What an hour's numbers say. Shares are None of what was not awake."""
+    """The use in one hour. The share of a resource that did not run is None."""
 
     usage: Mapping[str, float]
     """By quantity, as in the coefficients."""
     added: Mapping[str, float]
     """What the questions of the hour added, as each answer states it: by quantity of `ADDED`."""
     answers: Mapping[str, float]
-    """Questions, and the answers to them by who gave them."""
+    """Questions, and answers by their source."""
     tokens: Mapping[str, float]
     utilization: Mapping[str, float | None]
     missing: Sequence[str]
-    """Measures that an awake resource should have sent and did not."""
+    """Measures that a running resource should have sent, but did not."""
 
 
 def measures(deployment: str, sources: Sources) -> dict[str, Measure]:
@@ -90,7 +90,7 @@ def _of_store(deployment: str, sources: Sources) -> dict[str, Measure]:
     if sources.domain is None:
         assert sources.group is not None
         assert sources.group_id is not None
-        # Under ClientId alone AWS counts the collections that are in no group.
+        # With the dimension ClientId alone, AWS counts only collections that are in no group.
         group = client | {
             "CollectionGroupId": sources.group_id,
             "CollectionGroupName": sources.group,
@@ -135,7 +135,7 @@ def count(values: Mapping[str, float], sources: Sources) -> Counted:
     """
     of = _Zeroes(values)
     by_models = of["by_bedrock"] + of["by_endpoint"]
-    # The functions do not count tokens by who generated them: each answer has an equal part.
+    # The functions do not count tokens by generator: each answer gets an equal part.
     on_bedrock = of["by_bedrock"] / by_models if by_models else 0.0
     documents = of["indexed"] + of["unchanged"] + of["deleted"] + of["rejected"]
     embedded = of["question_tokens"] + of["document_tokens"]
@@ -184,7 +184,7 @@ def count(values: Mapping[str, float], sources: Sources) -> Counted:
 
 
 class _Zeroes(dict[str, float]):
-    """Zero for what is not there."""
+    """Return zero for a missing value."""
 
     def __missing__(self, key: str) -> float:
         return 0.0
@@ -209,7 +209,7 @@ def _count_units(of: _Zeroes, sources: Sources) -> _Machines:
         of[name] / _MINUTES for name in ("search_units", "indexing_units", "building_units")
     )
     busy_hours = of["searching_ms"] / _MS_PER_HOUR
-    # A store that sleeps sends nothing. One that was searched or written to was awake.
+    # A store at zero sends nothing. A store with searches or writes did run.
     missing = [
         name
         for name, used in (("search_units", of["searching_ms"]), ("indexing_units", of["indexed"]))

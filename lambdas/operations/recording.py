@@ -25,14 +25,14 @@ def update(
     closing: bool = False,
     beginning: bool = False,
 ) -> list[str]:
-    """Compute hours and write those that differ; return these.
+    """Compute hours, write the records that changed, and return those.
 
     A history that is `beginning` begins with the first hour of which CloudWatch knows anything:
     before it, the deployment did not exist or did nothing.
 
     CloudWatch cannot delete values, so an hour's are sent once: when it has settled, or when
-    somebody closes it. They go out before the record does. If the run breaks off in between they go
-    out again: a sum over them then counts the hour twice, the history never does.
+    an event closes it. They are sent before the record is written. If the run fails in between,
+    they are sent again: their sum then counts the hour twice, but the history never does.
     """
     if not hours:
         return []

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MEASURES = ("kwh", "operational_g", "embodied_g", "usd")
-"""What is counted of everything: energy at the wall, carbon of it, carbon of making, money."""
+"""The measures of each quantity: energy at the wall, its carbon, embodied carbon, cost."""
 
 Range = list[float]
 """An estimate: low, mid, high."""
@@ -20,7 +20,7 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """What CloudWatch knows the deployment's resources by (`SOURCES`).
+    """The names of the deployment's resources in CloudWatch (`SOURCES`).
 
     `group` and `group_id` name the collection group where the store is serverless, `domain` and
     `nodes` are set where it is a domain, `vectors` where it is S3 Vectors.
@@ -54,7 +54,7 @@ class Settings:
     added: Mapping[str, Range]
     """What a unit of each quantity adds, as the answers state it: a range of Wh, one of gCO2e."""
     metrics: tuple[str, ...]
-    """The names of the metrics that somebody reads: no other is sent."""
+    """The names of the metrics that are sent, because an alarm or graph reads them."""
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> Settings:

@@ -41,7 +41,7 @@ _ERRORS: dict[type[Exception], tuple[int, str]] = {
     DeadlineExceeded: (504, "deadline_exceeded"),
     Unanswered: (502, "unanswered"),
 }
-# What the caller may read. Messages of services stay in the log: they can name resources.
+# Messages for callers. Messages of AWS services stay in the log: they can name resources.
 _PUBLIC = {
     "throttled": "the model is busy; try again",
     "indexing": "the documents are being indexed; try again",
@@ -60,7 +60,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
         response = _later(answer) if isinstance(answer, Pending) else _respond(200, answer)
         if asks:
             trace.metrics["AnswerLatency"] = (time.perf_counter() - started) * 1000
-    except Exception as error:  # nothing may reach the caller but what is written here
+    except Exception as error:  # callers see only the messages above
         response = _failed(error, trace)
     if trace.metrics:
         emit(os.environ["DEPLOYMENT"], os.environ["METRICS"].split(), trace.metrics)
@@ -104,7 +104,7 @@ def _failed(error: Exception, trace: Trace) -> dict[str, Any]:
     details = {"code": code, "message": message}
     if isinstance(error, InvalidRequest):
         details["field"] = error.field
-    # A 503 with `Retry-After` is no failure: a sleeping store answers so by design.
+    # A 503 with `Retry-After` is no failure: it is the normal answer while a store starts.
     deferred = isinstance(error, Unavailable)
     trace.metrics |= {"Deferred": int(deferred), "Errors": int(status >= 500 and not deferred)}
     if status == 500:

@@ -24,10 +24,10 @@ from rag.stores.store import Found, KnowledgeStore, Passage
 from rag.telemetry import logger
 
 HAND_OVER_S = 30
-"""Longer than the function may run: a hand-over that is not done by then was lost."""
+"""Longer than the function can run: a hand-over that is not done by then has failed."""
 
 _LOOK_AGAIN_S = 0.25
-"""Between two looks for the answer that somebody else writes."""
+"""Seconds between two reads of an answer that another call writes."""
 
 _LOOKS_PER_CLAIM = 4
 """Reading the row costs less than trying to replace a writer that failed."""
@@ -83,9 +83,9 @@ class Answering:
     footprint: Footprint
 
     def answer(self, question: Question, trace: Trace) -> Answer | Pending:
-        """Answer from the cache or from the documents, or say that they contain no answer.
+        """Answer from the cache or from the documents, or state that they contain no answer.
 
-        Where answers come later, return the one that is to come, unless it has come by now.
+        If answers come later, return the pending answer, or the answer if it has come.
 
         Raises `Throttled`, `Unavailable` and `DeadlineExceeded`.
         """
@@ -105,12 +105,12 @@ class Answering:
             return self._answer(question, id_, cached, deadline, trace)
         except BaseException:
             if cached.version is not None and not cached.answer:
-                with suppress(Exception):  # the claim ends by itself; what went wrong matters more
+                with suppress(Exception):  # the claim expires by itself; keep the first error
                     self.answers.give_up(id_, cached.version)
             raise
 
     def _claimed(self, id_: str, found: Lookup, deadline: float) -> Lookup:
-        """Wait until the answer is there or ours to write: of many who ask, one writes it."""
+        """Wait until the answer exists or we may write it: one of several callers writes it."""
         looks = itertools.count()
         while found.version is not None and not found.answer:
             if next(looks) % _LOOKS_PER_CLAIM == 0 and self._claim(id_, found.version):
@@ -124,7 +124,7 @@ class Answering:
     def _claim(self, id_: str, version: int) -> bool:
         try:
             return self.answers.claim(id_, version, seconds=self.limits.deadline_s)
-        except (DeadlineExceeded, Unavailable):  # a claim saves work and permits none
+        except (DeadlineExceeded, Unavailable):  # without a claim, work is only repeated
             return True
 
     def _answer(
@@ -207,7 +207,7 @@ class Answering:
         return self._composer.reuse(answer)
 
     def retry_after_s(self, pending: Pending) -> int:
-        """Return when to look again: a tenth of the time waited, so that few looks find little."""
+        """Return when to poll again: after a tenth of the time waited so far."""
         waited = self.answers.clock() - pending.asked_at
         return round(min(max(waited / 10, 5), 600))
 
@@ -219,7 +219,7 @@ class Answering:
         found: Lookup,
         trace: Trace,
     ) -> Answer | Pending:
-        """Announce the answer, then hand the prompt over: of two who ask, one does so."""
+        """Store a pending answer, then hand over the prompt: only one of two callers does so."""
         now = int(self.answers.clock())
         pending = Pending(
             draft=draft,

@@ -1,4 +1,4 @@
-"""Answers that were given before or are still to come, and the index version they rest on."""
+"""Stored and pending answers, and the index version that they are based on."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """An answer that is to come. `place` is None until the prompt was handed over.
+    """A pending answer. `place` is None until the prompt is handed over.
 
-    `asked_at` and `expected_by` are whole seconds of the epoch.
+    `asked_at` and `expected_by` are whole seconds since the epoch.
     """
 
     draft: Draft
@@ -63,7 +63,7 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """A cached answer, if a current one is there, and the index version to store a new one with.
+    """The cached answer, if it is current, and the index version for a new answer.
 
     `table` is the documents table of the generation of the index that answers.
     `version` is None when the index changed so recently that a search may still miss the change:
@@ -123,7 +123,7 @@ class Answers:
         return Lookup(table, None, version if is_visible else None, pending)
 
     def get(self, id_: str) -> Answer | Pending | None:
-        """Return a stored or pending answer, whatever became of the index since."""
+        """Return a stored or pending answer, even if the index has changed since."""
         with translated("answers table"):
             row = self.client.get_item(
                 TableName=self.table, Key={"id": {"S": id_}}, ConsistentRead=True
@@ -160,7 +160,7 @@ class Answers:
     def claim(self, id_: str, version: int, *, seconds: float) -> bool:
         """Claim the right to write an answer for so long. Returns False if another caller has it.
 
-        It is for one version of the index: of another, the answer may be another.
+        A claim is for one version of the index: another version can have another answer.
         """
         now = int(self.clock())
         return self._put_if(
@@ -170,14 +170,14 @@ class Answers:
         )
 
     def give_up(self, id_: str, version: int) -> None:
-        """Let somebody else write the answer, who may have waited for it."""
+        """Release the claim, so that a waiting caller can write the answer."""
         with translated("answers table"):
             self.client.put_item(TableName=self.table, Item=self._claim_row(id_, version, until=0))
 
     def announce(self, pending: Pending, *, instead_of: Pending | None) -> bool:
-        """Store an answer that is to come, in place of the one that was found, if any.
+        """Store a pending answer, instead of the one that was found, if any.
 
-        Returns False if somebody else was faster.
+        Returns False if another caller was faster.
         """
         return self._put_if(
             "attribute_not_exists(#asked_at) OR #asked_at = :seen",
@@ -186,11 +186,11 @@ class Answers:
         )
 
     def handed_over(self, pending: Pending) -> None:
-        """Note at which place the answer will appear."""
+        """Store the place where the answer will appear."""
         self._put_if(_UNTOUCHED, pending.asked_at, _pending_row(pending))
 
     def withdraw(self, pending: Pending) -> None:
-        """Forget an answer that is not to come."""
+        """Delete a pending answer that will not come."""
         forgotten = replace(pending, asked_at=0, expected_by=0)
         self._put_if(_UNTOUCHED, pending.asked_at, _pending_row(forgotten))
 

@@ -99,7 +99,7 @@ class Deferral:
     deadline_s: float
 
     def hand_over(self, ticket: str, request: dict[str, Any]) -> Place:
-        """Have a request answered. Under the same ticket, a window answers it but once.
+        """Hand over a request. A window answers it only once for the same ticket.
 
         Raises `Throttled`, `Unavailable` or `DeadlineExceeded`.
         """

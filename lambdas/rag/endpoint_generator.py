@@ -1,4 +1,4 @@
-"""The generator on a SageMaker endpoint, and the fallback to Bedrock while it sleeps or fails."""
+"""The generator on a SageMaker endpoint, with fallback to Bedrock if it fails or has no copy."""
 
 from __future__ import annotations
 
@@ -92,9 +92,9 @@ class EndpointGenerator(ChatCompletions):
 
 @contextmanager
 def _any_trouble() -> Iterator[None]:
-    """Turn whatever goes wrong into the errors of the domain.
+    """Translate every error into an error of this package.
 
-    SageMaker says ValidationError to a call that finds no copy or no endpoint, and ModelError to
+    SageMaker answers ValidationError if there is no copy or no endpoint, and ModelError to
     one that fails in the container: neither shows which of the two is wrong.
     """
     from botocore.exceptions import BotoCoreError, ClientError
@@ -113,7 +113,7 @@ class Copies:
     """Whether an inference component has a copy in service, looked up once in half a minute.
 
     It asks the control plane, because a call that finds no copy counts among
-    `NoCapacityInvocationFailures`, which is a wish to be woken.
+    `NoCapacityInvocationFailures`, which counts as demand for a copy.
     """
 
     client: Any
@@ -150,7 +150,7 @@ class Breaker:
         return self.clock() >= self._open_until
 
     def succeeded(self) -> None:
-        """Forget all failures."""
+        """Reset the failures."""
         self._window_s, self._open_until = 0, float("-inf")
 
     def failed(self) -> None:
@@ -170,7 +170,7 @@ class Fallback:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BridgedGenerator:
-    """The endpoint while it is awake and well; otherwise the fallback, if there may be one.
+    """The endpoint while it runs and works; otherwise the fallback, if one is allowed.
 
     The breaker and the last look at the copies live as long as this object: one execution
     environment of the function.

@@ -91,7 +91,7 @@ def context_cost(passage: Passage) -> int:
 def is_relevant(question: str, found: Found, minimum_similarity: float) -> bool:
     """Whether the index contains a relevant passage for the generator.
 
-    The nearest vector must be near enough. Words have a small say in how near that is: passages
+    The nearest vector must be near enough. Words have a small influence on the limit: passages
     with all of the question's information ask for less, passages with none of it for more. Neither
     depends on a language. `python -m benchmarks retrieval` shows what that refuses and loses.
     """

@@ -1,7 +1,7 @@
 """Runs a function in a forked process with a limit on its time and memory.
 
-A hostile document can make any parser slow or greedy. Without a wall around it, it would take the
-whole function down, and with it every other document of the batch.
+A hostile document can make any parser slow or use much memory. Without a sandbox it would stop the
+whole function, and with it every other document of the batch.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def run(function: Callable[..., T], *args: object, seconds: float, memory_mb: in
             raise too_complex
         outcome = receiver.recv()
     except EOFError:
-        raise too_complex from None  # killed before it could say anything
+        raise too_complex from None  # killed before it could report anything
     finally:
         process.kill()
         process.join()

@@ -63,9 +63,10 @@ class Limits:
 class EndpointSettings:
     """An endpoint that answers at once (`GENERATOR_ENDPOINT`).
 
-    `component` is null where the endpoint hosts one model alone; `thinks` says that the model
-    thinks before it answers unless told not to. Of the generator's time, `look_s` go to looking
-    whether it is awake and `timeout_s` to waiting for its answer; the rest is the fallback's.
+    `component` is null if the endpoint hosts only one model. `thinks` means that the model
+    reasons before it answers, unless the request switches this off. The generator's time has
+    three parts: `look_s` to check for a running copy, `timeout_s` to wait for its answer, and the
+    rest for the fallback.
     """
 
     endpoint: str
@@ -80,7 +81,7 @@ class EndpointSettings:
 class DeferralSettings:
     """A model that answers later (`GENERATOR_DEFERRED`): from a queue, or in a daily window.
 
-    `endpoint` is the queue's, and null where a window answers. `model` is null where Bedrock
+    `endpoint` is the queue's endpoint, or null if a window answers. `model` is null if Bedrock
     answers the window's questions.
     """
 
@@ -162,7 +163,7 @@ class IngestSettings:
     limits: IngestLimits
     deployment: str
     metrics: tuple[str, ...]
-    """The names of the values that are sent to CloudWatch."""
+    """The names of the values that are sent to CloudWatch as metrics."""
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> IngestSettings:

@@ -18,12 +18,12 @@ _PER_MEGABYTE = 2**20 if sys.platform == "darwin" else 2**10
 
 
 def emit(deployment: str, sent: Collection[str], values: Mapping[str, float | list[float]]) -> None:
-    """Print the values as one line, of which CloudWatch makes metrics of those in `sent`.
+    """Print the values as one log line. CloudWatch makes metrics from those in `sent`.
 
     The dimensions are service and Deployment. Names that end in `Latency` or `Lag` are
-    milliseconds, all others counts. `MemoryUsed`, the most that this process ever held, comes with
-    them: Lambda itself publishes no such metric. A metric costs money in each hour that writes it,
-    so what nobody reads is a plain field of the line.
+    milliseconds, all others are counts. `MemoryUsed`, the peak memory of this process, is added,
+    because Lambda publishes no such metric. A metric costs money in each hour that writes it, so a
+    value that no alarm or graph reads is a plain field of the line.
     """
     metrics = Metrics()
     metrics.set_default_dimensions(Deployment=deployment)

@@ -1,11 +1,10 @@
 """Questions to the answer path outside of Lambda, for trying a generator before it is deployed.
 
-`python -m rag.trial` runs with the answer function's environment, of which whoever starts it has
-changed `GENERATOR_MODEL` or `ANSWER_SETTINGS`, and with the prompt in `PROMPT`. For each question,
-a JSON text on a line of stdin, it writes one line to stdout: `{"answer": ..., "passages": [...]}`
-with the passages the generator saw, or `{"error": ..., "retry_after_s": ...}`, null if waiting
-does not help. The function itself is neither called nor changed, and its answer cache neither read
-nor written.
+`python -m rag.trial` runs with the answer function's environment, with another `GENERATOR_MODEL` or
+`ANSWER_SETTINGS`, and with the prompt in `PROMPT`. Each line of stdin is a question, a JSON string.
+For each, it writes one line to stdout: `{"answer": ..., "passages": [...]}` with the passages that
+the generator saw, or `{"error": ..., "retry_after_s": ...}`, null if waiting does not help. It does
+not call or change the function, and does not use its answer cache.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ class _Watched:
 
 
 def try_out(answering: Answering, question: str) -> dict[str, Any]:
-    """Answer one question, or tell why that is not possible now, or not at all."""
+    """Answer one question, or return why that is not possible now or at all."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     assert not isinstance(answering.generator, Deferral)

@@ -2,11 +2,11 @@
 
 The same word can be written in many ways that look alike: composed or not, with a ligature, in
 full width, with a soft hyphen or an invisible mark inside. `normal` makes them one. It is not
-NFKC, which also makes "10²" the number 102 and "①" the number 1: whatever changes a meaning stays
-as it is.
+NFKC, which would turn "10²" into 102 and "①" into 1: characters with another meaning stay as they
+are.
 
-The script classes follow Unicode Standard Annex 29 as far as words need them: where a script
-writes no spaces, a word cannot be told without a dictionary, and pairs of characters stand in.
+The script classes follow Unicode Standard Annex 29 as far as words need them. In a script without
+spaces, words cannot be found without a dictionary, so pairs of characters are used instead.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _FOLDED = frozenset(
         "<wide>",
     }
 )
-"""Unicode's compatibility mappings that change looks alone. Not here: super- and subscripts,
+"""Unicode's compatibility mappings that change only the look. Not here: super- and subscripts,
 fractions, circles."""
 
 _SPELLED = {
@@ -86,10 +86,10 @@ def _mapped(character: str) -> str:
         return ""  # soft hyphen, zero width space, byte order mark, direction, hidden tags
     tag = unicodedata.decomposition(character).partition(" ")[0]
     if tag not in _FOLDED or category == "No" or 0x3130 <= code < 0x3190:
-        return character  # numbers in circles and brackets; Hangul letters that stand alone
+        return character  # numbers in circles and brackets; single Hangul letters
     folded = unicodedata.normalize("NFKC", character)
     digits = category != "Nd" and any(map(str.isdigit, folded))
-    # An accent that stands alone would become a space and an accent.
+    # A single accent would become a space and an accent.
     return character if digits or (folded[0] == " " and len(folded) > 1) else folded
 
 
@@ -110,10 +110,10 @@ def normal(text: str) -> str:
 
 
 def key(text: str) -> str:
-    """Return what is equal for texts that ask the same: the normal form, spacing and case aside.
+    """Return a form that is equal for texts that differ only in spacing, case or Unicode form.
 
-    Units and names can differ by capitals alone ("MW" and "mW"). So a capital counts as none only
-    where it begins a word, or where there is nothing else.
+    Units and names can differ only in capitals ("MW" and "mW"). So capitals are ignored only at the
+    beginning of a word, or in a text of capitals only.
     """
 
     def uncapitalized(match: re.Match[str]) -> str:
@@ -138,14 +138,14 @@ def words(text: str) -> list[str]:
 def parts(text: str) -> str:
     """Return the parts of the identifiers in a text, each once: of ``NoCapacityInvocations`` three.
 
-    So an identifier is found by somebody who remembers what it says and not how it is written.
+    So an identifier is also found by its words, without its exact spelling.
     """
     found = (_PART.findall(name) for name in _IDENTIFIER.findall(normal(text)))
     return " ".join(dict.fromkeys(part for each in found if len(each) > 1 for part in each))
 
 
 def stem(word: str) -> str:
-    """Return enough of a word to bring its forms together, in languages that change word ends."""
+    """Return a common stem of a word's forms, in languages that change word endings."""
     return word[:5] if len(word) > 5 else word.removesuffix("s")
 
 

@@ -1,4 +1,4 @@
-"""Which parts an answer is made by: what the settings name, put together."""
+"""Builds the objects that answer a question, as the settings say."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def wire(settings: AnswerSettings, prompt: Prompt) -> Answering:
 
 
 def _name(settings: AnswerSettings) -> str:
-    """Return whose answers may be used again: those of other models may not."""
+    """Return the scope of the answer cache: answers of other models are not used."""
     if settings.deferral is not None:
         return settings.deferral.model or settings.generator_model
     endpoint = settings.endpoint
@@ -79,7 +79,7 @@ def _deferral(settings: AnswerSettings, later: DeferralSettings) -> Deferral:
     )
     carrier: Carrier = (
         Queue(
-            # No second try: the first may have queued the question though nothing was heard of it.
+            # No second try: the first one may have queued the question without a response.
             client=client("sagemaker-runtime", read_timeout_s=budget_s * 2 / 3, attempts=1),
             endpoint=later.endpoint,
             deadline_s=later.deadline_s,
@@ -131,14 +131,14 @@ def _bridged(settings: AnswerSettings, endpoint: EndpointSettings) -> BridgedGen
 
 def _is_awake(endpoint: EndpointSettings) -> Callable[[], bool]:
     if endpoint.component is None:
-        return lambda: True  # an endpoint without components never sleeps
+        return lambda: True  # an endpoint without components never scales to zero
     control_plane = client("sagemaker", read_timeout_s=endpoint.look_s, attempts=1)
     return Copies(control_plane, endpoint.component).awake
 
 
 def _bedrock(settings: AnswerSettings, timeout_s: float) -> BedrockGenerator:
     limits = settings.limits
-    # No second try: the caller can tell better than we can whether an answer is still worth it.
+    # No second try: the caller decides whether to ask again.
     return BedrockGenerator(
         client=client("bedrock-runtime", read_timeout_s=timeout_s, attempts=1),
         model=settings.generator_model,

@@ -7,5 +7,5 @@ from constructs import Construct
 
 
 def account_of(scope: Construct) -> str:
-    """Return the account's number if whoever deploys gave it, else what stands for any account."""
+    """Return the account id from the deployment's environment, else a token for any account."""
     return scope.node.try_get_context("account") or cdk.Aws.ACCOUNT_ID

@@ -16,7 +16,7 @@ def acknowledge(construct: IConstruct | None, rule: str, reason: str) -> None:
     rule
         The rule's id, such as ``AwsSolutions-S1``.
     reason
-        Why the finding is right to be accepted here, for whoever reviews it next.
+        Why the finding is acceptable here, for the next reviewer.
     """
     assert construct is not None
     cdk.Validations.of(construct).acknowledge(cdk.Acknowledgment(id=rule, reason=reason))

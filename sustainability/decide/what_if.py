@@ -44,7 +44,7 @@ class Alternative:
 
 
 def alternatives(deployment: Deployment, changes: Sequence[str]) -> list[Alternative]:
-    """Return the deployment as declared, with each of ``changes`` alone, and with all of them.
+    """Return the declared deployment, with each of ``changes`` separately, and with all of them.
 
     The last one is left out if two changes set the same key.
 

@@ -8,7 +8,7 @@ OPERATIONS_MEMORY_MIB = 512
 ANSWER_TIMEOUT_S = 29
 """Of the answer function: an HTTP API waits 30 seconds at most."""
 GENERATION_S = 15.6
-"""Of the deadline, what the answer function keeps for Bedrock where no endpoint is asked first."""
+"""Part of the deadline that the answer function keeps for Bedrock without an endpoint."""
 LONGEST_GENERATION_S = 20.0
 """The most that it keeps for generating: embedding and search have 3 s each to answer."""
 ENDPOINT_LOOK_S = 1.0

@@ -75,7 +75,7 @@ class Store(StrEnum):
     DOMAIN = "domain"
     """A managed OpenSearch domain on Graviton: always on, for steady load."""
     VECTORS = "vectors"
-    """Amazon S3 Vectors: nothing runs between questions, and nothing has to wake."""
+    """Amazon S3 Vectors: no capacity runs between questions."""
     AUTO = "auto"
     """The store with the least ``inference.optimize`` for the declared traffic."""
 

@@ -24,9 +24,9 @@ class Demand:
     indexing_hours: float
     """Hours in which the store must run to index documents."""
     asked_hours: float
-    """Hours of the clock in which somebody asks."""
+    """Clock hours with at least one question."""
     ingest_hours: float
-    """Hours of the clock in which a document changes."""
+    """Clock hours with at least one document change."""
 
     @classmethod
     def of(cls, deployment: Deployment, facts: Facts, *, times: float = 1) -> Demand:

@@ -67,7 +67,7 @@ class Watch:
         )
 
     def asked_hour(self) -> Impact:
-        """Return the cost of the metrics of an hour in which somebody asks."""
+        """Return the cost of the metrics in an hour with questions."""
         return self._metric_hours(len(self._metrics.answers))
 
     def ingest_hour(self) -> Impact:

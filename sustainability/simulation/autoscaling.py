@@ -128,7 +128,7 @@ class Autoscaler:
         self._in_from = 0.0
 
     def __call__(self, seen: Observation) -> int:
-        """Return how many copies there shall be."""
+        """Return the desired number of copies."""
         for policy in self.tracking:
             policy.see(seen)
         out = [policy.scale_out_to for policy in self.tracking if policy.scale_out_to]
@@ -163,7 +163,7 @@ class QueueScaler:
     _copies: int = 0
 
     def __call__(self, seen: Observation) -> int:
-        """Return how many copies there shall be."""
+        """Return the desired number of copies."""
         busy = seen.outstanding > 0
         self._waiting = self._waiting + TICK if busy and not seen.live else 0.0
         self._idle = 0.0 if busy else self._idle + TICK
@@ -189,7 +189,7 @@ class WindowScaler:
     _running: bool = False
 
     def __call__(self, seen: Observation) -> int:
-        """Return how many copies there shall be."""
+        """Return the desired number of copies."""
         time = (seen.time + self.start) % 86400
         if any(start <= time < start + TICK for start in self.starts) and seen.outstanding:
             self._running = True

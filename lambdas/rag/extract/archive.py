@@ -42,7 +42,7 @@ class Archive:
             raise Rejected("malformed", f"{path} cannot be unpacked: {error}") from error
 
     def xml(self, path: str) -> ElementTree.Element:
-        """Return one part as XML, of which the namespaces are taken off."""
+        """Return one part as XML without namespaces."""
         try:
             root = ElementTree.fromstring(self.read(path))
         except ElementTree.ParseError as error:

@@ -31,7 +31,7 @@ _HEADINGS = ["h1", "h2", "h3", "h4", "h5", "h6"]
 _SUPERSCRIPTS = str.maketrans("0123456789+-\u2212", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻")
 _RAISED = re.compile("[+\\-\u2212]?[0-9]+")
 _RAISES = re.compile(r"(?:\d|(?<![^\W\d_])[^\W\d_]{1,2}|\))\Z")
-_MOST_COLUMNS = 1000  # what browsers take of a colspan
+_MOST_COLUMNS = 1000  # the browsers' limit of a colspan
 
 
 def read(data: bytes) -> tuple[str, list[Block]]:

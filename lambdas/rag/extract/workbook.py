@@ -21,7 +21,7 @@ def read(data: bytes) -> tuple[str, list[Block]]:
         if sheet.sheet_state != "visible":
             continue
         outline.heading(1, sheet.title)
-        sheet.reset_dimensions()  # what the file says of them is often wrong
+        sheet.reset_dimensions()  # the dimensions in the file are often wrong
         outline.table([[_shown(cell) for cell in row] for row in sheet.values])
     return archive.office_title(), outline.close()
 

@@ -1,4 +1,4 @@
-"""Which store the settings name: the one place that knows all kinds."""
+"""Returns the store that the settings name. Only this module knows all kinds."""
 
 from __future__ import annotations
 

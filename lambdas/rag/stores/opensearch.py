@@ -44,7 +44,7 @@ class OpenSearch:
         *,
         seconds: float | None = None,
     ) -> Found:
-        """Find the best `candidates` by words, and by meaning, of what the filters let through."""
+        """Find the best `candidates` by words and by meaning that match the filters."""
         where = [{"terms": {field: list(values)}} for field, values in filters.items()]
         words = {
             "multi_match": {
@@ -81,7 +81,7 @@ class OpenSearch:
         )
 
     def delete(self, ids: Iterable[str]) -> None:
-        """Delete chunks by id; those that are gone already do not matter."""
+        """Delete chunks by id. Missing chunks are no error."""
         self._bulk([{"delete": {"_id": id_}}] for id_ in ids)
 
     def vectors(self, ids: Sequence[str]) -> dict[str, Vector]:
@@ -102,7 +102,7 @@ class OpenSearch:
         return int(self.http.request("POST", f"/{self.index}/_count")["count"])
 
     def make_visible(self) -> float:
-        """Let searches see what was written. Returns the seconds until they surely do."""
+        """Make writes visible to searches. Returns the seconds until they are visible."""
         try:
             self.http.request("POST", f"/{self.index}/_refresh")
         except StoreError:  # OpenSearch Serverless has no such operation: it does so itself
@@ -141,7 +141,7 @@ class OpenSearch:
 
 
 def cosine(score: float) -> float:
-    """Tell the inner product of unit vectors from a k-NN score in space `innerproduct`.
+    """Return the inner product of unit vectors from a k-NN score in space `innerproduct`.
 
     OpenSearch scores it 1 + x for x ≥ 0 and 1 / (1 - x) below, so that no score is negative.
     """

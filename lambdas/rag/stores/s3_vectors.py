@@ -1,4 +1,4 @@
-"""Amazon S3 Vectors as the knowledge store: nothing runs, and nothing wakes, between questions.
+"""Amazon S3 Vectors as the knowledge store: no capacity runs between questions.
 
 A search asks for the nearest passages with their text and ranks them by words here. The service
 has a text search of its own since autumn 2026; `docs/stores.md` says what is missing to use it.
@@ -44,9 +44,9 @@ class S3Vectors:
         *,
         seconds: float | None = None,
     ) -> Found:
-        """Find the best `candidates` by words, and by meaning, of what the filters let through.
+        """Find the best `candidates` by words and by meaning that match the filters.
 
-        Words are looked for among the nearest hundred alone.
+        Words are compared only in the nearest 100 passages.
         """
         where = [{field: {"$in": list(values)}} for field, values in filters.items()]
         request: dict[str, Any] = {
@@ -76,7 +76,7 @@ class S3Vectors:
             self._send("PutVectors", f'"vectors": [{", ".join(batch)}]')
 
     def delete(self, ids: Iterable[str]) -> None:
-        """Delete chunks by id; those that are gone already do not matter."""
+        """Delete chunks by id. Missing chunks are no error."""
         for batch in _batches(map(json.dumps, ids)):
             self._send("DeleteVectors", f'"keys": [{", ".join(batch)}]')
 

@@ -17,7 +17,7 @@ from rag.errors import Unavailable
 from rag.stores.store import StoreError
 
 _CONNECT_TIMEOUT_S = 2
-# A serverless collection wakes within 10 to 30 s of the first request; that request wakes it.
+# The first request starts a serverless collection, which needs 10 to 30 s.
 _WAKING_S = 15
 _WAITING = frozenset({429, 500, 502, 503, 504})
 
@@ -66,7 +66,7 @@ class SignedHttp:
         try:
             try:
                 response = send()
-            except ProtocolError:  # a kept connection died meanwhile; every request is idempotent
+            except ProtocolError:  # an idle connection was closed; every request is idempotent
                 response = send()
         except HTTPError as error:
             raise Unavailable(
@@ -106,7 +106,7 @@ def _pool() -> Any:
 
 
 def _kind(response: Any) -> str:
-    """Tell why a request was refused: AWS's services say it in a header, OpenSearch in the body."""
+    """Return why a request was refused: AWS services use a header, OpenSearch the body."""
     try:
         return str(
             response.headers.get("x-amzn-errortype") or json.loads(response.data)["error"]["type"]

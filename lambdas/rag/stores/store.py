@@ -1,7 +1,7 @@
 """What every knowledge store can do, and what a search in one returns.
 
-A store is one module of this package and one line in `kinds`. `tests/e2e/test_stores.py` holds
-all of them against this protocol.
+A store is one module of this package and one line in `kinds`. `tests/e2e/test_stores.py` tests
+all of them by this protocol.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from rag.embedding import Vector
 
 
 class StoreError(Exception):
-    """A request that the store refuses; waiting does not help. Carries no document content."""
+    """A request that the store refuses; waiting does not help. Contains no document text."""
 
     def __init__(self, status: int, kind: str) -> None:
         super().__init__(f"the knowledge store answered {status} ({kind})")
@@ -53,8 +53,8 @@ class Found:
 class KnowledgeStore(Protocol):
     """The index of one deployment.
 
-    Every method raises `Unavailable` when the store sleeps, is overloaded or cannot be reached,
-    and `StoreError` when it refuses.
+    Every method raises `Unavailable` if the store starts, is overloaded or cannot be reached,
+    and `StoreError` if it refuses the request.
     """
 
     def search(
@@ -75,7 +75,7 @@ class KnowledgeStore(Protocol):
         """Index chunks by id. Writing the same chunk again changes nothing."""
 
     def delete(self, ids: Iterable[str]) -> None:
-        """Delete chunks by id; those that are gone already do not matter."""
+        """Delete chunks by id. Missing chunks are no error."""
 
     def vectors(self, ids: Sequence[str]) -> dict[str, Vector]:
         """Return the vectors of those chunks that are there, by id."""
@@ -84,4 +84,4 @@ class KnowledgeStore(Protocol):
         """Tell how many chunks searches see. It may list them all: not for the answer path."""
 
     def make_visible(self) -> float:
-        """Let searches see what was written. Returns the seconds until they surely do."""
+        """Make writes visible to searches. Returns the seconds until they are visible."""

@@ -1,7 +1,7 @@
-"""Ranking by words inside the function, where a store has no search for them.
+"""Ranks by words inside the function, if a store has no text search.
 
-BM25 with the statistics of the texts at hand alone: of the passages nearest in meaning, that does
-not lose against the statistics of the whole index (`python -m benchmarks retrieval`).
+BM25 with the statistics of the given texts only. For the passages nearest in meaning, this is as
+good as the statistics of the whole index (`python -m benchmarks retrieval`).
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from rag import unicode_text
 
 _SATURATION = 1.2
 _BY_LENGTH = 0.75
-"""BM25's k1 and b, as OpenSearch has them."""
+"""BM25's k1 and b, with OpenSearch's values."""
 
 
 def bm25(question: str, texts: Sequence[str]) -> list[float]:
-    """Tell for each text how well its words fit the question's; 0 if none is in it."""
+    """Return for each text how well its words match the question's; 0 without a match."""
     counts = [Counter(map(_stem, unicode_text.words(text))) for text in texts]
     lengths = [count.total() for count in counts]
     usual = sum(lengths) / len(lengths) if lengths else 0
@@ -34,5 +34,5 @@ def bm25(question: str, texts: Sequence[str]) -> list[float]:
 
 
 def _stem(word: str) -> str:
-    """Bring "sleeps" and "sleeping" together, in languages that inflect at the end."""
+    """Return one form for "sleeps" and "sleeping", in languages that inflect at the end."""
     return word[:6] if len(word) > 6 else word.removesuffix("s")

@@ -23,7 +23,7 @@ _Z_95 = 1.959964
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of one question."""
+    """The result of one question."""
 
     question: Question
     answered: bool

@@ -28,7 +28,7 @@ Ask = Callable[[str], dict[str, Any]]
 
 _LAMBDAS = Path(__file__).resolve().parents[3] / "lambdas"
 _PATIENCE_S = 90
-"""A serverless store wakes within 30 seconds."""
+"""A serverless store starts within 30 seconds."""
 _UNRELATED = ("cache_hours", "deadline_s", "generation_s", "question_characters")
 """Settings that no answer depends on."""
 
