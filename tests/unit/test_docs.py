@@ -1,7 +1,8 @@
-"""What the documentation names exists."""
+"""What the documentation names exists: paths, links, commands and their options."""
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
@@ -25,3 +26,28 @@ def test_paths_and_links_of_a_page_exist(page: Path) -> None:
     missing += [link for link in _LINK.findall(text) if not (page.parent / link).exists()]
 
     assert not missing
+
+
+_TARGETS = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+_MAKE = re.compile(r"(?:`|\$ )make ([a-z][a-z-]*)")
+_PYTHON = re.compile(
+    r"python3? -m (sustainability|cfn_sustainability|local) ([a-z-]+)((?:[^\n`#>|]|\\\n)*)"
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_commands_of_a_page_exist_with_their_options(
+    page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert set(_MAKE.findall(text)) <= _TARGETS
+
+    for program, command, rest in _PYTHON.findall(text):
+        monkeypatch.setattr("sys.argv", [program, command, "--help"])
+        with pytest.raises(SystemExit) as ended:
+            importlib.import_module(f"{program}.__main__").main()
+        usage = capsys.readouterr().out
+        options = re.findall(r"(?<!\S)--[a-z-]+", rest) if command != "exec" else []
+
+        assert ended.value.code == 0, f"{program} has no command {command}"
+        assert [option for option in options if option not in usage] == []
