@@ -4,6 +4,7 @@ DEPLOYMENT ?= local
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
+TRAINING := .venv-training
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -25,7 +26,7 @@ endif
 fast = $(python) -m pytest tests/infrastructure tests/unit --numprocesses auto --no-loadscope-reorder
 file = deployments/$(DEPLOYMENT).yaml
 
-.PHONY: help setup up ask add documents down status clean test test-fast lint bench synth deploy verify destroy lock refresh
+.PHONY: help setup up ask add documents down status clean test test-fast test-training lint bench synth deploy verify destroy lock refresh
 
 help: ## List all commands.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -68,7 +69,7 @@ status: setup ## Show what runs on this machine, and how many model copies run.
 clean: ## Stop everything, and delete all data and downloads.
 	@if [ -x $(python) ]; then $(python) -m local clean; fi
 	@rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/sustainable-genai"
-	@rm -rf $(VENV) node_modules .local .build cdk.out .model-choice .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(TRAINING) node_modules .local .build cdk.out .model-choice .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -r {} +
 
 test: lint ## Run every check: style, types, unit, infrastructure and end-to-end tests.
@@ -76,6 +77,15 @@ test: lint ## Run every check: style, types, unit, infrastructure and end-to-end
 
 test-fast: setup ## Run unit and infrastructure tests, without the embedded AWS.
 	@$(fast)
+
+test-training: setup $(TRAINING)/.ready ## Train, judge, convert and serve a small model on this machine.
+	@$(python) -m pytest tests/training --durations 8
+
+$(TRAINING)/.ready: requirements/training.txt requirements/pipeline.txt
+	@echo "Setting up $(TRAINING); the first time this downloads about 2.5 GB, and fills 5 GB." && \
+	  began=$$SECONDS && { [ -x $(TRAINING)/bin/python ] || $(PYTHON) -m venv $(TRAINING); } && \
+	  $(python) -m uv pip sync --quiet --require-hashes --python $(TRAINING) $^ && \
+	  touch $@ && echo "set up in $$((SECONDS - began)) s"
 
 lint: setup ## Check style, types, docstrings, and the directions of imports.
 	@ruff check . && ruff format --check . && mypy
@@ -107,6 +117,7 @@ lock: setup ## Resolve all Python dependencies again, within the limits of the .
 	  compile --no-emit-package triton requirements/pipeline.in -o requirements/pipeline.txt && \
 	  compile --no-emit-package triton requirements/training.in -c requirements/pipeline.txt \
 	    -o requirements/training.txt && \
+	  compile --no-deps requirements/trainium.in -o requirements/trainium.txt && \
 	  compile --no-deps requirements/models.in -o requirements/models.txt && \
 	  compile requirements/opensearch.in -o requirements/opensearch.txt && \
 	  for lock in operations/requirements rag/requirements rag/requirements-ingest; do \

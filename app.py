@@ -107,7 +107,10 @@ def main() -> None:
     try:
         deployment = Deployment.load(Path(__file__).parent / "deployments" / f"{name}.yaml")
         plan = build(app, deployment)
-        print(synth_line(footprint(deployment, plan)), file=sys.stderr)
+        estimate = footprint(deployment, plan)
+        print(synth_line(estimate), file=sys.stderr)
+        for warning in estimate.warnings:
+            print(f"warning: {warning}.", file=sys.stderr)
     except (UserError, BundleError) as error:
         sys.exit(f"{error}")
     app.synth()

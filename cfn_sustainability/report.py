@@ -130,10 +130,15 @@ def as_text(report: Report) -> str:
     return "\n".join(map(_printable, lines)) + "\n"
 
 
+VERSION = 1
+"""Of the JSON; ``docs/schemas/scan.schema.json`` describes it."""
+
+
 def as_json(report: Report) -> str:
     """Return the report as one JSON document."""
     return _json(
         {
+            "version": VERSION,
             "summary": report.summary(),
             "findings": [
                 {

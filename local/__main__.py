@@ -83,7 +83,7 @@ def up(embedded: EmbeddedAws, name: str) -> None:
             with _step("documents") as progress:
                 uploaded = account.add(files)
                 account.wait_until_settled(uploaded, seconds=300, progress=progress)
-        # From here on the system stands: whatever becomes of the question, it stays up.
+        # From here on the system runs, and it keeps running if the question fails.
         chosen = "" if name == "local" else f" DEPLOYMENT={name}"
         try:
             with _step("question") as progress:
@@ -96,7 +96,7 @@ def up(embedded: EmbeddedAws, name: str) -> None:
                 f'  make ask{chosen} Q="{QUESTION}"'
             )
         print(
-            f"\n{len(files)} documents are in, {len(uploaded)} of them new or changed.\n\n"
+            f"\n{len(files)} documents are indexed, {len(uploaded)} of them new or changed.\n\n"
             f"Question: {QUESTION}\n\n{shown}\n\n"
             f"Try next:\n  make ask{chosen} "
             'Q="How many times fewer trainable parameters do the authors of LoRA report?"\n'
@@ -123,24 +123,24 @@ def serve(embedded: EmbeddedAws) -> None:
 
 
 def down(embedded: EmbeddedAws) -> None:
-    """Stop the servers; what is deployed and indexed stays for the next time."""
+    """Stop the servers. Stacks and indexes are kept for the next start."""
     print(f"stopped: {', '.join(embedded.stop()) or 'nothing ran'}")
 
 
 def status(embedded: EmbeddedAws) -> None:
-    """Say what runs, and how many copies of a model are awake."""
+    """Print which servers run, and how many copies of a model."""
     running = embedded.running()
     for name in embedded.ports:
         server = running.get(name)
         print(f"{name:10} {f'{server.url}  (process {server.pid})' if server else 'stopped'}")
     for endpoint in embedded.endpoints() if "emulator" in running else ():
         waiting = f", {endpoint.waiting} questions wait" if endpoint.waiting else ""
-        copies = f"{endpoint.current} of {endpoint.desired} copies awake{waiting}"
+        copies = f"{endpoint.current} of {endpoint.desired} copies run{waiting}"
         print(f"{'endpoint':10} {endpoint.name}: {copies}")
 
 
 def wait(embedded: EmbeddedAws, duration: str) -> None:
-    """Let time pass in the embedded AWS, at once: alarms, cold starts and schedules go on."""
+    """Move the clock of the embedded AWS forward, with its alarms, cold starts and schedules."""
     try:
         seconds = parse_duration(duration).total_seconds()
     except ValueError as error:
@@ -150,7 +150,7 @@ def wait(embedded: EmbeddedAws, duration: str) -> None:
 
 
 def clean(embedded: EmbeddedAws) -> None:
-    """Stop the servers and forget all that they kept."""
+    """Stop the servers and delete all their state."""
     embedded.forget()
 
 

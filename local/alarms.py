@@ -1,11 +1,11 @@
-"""Alarms evaluate as in CloudWatch: by dimensions, M out of N, missing data, metric math.
+"""Evaluates alarms as CloudWatch does: dimensions, M out of N, missing data, metric math.
 
-The emulator looks at a metric's name alone, only when a datapoint arrives, and knows no
-metric math. Rules:
+The emulator compares only a metric's name, only when a datapoint arrives, and has no metric
+math. The rules are in
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
-Windows slide and end now, as in AWS, where they move by a minute or by ten seconds; here they
-move with every tick, so that nobody waits for a clock. AWS also looks a little further back
-than the evaluation periods when data is missing; here it does not.
+Windows slide and end now. In AWS they move every minute or every 10 seconds; here they move
+with every tick, so that tests do not wait. When data is missing, AWS also looks further back
+than the evaluation periods; this module does not.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from local.cloudformation import Behaviour, Properties
 from local.metric_math import Series, Value, evaluate
 
 Record = Callable[[str, Mapping[str, Any]], dict[str, Any]]
-"""Makes the record of an alarm from its name and properties."""
+"""Creates the record of an alarm from its name and properties."""
 
 _LOGGER = logging.getLogger(__name__)
 _PERCENTILE_RANK = re.compile(r"PR\(([\d.]*):([\d.]*)\)")
@@ -53,12 +53,12 @@ def state(
         return current
     if True not in seen:
         return "INSUFFICIENT_DATA"
-    # One breach, then silence: AWS waits until as many periods passed as an alarm needs.
+    # One breach, then no data: AWS waits until as many periods have passed as the alarm needs.
     return "ALARM" if len(seen) - seen.index(True) >= datapoints_to_alarm else current
 
 
 def replace_evaluation() -> None:
-    """Leave the evaluation to `evaluate_all`, and let templates declare alarms on metric math."""
+    """Replace the emulator's evaluation by `evaluate_all`, and allow alarms on metric math."""
     internals.EVALUATE_ALARM.wrap(lambda evaluate: lambda alarm: None)
     internals.ALARM_RECORD.wrap(_recording_metrics)
 
@@ -75,7 +75,7 @@ def _recording_metrics(record: Record) -> Record:
 
 
 def composite_behaviour() -> Behaviour:
-    """Composite alarms of templates exist in the emulator's CloudWatch, which evaluates them."""
+    """Create composite alarms of templates in the emulator's CloudWatch, which evaluates them."""
 
     def attributes(physical_id: str, props: Properties) -> dict[str, Any]:
         place = f"{get_region()}:{get_account_id()}"
@@ -98,7 +98,7 @@ def _succeed(response: tuple[int, Any, bytes]) -> None:
 
 
 def evaluate_all(now: float) -> None:
-    """Bring every alarm into the state that its metrics give it at `now`, epoch seconds."""
+    """Set every alarm to the state of its metrics at `now`, in seconds since the epoch."""
     for account, region, alarm in internals.alarms():
         internals.act_as(account, region)
         try:
@@ -135,7 +135,7 @@ def _evaluate(alarm: Mapping[str, Any], now: float) -> None:
 
 
 def current_values(alarm: Mapping[str, Any], now: float) -> Series:
-    """Return what an alarm looks at: a value per evaluation period, the latest last."""
+    """Return the values that an alarm compares: one per evaluation period, the latest last."""
     periods = int(alarm["EvaluationPeriods"])
     if not alarm.get("Metrics"):
         statistic = alarm.get("ExtendedStatistic") or alarm["Statistic"]
@@ -156,7 +156,7 @@ def current_values(alarm: Mapping[str, Any], now: float) -> Series:
 def series(
     metric: Mapping[str, Any], statistic: str, period: int, periods: int, now: float
 ) -> Series:
-    """Return the metric's statistic in each period, the one that ends now last."""
+    """Return the metric's statistic in each period; the last period ends now."""
     buckets: list[list[Any]] = [[] for _ in range(periods)]
     for point in internals.points(metric):
         age = (now - point["Timestamp"]) // period

@@ -1,8 +1,8 @@
-"""Application Auto Scaling, played from the deployed targets, policies and schedules.
+"""Emulates Application Auto Scaling for the deployed targets, policies and schedules.
 
-What AWS documents is followed. What it leaves open is decided as in the simulator: target tracking
-scales out after three datapoints above the target, and in when every datapoint of a quarter of an
-hour was below nine tenths of it, to what the highest of them needs.
+It follows the AWS documentation. Where that is silent, it does the same as the simulator: target
+tracking scales out after three datapoints above the target. It scales in when every datapoint of 15
+minutes was below 90 % of the target, to the number of copies for the highest of them.
 https://docs.aws.amazon.com/autoscaling/application/userguide/what-is-application-auto-scaling.html
 """
 
@@ -42,9 +42,9 @@ _PREDEFINED = {
 
 
 def scale(now: float) -> None:
-    """Bring every scalable target to the copies that its schedule and its policies ask for.
+    """Set every scalable target to the copies that its schedule and its policies request.
 
-    Of step policies that act at once, the one that asks for the most copies wins.
+    If several step policies act at once, the one with the most copies wins.
     """
     served = {(fleet.region, fleet.resource_id): fleet for fleet in fleets()}
     for target in _records("AWS::ApplicationAutoScaling::ScalableTarget"):
@@ -70,7 +70,7 @@ def _records(type_name: str) -> Iterator[dict[str, Any]]:
 
 
 def _scale_to(wanted: int, fleet: Fleet, target: Mapping[str, Any], cause: str) -> None:
-    """Change nothing unless something else is wanted: somebody may have set the copies by hand."""
+    """Set the copies only if the wanted number changes: a user may have set them by hand."""
     if wanted != fleet.desired:
         _move_into(target["bounds"], wanted, fleet, cause)
 
@@ -101,7 +101,7 @@ def _keep_in_bounds(fleet: Fleet, target: dict[str, Any], now: float) -> None:
 
 
 def _fires(action: Mapping[str, Any], since: float, now: float) -> bool:
-    """Tell whether a schedule, in its own time zone, has a time after `since` and not after `now`.
+    """Return whether a schedule, in its own time zone, is due after `since` and up to `now`.
 
     https://docs.aws.amazon.com/autoscaling/application/userguide/scheduled-scaling-using-cron-expressions.html
     """
@@ -111,7 +111,7 @@ def _fires(action: Mapping[str, Any], since: float, now: float) -> bool:
 
 
 def _step(policy: dict[str, Any], copies: int, now: float) -> int | None:
-    """Return the copies that a policy's alarm asks for, as long as it lasts; None if it does not.
+    """Return the copies that a policy requests while its alarm lasts; None without an alarm.
 
     https://docs.aws.amazon.com/autoscaling/application/userguide/step-scaling-policy-overview.html
     """
@@ -123,7 +123,7 @@ def _step(policy: dict[str, Any], copies: int, now: float) -> int | None:
         if not acts or alarm["StateValue"] != "ALARM":
             continue
         value = current_values(alarm, now)[-1]
-        # Where no data is a breach there is nothing to tell how large it is.
+        # If missing data counts as a breach, the size of the breach is unknown.
         excess = 0.0 if value is None else value - alarm["Threshold"]
         adjustment = _adjustment(configuration["StepAdjustments"], excess)
         if adjustment is None:
@@ -147,7 +147,7 @@ def _adjustment(steps: list[Mapping[str, Any]], excess: float) -> int | None:
 
 
 def _track(policies: list[dict[str, Any]], fleet: Fleet, now: float) -> int:
-    """Return the copies that target tracking asks for: any policy scales out, all scale in.
+    """Return the copies that target tracking requests: any policy scales out, all scale in.
 
     https://docs.aws.amazon.com/autoscaling/application/userguide/target-tracking-scaling-policy-overview.html
     """
@@ -179,7 +179,7 @@ def _track(policies: list[dict[str, Any]], fleet: Fleet, now: float) -> int:
 def _tracked(
     configuration: Mapping[str, Any], fleet: Fleet, now: float
 ) -> tuple[int | None, int | None]:
-    """Return to how many copies a policy scales out, and in; None where it does not."""
+    """Return the copies after scale-out and after scale-in; None where a policy does neither."""
     metric, statistic, period = _metric(configuration, fleet)
     target = configuration["TargetValue"]
     # Whole periods: each holds one datapoint of a metric that is published once in each.

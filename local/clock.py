@@ -1,7 +1,7 @@
 """The clock of the embedded AWS: the machine's time, or ahead of it after `python -m local wait`.
 
-Metrics, alarms, cold starts, cooldowns, schedules and waiting state machines go by this clock, so
-that hours can pass in a moment. What other processes measure themselves goes by the machine's.
+Metrics, alarms, cold starts, cooldowns, schedules and waiting state machines use this clock, so
+that hours can pass in a moment. Other processes measure with the machine's clock.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ def now() -> float:
 
 
 def here(timestamp: float) -> float:
-    """Return what time it is here when the machine's clock says `timestamp`."""
+    """Return the time here when the machine's clock shows `timestamp`."""
     return timestamp + _state["ahead_s"]
 
 
 def move(seconds: float) -> None:
-    """Let the clock run ahead by so many seconds more."""
+    """Move the clock forward by so many seconds."""
     _state["ahead_s"] += seconds
 
 
@@ -40,7 +40,7 @@ def sleep(seconds: float) -> None:
 
 
 def install() -> None:
-    """Have others go by this clock, and keep it with the rest of the emulator's state."""
+    """Make the emulator use this clock, and save it with the emulator's state."""
     cloudwatch.time = SimpleNamespace(time=now)
     internals.WAIT.wrap(lambda theirs: sleep)
     internals.keep("local_clock", lambda: _state, _state.update)

@@ -1,9 +1,9 @@
-"""CloudFormation resource types that the emulator lacks, handled from their schemas alone.
+"""CloudFormation resource types that the emulator lacks, handled by their schemas.
 
-A resource is held against the CloudFormation resource schema of its Region (cfn-lint ships
-them all) and recorded; nothing else happens unless a `Behaviour` says so. `Ref` answers with
-the primary identifier, `Fn::GetAtt` with the read-only properties, and a changed create-only
-property replaces the resource, as the CloudFormation registry defines them:
+A resource is validated by the CloudFormation resource schema of its Region (from cfn-lint)
+and recorded. Nothing else happens unless a `Behaviour` defines it. `Ref` returns the primary
+identifier, `Fn::GetAtt` returns read-only properties, and a changed create-only property
+replaces the resource, as the CloudFormation registry defines:
 https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-schema.html
 """
 
@@ -34,13 +34,13 @@ RECORDS: dict[str, dict[str, Any]] = {}
 
 # The documented return value of Ref where it is not the whole primary identifier.
 _REF_EXCEPTIONS = {"AWS::ApplicationAutoScaling::ScalingPolicy": ["/properties/Arn"]}
-# Services that others call while they create a resource.
+# Services that other services call while they create a resource.
 _HELPING_SERVICES = {"ec2", "iam", "kms"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Behaviour:
-    """What a type does beyond being recorded. Each function may raise to fail the deployment."""
+    """What a type does beside its record. Each function may raise to fail the deployment."""
 
     attributes: Callable[[str, Properties], dict[str, Any]] = lambda physical_id, props: {}
     create: Callable[[str, Properties], None] = lambda physical_id, props: None
@@ -49,11 +49,11 @@ class Behaviour:
 
 
 def register(behaviours: Mapping[str, Behaviour]) -> None:
-    """Serve every type that the emulator lacks, and keep the records with the rest of its state."""
+    """Serve every type that the emulator lacks, and save the records with the emulator's state."""
     offered = {t for region in REGIONS for t in PROVIDER_SCHEMA_MANAGER.get_resource_types(region)}
     for type_name in offered - internals.RESOURCE_HANDLERS.keys():
         if type_name.startswith("AWS::Serverless::"):
-            continue  # SAM's: its transform turns them into others
+            continue  # SAM types: the SAM transform replaces them
         behaviour = behaviours.get(type_name, Behaviour())
         internals.RESOURCE_HANDLERS[type_name] = handlers(type_name, behaviour)
     internals.keep("local_resources", lambda: RECORDS, RECORDS.update)
@@ -107,7 +107,7 @@ def handlers(type_name: str, behaviour: Behaviour = Behaviour()) -> dict[str, An
 def custom_named_replacement_error(
     type_name: str, old: Properties, new: Properties, physical_id: str | None = None
 ) -> str | None:
-    """Return what CloudFormation says when an update would replace what has a name, else None."""
+    """Return CloudFormation's error if an update would replace a named resource, else None."""
     if _update(type_name, old, new) is not Update.REFUSED:
         return None
     name = kept_name(_schema(type_name, type_name), old, new)
@@ -223,10 +223,10 @@ def _attribute_name(pointer: str) -> str:
 def _attributes(
     schema: Schema, logical_id: str, props: Properties, stack_name: str
 ) -> dict[str, Any]:
-    """Make the values of Fn::GetAtt and of the identifiers that the template leaves open.
+    """Generate the values of Fn::GetAtt and of identifiers that are not in the template.
 
-    Each is the first of a few shapes (identifier, ARN, name, number, time) that the schema of
-    the attribute takes, so that it also satisfies the schemas of those who refer to it.
+    Each value is the first of several shapes (identifier, ARN, name, number, time) that fits the
+    attribute's schema, so that it also fits the schemas of resources that refer to it.
     """
     kind = schema.type_name.rsplit("::", 1)[1]
     pointers = dict(schema.get_atts.items()) | {
@@ -250,7 +250,7 @@ def _attributes(
         [],
     ]
     values: dict[str, Any] = {}
-    # ARNs come last: they end in the identifier where the service draws one.
+    # ARNs come last: they end in the identifier if the service generates one.
     for attribute, pointer in sorted(pointers.items(), key=lambda item: item[0].endswith("Arn")):
         if "*" in pointer:
             continue
@@ -281,7 +281,7 @@ def _arns(schema: Schema, kind: str, names: list[Any]) -> list[str]:
 
 
 def _iam_prefix(schema: Schema) -> str:
-    """Read the service's name in ARNs off the permissions that creating the resource needs."""
+    """Return the service's name in ARNs, from the permissions to create the resource."""
     create = schema.schema.get("handlers", {}).get("create", {})
     for permission in create.get("permissions", []):
         service, _, action = permission.partition(":")

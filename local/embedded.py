@@ -1,4 +1,4 @@
-"""The embedded AWS as one thing: three servers, started, found again and stopped together."""
+"""The embedded AWS as a whole: starts, finds and stops its three servers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Progress = Callable[[str], None]
 
 PORTS: Mapping[str, int] = {"opensearch": 9200, "models": 4567, "emulator": 4566}
 _READY = {
-    # Without the wait it answers 200 while it still recovers what it knew before.
+    # Without the wait it answers 200 while it still recovers its indexes.
     "opensearch": "/_cluster/health?wait_for_status=yellow&timeout=2s",
     "models": "/health",
     "emulator": "/_ministack/health",
@@ -36,9 +36,9 @@ class Endpoint:
 
     name: str
     current: int
-    """Copies that serve."""
+    """Copies that serve now."""
     desired: int
-    """Copies that there shall be."""
+    """Copies that should serve."""
     waiting: int
     """Requests in its queue."""
 
@@ -50,7 +50,7 @@ class EmbeddedAws:
     Parameters
     ----------
     state
-        Folder for what they keep, and for their logs.
+        Folder for their state and their logs.
     ports
         A port for each of the three.
     cold_start_s
@@ -62,14 +62,14 @@ class EmbeddedAws:
     cold_start_s: float = 10
 
     def start(self, progress: Progress, *, without: Collection[str] = ()) -> list[Server]:
-        """Start those servers that do not run yet, wait until they are ready, return them.
+        """Start the servers that do not run yet, wait until all are ready, and return them.
 
-        ``without`` names those that nobody needs: OpenSearch is fetched when it first starts.
+        ``without`` names servers that are not needed: OpenSearch is downloaded at its first start.
 
         Raises
         ------
         UserError
-            If one cannot start; what this call had started is stopped again.
+            If a server cannot start. The servers that this call started are stopped again.
         """
         self.state.mkdir(parents=True, exist_ok=True)
         fresh: list[Server] = []
@@ -92,19 +92,19 @@ class EmbeddedAws:
         return {name: server for name, server in found.items() if server}
 
     def stop(self) -> list[str]:
-        """Stop what runs; return the names."""
+        """Stop the servers that run; return their names."""
         running = self.running()
         for name in reversed(running):
             processes.stop(self.state, running[name])
         return list(running)
 
     def forget(self) -> None:
-        """Stop everything, and forget what is deployed, indexed and stored."""
+        """Stop everything, and delete all stacks, indexes and stored data."""
         self.stop()
         shutil.rmtree(self.state, ignore_errors=True)
 
     def environment(self) -> dict[str, str]:
-        """Return this process's environment, with AWS being the embedded one.
+        """Return this process's environment, with the embedded AWS as AWS.
 
         Raises
         ------
@@ -146,7 +146,7 @@ class EmbeddedAws:
         return [Endpoint(**each) for each in self._ask_emulator("GET", "/_local/endpoints")]
 
     def let_pass(self, seconds: float) -> None:
-        """Move its clock forward, with all that happens on the way, or back, and nothing happens.
+        """Move the clock forward, and run what is due meanwhile. Moving it back runs nothing.
 
         Raises
         ------
@@ -171,7 +171,7 @@ class EmbeddedAws:
         Raises
         ------
         UserError
-            If it fails, with the end of what the CLI said.
+            If it fails, with the end of the CLI's output.
         """
         self._cdk("deploy", deployment, progress)
 
@@ -208,7 +208,7 @@ class EmbeddedAws:
 
 
 def free_ports() -> dict[str, int]:
-    """Return ports that nobody uses now, for an embedded AWS beside another."""
+    """Return free ports, for an embedded AWS beside another."""
     with ExitStack() as probes:
         sockets = {name: probes.enter_context(socket.socket()) for name in PORTS}
         for probe in sockets.values():

@@ -1,4 +1,4 @@
-"""Log lines become metrics, as CloudWatch Logs does with the embedded metric format.
+"""Metrics from log lines in the embedded metric format, as in CloudWatch Logs.
 
 Specification:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
@@ -37,10 +37,9 @@ class Datum:
 
 
 def data(message: str) -> list[Datum]:
-    """Return the metrics that a log line embeds: none if it is not of the format.
+    """Return the metrics in a log line; none if it has another format.
 
-    A line of the format that breaks its rules yields none either, as in CloudWatch, and a
-    warning that says why.
+    A line that breaks the format's rules has none either, as in CloudWatch. A warning says why.
     """
     try:
         document = json.loads(message)
@@ -110,7 +109,7 @@ def _resolution(value: Any) -> int:
 
 def _number(value: Any, what: str) -> float:
     number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
-    # An integer beyond the range of a double is no number to CloudWatch either.
+    # CloudWatch also refuses an integer beyond the range of a double.
     if not abs(number) <= sys.float_info.max:
         raise ValueError(f"{what} is {value!r}, not a finite number")
     return float(number)
@@ -135,7 +134,7 @@ def _object(value: Any, what: str) -> Mapping[str, Any]:
 
 
 def forward_log_events() -> None:
-    """Add this to the one place where the emulator stores log events, whoever wrote them."""
+    """Extend the emulator's function that stores all log events."""
 
     def forwarding(store: Callable[..., None]) -> Callable[..., None]:
         def store_and_forward(stream: Any, events: list[Mapping[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""Start the embedded AWS: MiniStack, with what our stacks need and it lacks.
+"""Starts the embedded AWS: MiniStack, and additions that our stacks need.
 
 It serves on the loopback interface until SIGTERM or SIGINT, keeps its state between runs, and is
 ready when GET /_ministack/health answers. GET /_local/resources lists what exists, GET
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 
 _HOST = "127.0.0.1"
-# Functions inherit the emulator's environment: it must hold nothing that AWS would not give them.
+# Functions inherit the emulator's environment: it must contain only what AWS gives them.
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LOG_LEVEL")
 
 
@@ -50,7 +50,7 @@ def main() -> None:
     _prepare_environment(args.port, state, args.models)
     loop = asyncio.new_event_loop()
     loop.run_until_complete(_serve(args, state, running))
-    # An orderly exit would wait for every thread, and a custom resource may wait for an hour.
+    # A normal exit waits for every thread, and a custom resource can wait for an hour.
     sys.stdout.flush()
     os._exit(0)
 
@@ -65,7 +65,7 @@ def _require_free(port: int) -> None:
 
 
 def _prepare_environment(port: int, state: Path, models_url: str) -> None:
-    """Set what MiniStack reads at import and what the functions see; forget the rest."""
+    """Set the variables that MiniStack and the functions read; remove all others."""
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     temporary = state / "tmp"
     shutil.rmtree(temporary, ignore_errors=True)
@@ -144,7 +144,7 @@ def _extend(state: Path, args: argparse.Namespace) -> None:
 
 
 def _deploying() -> bool:
-    """Tell whether a deployment was cut off: no later run could end or roll back its stack."""
+    """Return whether a deployment was interrupted: its stack could never be completed."""
     from local.ministack_internals import stacks
 
     return any(stack["StackStatus"].endswith("_IN_PROGRESS") for stack in stacks())
@@ -153,7 +153,7 @@ def _deploying() -> bool:
 async def _application(
     models_url: str, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
 ) -> None:
-    """MiniStack's ASGI application, and beside it what is ours."""
+    """MiniStack's ASGI application with our own routes."""
     from ministack import app
 
     from local import clock, heartbeat, inventory, sagemaker

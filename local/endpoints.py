@@ -1,4 +1,4 @@
-"""SageMaker endpoints as they stand: copies that start, serve and stop, and what they publish.
+"""SageMaker endpoints: copies that start, serve and stop, and their metrics.
 
 Metrics and their dimensions:
 https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
@@ -37,7 +37,7 @@ _published: dict[tuple[str, int], float] = {}
 
 @dataclass(frozen=True)
 class Fleet:
-    """What scales: the copies of an inference component, or the instances behind a variant."""
+    """A scalable target: the copies of an inference component, or the instances of a variant."""
 
     record: dict[str, Any] = field(repr=False)
     endpoint: str
@@ -46,29 +46,29 @@ class Fleet:
 
     @property
     def region(self) -> str:
-        """Where it is."""
+        """Its Region."""
         return str(self.record["region"])
 
     @property
     def name(self) -> str:
-        """What is asked: the component's name, or the endpoint's."""
+        """The name that callers use: the component's or the endpoint's."""
         return self.component or self.endpoint
 
     @property
     def resource_id(self) -> str:
-        """What Application Auto Scaling calls it."""
+        """Its resource id in Application Auto Scaling."""
         if self.component:
             return f"inference-component/{self.component}"
         return f"endpoint/{self.endpoint}/variant/{self.variant}"
 
     @property
     def dimensions(self) -> dict[str, str]:
-        """What its metrics are told apart by."""
+        """The dimensions of its metrics."""
         return {"InferenceComponentName": self.component} if self.component else self._hosts
 
     @property
     def state(self) -> dict[str, Any]:
-        """What is known beyond the template; it lasts as long as the resource."""
+        """State that is not in the template; it exists as long as the resource."""
         if "fleet" not in self.record:
             ready_at = [0.0] * self._initial
             self.record["fleet"] = {"ready_at": ready_at, "queue": [], "since": clock.now()}
@@ -77,23 +77,23 @@ class Fleet:
 
     @property
     def desired(self) -> int:
-        """Copies that there shall be."""
+        """Copies that should serve."""
         return len(self.state["ready_at"])
 
     @property
     def current(self) -> int:
-        """Copies that serve."""
+        """Copies that serve now."""
         now = clock.now()
         return sum(ready_at <= now for ready_at in self.state["ready_at"])
 
     @property
     def outstanding(self) -> int:
-        """Requests under way."""
+        """Requests in progress."""
         return _outstanding[self.resource_id]
 
     @property
     def queue_config(self) -> dict[str, Any] | None:
-        """The asynchronous endpoint's configuration, None of any other."""
+        """The configuration of an asynchronous endpoint; None for others."""
         return config_of(self.endpoint, self.region).get("AsyncInferenceConfig")
 
     def instances(self, copies: int) -> int:
@@ -108,16 +108,16 @@ class Fleet:
         return max(math.ceil(copies / per_instance), least)
 
     def resize(self, copies: int, *, waited_for: bool = False) -> None:
-        """Start copies, which serve after a cold start, or stop the youngest at once.
+        """Start copies, which serve after a cold start, or stop the newest at once.
 
-        A deployment waits for the copies that it starts: to it they serve at once.
+        A deployment waits for the copies that it starts, so for a deployment they serve at once.
         """
         ready_at = clock.now() + (0 if waited_for else _settings["cold_start_s"])
         kept = self.state["ready_at"][:copies]
         self.state["ready_at"] = kept + [ready_at] * (copies - len(kept))
 
     def begin(self) -> None:
-        """Count a request that is under way."""
+        """Count a request as in progress."""
         with _lock:
             _outstanding[self.resource_id] += 1
             _peaks[self.resource_id] = max(_peaks[self.resource_id], self.outstanding)
@@ -133,15 +133,15 @@ class Fleet:
             self._publish("AWS/SageMaker", metrics, dimensions, unit)
 
     def publish_outcome(self, metric: str) -> None:
-        """Publish what became of a queued request."""
+        """Publish the result of a queued request."""
         self._publish("AWS/SageMaker", {metric: 1}, {"EndpointName": self.endpoint})
 
     def publish_refusal(self) -> None:
-        """Publish that a call found no copy, which counts by component alone."""
+        """Publish that a call found no copy, which SageMaker counts only by component."""
         self._publish("AWS/SageMaker", {"NoCapacityInvocationFailures": 1}, self.dimensions)
 
     def publish_regularly(self) -> None:
-        """Publish what SageMaker publishes whether anybody asks or not."""
+        """Publish the metrics that SageMaker publishes also without requests."""
         if self._due(_LOAD_PERIOD_S) and self.current:
             peak, _peaks[self.resource_id] = _peaks[self.resource_id], self.outstanding
             name = "ConcurrentRequestsPer" + ("Copy" if self.component else "Model")
@@ -152,14 +152,14 @@ class Fleet:
                 self._publish_backlog()
 
     def _publish_utilization(self) -> None:
-        """Publish this machine's own utilization: it does the work here."""
+        """Publish this machine's utilization, because the models run on it."""
         cpu, memory = psutil.cpu_percent(), psutil.virtual_memory().percent
         for _ in range(self.current if self.component else 0):
             copy = {"CPUUtilizationNormalized": cpu, "MemoryUtilizationNormalized": memory}
             self._publish("/aws/sagemaker/InferenceComponents", copy, self.dimensions)
         for _ in range(self.instances(self.current)):
             instance = {
-                "CPUUtilization": cpu * (psutil.cpu_count() or 1),  # cores are added up
+                "CPUUtilization": cpu * (psutil.cpu_count() or 1),  # SageMaker adds up the cores
                 "MemoryUtilization": memory,
                 "DiskUtilization": psutil.disk_usage("/").percent,
             }
@@ -208,7 +208,7 @@ class Fleet:
 
 
 def install(*, cold_start_s: float) -> dict[str, Behaviour]:
-    """Set the start time of a copy; return what the resource types do besides being recorded."""
+    """Set the start time of a copy; return the behaviour of each resource type."""
     _settings["cold_start_s"] = cold_start_s
 
     def check_models(physical_id: str, props: Properties) -> None:
@@ -248,7 +248,7 @@ def install(*, cold_start_s: float) -> dict[str, Behaviour]:
 
 
 def fleets() -> list[Fleet]:
-    """Return all that scales, in every Region."""
+    """Return the scalable targets of all Regions."""
     return list(_fleets())
 
 
@@ -286,7 +286,7 @@ def variant_of(endpoint: str, region: str) -> dict[str, Any]:
 
 
 def _check_batch(size: Mapping[str, Any], copies: int) -> None:
-    """Refuse a rolling update that is not of 5 to 50 % of the copies at a time.
+    """Refuse a rolling update whose batch is not 5 to 50 % of the copies.
 
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_InferenceComponentRollingUpdatePolicy.html
     """

@@ -1,4 +1,4 @@
-"""What happens in the embedded AWS because time passes: a second in a second, or hours at once."""
+"""Runs what is due in the embedded AWS, every second or for hours at once."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from local import alarms, autoscaling, clock, endpoints, invocations, service_me
 _LOGGER = logging.getLogger(__name__)
 _BEAT_SECONDS = 1.0
 _STRIDE_SECONDS = 10.0
-"""When the clock is moved: the shortest period that any metric has."""
+"""Step in which the clock is moved: the shortest period of a metric."""
 
 
 async def beat(models_url: str) -> None:
-    """Let everything happen that is due, once a second until cancelled."""
+    """Run everything that is due, once a second until cancelled."""
     while True:
         await asyncio.sleep(_BEAT_SECONDS)
         _let_happen(models_url)
 
 
 async def let_pass(seconds: float, models_url: str) -> None:
-    """Move the clock, and let everything happen on the way in its order; nothing on the way back.
+    """Move the clock forward, and run everything that is due, in order. Moving back runs nothing.
 
-    The functions' environments are given up, as Lambda does with idle ones: their clocks cannot be
-    moved along.
+    The functions' environments are ended, as Lambda ends idle ones, because their clocks cannot be
+    moved.
     """
     await asyncio.to_thread(lambda_runtime.reset)
     while seconds > 0:
@@ -46,5 +46,5 @@ def _let_happen(models_url: str) -> None:
         alarms.evaluate_all(clock.now())
         autoscaling.scale(clock.now())
         invocations.work_off_queues(models_url)
-    except Exception:  # whatever it is, the next beat comes
+    except Exception:  # an error must not stop later beats
         _LOGGER.exception("A part of the embedded AWS does not keep up with time")

@@ -1,11 +1,11 @@
-"""What exists in the embedded AWS, so that a test can say that nothing was left behind."""
+"""Lists what exists in the embedded AWS, so that a test can check that nothing is left."""
 
 from __future__ import annotations
 
 from local import ministack_internals as internals
 from local.cloudformation import RECORDS
 
-# Resource type, and where MiniStack keeps what exists of it.
+# Resource type, and where MiniStack stores its resources.
 _STORES = {
     "AWS::ApiGatewayV2::Api": ("apigateway", "_apis"),
     "AWS::CloudWatch::Alarm": ("cloudwatch", "_alarms"),
@@ -30,7 +30,7 @@ _STORES = {
 
 
 def resources() -> list[dict[str, str | None]]:
-    """Every resource: its type, its id, and the stack that owns it, None if no stack does."""
+    """Return every resource: its type, its id, and its stack, or None without a stack."""
     owners = _owners()
     found = [(record["type"], record["id"]) for record in RECORDS.values()]
     for type_name, (module_name, store_name) in _STORES.items():

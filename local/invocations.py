@@ -1,4 +1,4 @@
-"""Calls of an endpoint's model: at once, or later from a queue through S3, told of by SNS.
+"""Calls to an endpoint's model: at once, or from a queue in S3 with notifications by SNS.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-check-predictions.html
 """
@@ -25,11 +25,11 @@ Answer = tuple[int, dict[str, str], bytes]
 _HTTP = urllib3.PoolManager(maxsize=32)
 _PASSED_ON = ("content-type", "accept", "x-amzn-sagemaker-inference-component")
 _SLOTS = 4
-"""What SageMaker chooses depends on the instance; our stacks always say."""
+"""SageMaker's default depends on the instance; our stacks always set a value."""
 
 
 def post_to_model(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-    """Have the local model answer one request, in SageMaker Runtime's shapes."""
+    """Answer one request by the local model, in SageMaker Runtime's shapes."""
     passed_on = {name: headers[name] for name in _PASSED_ON if name in headers}
     answer = _HTTP.request("POST", url, body=body, headers=passed_on, retries=False)
     lower = {name.lower(): text for name, text in answer.headers.items()}
@@ -38,7 +38,7 @@ def post_to_model(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
 
 
 def invoke(fleet: Fleet, models_url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-    """Have an endpoint answer, and publish what SageMaker publishes of it."""
+    """Answer by an endpoint, and publish the metrics that SageMaker publishes."""
     copies, began = fleet.current or 1, time.perf_counter()
     url = f"{models_url}/endpoints/{fleet.endpoint}/invocations"
     answer = post_to_model(url, body, headers)
@@ -61,7 +61,7 @@ def invoke(fleet: Fleet, models_url: str, body: bytes, headers: Mapping[str, str
 
 
 def enqueue(fleet: Fleet, headers: Mapping[str, str]) -> Answer:
-    """Put a request into an asynchronous endpoint's queue, and say where its answer will be."""
+    """Put a request into an asynchronous endpoint's queue; return where its answer will be."""
     config = fleet.queue_config
     source = headers.get("x-amzn-sagemaker-inputlocation")
     if config is None:
@@ -87,7 +87,7 @@ def enqueue(fleet: Fleet, headers: Mapping[str, str]) -> Answer:
 
 
 def work_off_queues(models_url: str) -> None:
-    """Start as many waiting requests as the running instances process at a time."""
+    """Start as many waiting requests as the running instances process concurrently."""
     for fleet in fleets():
         if fleet.queue_config is None:
             continue

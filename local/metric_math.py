@@ -1,4 +1,4 @@
-"""The part of CloudWatch metric math that our alarms use, over series of equal length.
+"""The part of CloudWatch metric math that our alarms use, on series of equal length.
 
 Syntax and functions:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
@@ -40,7 +40,7 @@ _ACROSS: dict[str, Callable[[Sequence[float]], float]] = {
 
 
 def evaluate(expression: str, series: Mapping[str, Series], length: int) -> Series:
-    """Return the series that `expression` gives; ValueError says what is not understood."""
+    """Return the series of `expression`. Raises ValueError for what is not supported."""
     text = expression.replace("&&", " and ").replace("||", " or ").replace("^", "**")
     text = re.sub(r"\b(AND|OR)\b", lambda word: word[0].lower(), text)
     try:
@@ -86,7 +86,7 @@ def evaluate(expression: str, series: Mapping[str, Series], length: int) -> Seri
     def across(function: Callable[[Sequence[float]], float], argument: ast.AST) -> Series:
         if isinstance(argument, ast.List):
             columns = list(zip(*map(visit, argument.elts), strict=True))
-        else:  # of one series these functions make one number
+        else:  # with one series these functions return one number
             columns = [tuple(visit(argument))] * length
         present = [[v for v in column if v is not None] for column in columns]
         return [function(values) if values else None for values in present]

@@ -1,8 +1,8 @@
 """Every private name of MiniStack 1.5.33 that the embedded AWS uses. No other file may use one.
 
-To move to a new version of MiniStack: raise the pin, run ``pytest tests/unit/local``, and mend the
-names here that the tests report. Each group says what MiniStack would have to offer for the group
-to go. MiniStack collects what its CloudFormation does differently from AWS in
+To use a new version of MiniStack: change the pin, run ``pytest tests/unit/local``, and repair the
+names here that the tests report. Each group says which feature of MiniStack would make the group
+unnecessary. MiniStack collects differences between its CloudFormation and AWS in
 https://github.com/ministackorg/ministack/issues/1601
 """
 
@@ -35,60 +35,60 @@ from ministack.services.cloudformation import stacks as stack_engine
 
 @dataclass(frozen=True)
 class Replaceable:
-    """A private function that MiniStack looks up at each call, so that it can be replaced."""
+    """A private function that MiniStack looks up at each call, so it can be replaced."""
 
     module: ModuleType
     name: str
 
     def wrap(self, make: Callable[[Any], Any]) -> None:
-        """Replace the function by what ``make`` returns for the present one."""
+        """Replace the function by the result of ``make`` for the present function."""
         setattr(self.module, self.name, make(getattr(self.module, self.name)))
 
 
-# Would go with a registry of resource types that a plugin may extend.
+# Unnecessary with a registry of resource types that plugins can extend.
 RESOURCE_HANDLERS: dict[str, Any] = provisioners._RESOURCE_HANDLERS
-"""From resource type to the functions that create, update and delete it."""
+"""Maps a resource type to the functions that create, update and delete it."""
 physical_name: Callable[..., str] = provisioners._physical_name
 seeded_create: Callable[..., Any] = provisioners._seeded_create
 PENDING_CUSTOM_RESOURCES: Mapping[str, Any] = custom_resource._pending
-"""From token to the custom resource that waits for its function's response."""
+"""Maps a token to the custom resource that waits for its function's response."""
 NAMED_REPLACEMENT_ERRORS = [
     Replaceable(module, "_custom_named_replacement_error")
     for module in (provisioners, stack_engine)
 ]
-"""Where it is asked whether an update would replace what has a name."""
+"""Decides whether an update would replace a named resource."""
 ALARM_RECORD = Replaceable(provisioners, "_cw_metric_alarm_record")
 DOMAIN_ATTRIBUTES = Replaceable(provisioners, "_opensearch_attributes")
 
-# Would go with hooks before and after a function runs, and with functions that see their bundle
-# alone.
+# Unnecessary with hooks before and after a function runs, and with functions that see only
+# their bundle.
 DETECT_RUNTIME = Replaceable(lambda_runtime, "_detect_runtime_binary")
 EXECUTE_FUNCTION = Replaceable(lambda_svc, "_execute_function_dispatch")
 EXECUTE_CONFIGURED_FUNCTION = Replaceable(lambda_svc, "_execute_function_with_config_scope")
 EMIT_LAMBDA_METRICS = Replaceable(lambda_svc, "_emit_lambda_metrics")
 
-# Would go with alarms on metric math, evaluated by a clock that can be set.
+# Unnecessary with alarms on metric math, evaluated by a clock that can be set.
 EVALUATE_ALARM = Replaceable(cloudwatch, "_evaluate_alarm")
 percentile_samples: Callable[[list[Any]], list[tuple[float, float]]] = (
     cloudwatch._percentile_samples
 )
 
-# Would go with metrics made from log lines in the embedded metric format.
+# Unnecessary with metrics from log lines in the embedded metric format.
 APPEND_LOG_EVENTS = Replaceable(cloudwatch_logs, "_append_log_events")
 store_datum: Callable[..., None] = cloudwatch._store_datum
 
-# Would go with SageMaker and the AWS SDK integrations among the tasks of Step Functions.
+# Unnecessary with SageMaker and AWS SDK integrations as tasks of Step Functions.
 ExecutionError: type[Exception] = stepfunctions._ExecutionError
 TASKS: dict[str, Any] = stepfunctions._SERVICE_DISPATCH
-"""From the beginning of a task's ARN to the function that runs it."""
+"""Maps the beginning of a task's ARN to the function that runs it."""
 
-# Would go with a clock that can be set.
+# Unnecessary with a clock that can be set.
 WAIT = Replaceable(stepfunctions, "_scaled_sleep")
 """How a state machine waits for a number of seconds."""
 
 
 def act_as(account: str, region: str) -> None:
-    """Let what follows happen in an account and Region. Would go with a public function."""
+    """Set account and Region for what follows. Unnecessary with a public function."""
     responses._request_account_id.set(account)
     responses._request_region.set(region)
 
@@ -96,7 +96,7 @@ def act_as(account: str, region: str) -> None:
 def keep(
     name: str, state: Callable[[], dict[str, Any]], restore: Callable[[dict[str, Any]], None]
 ) -> None:
-    """Save what ``state`` returns with the emulator's own. Would go with a way to register it."""
+    """Save the result of ``state`` with the emulator's state. Unnecessary with a registration."""
     app._state_map[name] = name
     app._loaded_modules[name] = SimpleNamespace(get_state=state, load_persisted_state=restore)
 
@@ -108,7 +108,7 @@ def trust_every_connection() -> None:
 
 
 def authorize_service(service: str, client: str) -> None:
-    """Let IAM know a service and its boto3 client. Would go with SageMaker in MiniStack."""
+    """Register a service and its boto3 client in IAM. Unnecessary with SageMaker in MiniStack."""
     iam_actions.SERVICE_TO_IAM_NAMESPACE[service] = service
     iam_actions._BOTOCORE_SERVICE_MAP[service] = [client]
 
@@ -116,7 +116,7 @@ def authorize_service(service: str, client: str) -> None:
 def denied(
     service: str, action: str, headers: Mapping[str, str], query: Any, resource: str
 ) -> Response | None:
-    """Return IAM's refusal of a further action of a request. Would go with S3 Vectors there."""
+    """Return IAM's refusal of a request's second action. Unnecessary with S3 Vectors there."""
     refusal: Response | None = app._enforce_data_plane(
         service, action, headers, query, "", resource
     )
@@ -124,7 +124,7 @@ def denied(
 
 
 def stacks() -> list[dict[str, Any]]:
-    """Return every CloudFormation stack. This and what follows would go with a listing."""
+    """Return every CloudFormation stack. Unnecessary, like the next ones, with a listing."""
     return list(cloudformation._stacks._data.values())
 
 
@@ -137,7 +137,7 @@ def template_of(stack: str) -> dict[str, Any]:
 
 
 def names_of(module: str, store: str) -> list[str]:
-    """Return the names of what a service's module keeps in ``store``."""
+    """Return the names of the resources that a service's module keeps in ``store``."""
     kept = getattr(import_module(f"ministack.services.{module}"), store)
     return [str(scoped_key[-1]) for scoped_key in list(kept._data)]
 
@@ -153,7 +153,7 @@ def reserve_concurrency(function: str, reserved: int | None) -> None:
 
 
 def reserved_concurrency(function: str | None = None) -> int:
-    """Return the reserved concurrency of a Lambda function that may exist, or of all of them."""
+    """Return the reserved concurrency of one Lambda function, if it exists, or of all."""
     functions = lambda_svc._functions
     names = list(functions) if function is None else [function]
     return sum((functions.get(name) or {}).get("concurrency") or 0 for name in names)
@@ -211,7 +211,7 @@ def delete_alarms(names: list[str]) -> Response:
 
 
 def points(metric: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the datapoints of a metric of a template, by its exact set of dimensions."""
+    """Return the datapoints of a template's metric with exactly its dimensions."""
     dimensions = cloudwatch._dims_from_list(metric.get("Dimensions") or [])
     key = (metric["Namespace"], metric["MetricName"], cloudwatch._dims_key(dimensions))
     return cloudwatch._metrics.get(key) or []
@@ -233,6 +233,6 @@ def next_cron_time(expression: str, after: datetime) -> datetime | None:
     """
     fields = eventbridge._parse_cron_fields(expression)
     if fields is None:
-        raise ValueError(f"The embedded AWS plays cron schedules alone, not {expression}")
+        raise ValueError(f"The embedded AWS supports only cron schedules, not {expression}")
     due: datetime | None = eventbridge._cron_next_fire(fields, after)
     return due

@@ -1,6 +1,6 @@
-"""Where MiniStack 1.5.33 does other than AWS, and our stacks would notice.
+"""Corrects MiniStack 1.5.33 where it differs from AWS in a way that matters to our stacks.
 
-Each function mends one difference, in the running process.
+Each function corrects one difference, in the running process.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from local import ministack_internals as internals
 from local.cloudformation import custom_named_replacement_error
 
 ACCOUNT_CONCURRENCY, UNRESERVED_CONCURRENCY = 1000, 100
-"""Executions of functions that an account may have at once, and those that none may reserve."""
+"""Concurrent Lambda executions of an account, and how many of them must stay unreserved."""
 
-# What the Python runtimes of Lambda bring along, besides the standard library.
+# Packages in Lambda's Python runtimes, besides the standard library.
 _LAMBDA_RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
 
 
 def apply(*, runtime: Path, opensearch_url: str) -> None:
-    """Mend all; `runtime` is a folder for what the functions' Python needs."""
+    """Correct all differences; `runtime` is a folder for what the functions' Python needs."""
     _run_functions_with_the_runtime_alone(runtime)
-    # Upstream: plain HTTP, and deliveries between services, break policies that ask for TLS.
+    # Upstream: plain HTTP, and deliveries between services, break policies that require TLS.
     internals.trust_every_connection()
     _ask_for_the_permissions_of_aws()
     _hide_function_errors_behind_the_api()
@@ -68,10 +68,10 @@ def _ask_for_the_permissions_of_aws() -> None:
 
 
 def _run_functions_with_the_runtime_alone(directory: Path) -> None:
-    """Upstream: a function imports whatever is installed beside the emulator.
+    """Upstream: a function can import every package that is installed beside the emulator.
 
-    AWS: only its own bundle and the runtime's packages; a bundle that lacks a dependency must
-    fail here too.
+    AWS: it can import only its bundle and the runtime's packages. So a bundle without one of its
+    dependencies must fail here, too.
     """
     packages = directory / "packages"
     packages.mkdir(parents=True, exist_ok=True)
@@ -109,7 +109,7 @@ def _run_functions_with_the_runtime_alone(directory: Path) -> None:
 def _hide_function_errors_behind_the_api() -> None:
     """Upstream: the API answers 502 with the exception's message, 429 to a throttled function.
 
-    AWS: an HTTP API answers 500 or 503 and tells nothing.
+    AWS: an HTTP API answers 500 or 503 without details.
     https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-troubleshooting-lambda.html
     """
     convert = lambda_svc.lambda_execute_result_to_api_proxy_response
@@ -133,9 +133,9 @@ def _message(status: int, text: str) -> dict[str, Any]:
 
 
 def _apply_properties_that_templates_set() -> None:
-    """Upstream: some properties of templates are not set.
+    """Upstream: some template properties have no effect.
 
-    They are a function's reserved concurrency, a table's expiry and a bucket's tags.
+    These are a function's reserved concurrency, a table's time to live and a bucket's tags.
     """
 
     def reserve(name: str, props: Mapping[str, Any]) -> None:
@@ -171,9 +171,9 @@ def _after_provisioning(type_name: str, apply: Callable[[str, Mapping[str, Any]]
 
 
 def _refuse_what_an_account_lacks() -> None:
-    """Upstream: any instance type, and as much reserved concurrency as is asked for.
+    """Upstream: any instance type and any reserved concurrency is accepted.
 
-    AWS: the instance types of the Region, and a hundred executions that nobody may reserve.
+    AWS: only the instance types of the Region; and 100 executions must stay unreserved.
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
     """
     types = load_resource(
@@ -221,9 +221,9 @@ def _before_provisioning(
 
 
 def _refuse_to_replace_what_has_a_name() -> None:
-    """Upstream: knows the create-only properties of some types.
+    """Upstream: only some types have create-only properties.
 
-    AWS: refuses by the resource schemas, whatever the type.
+    AWS: the resource schemas decide, for every type.
     """
 
     def by_schema(known: Callable[..., str | None]) -> Callable[..., str | None]:
@@ -239,7 +239,7 @@ def _refuse_to_replace_what_has_a_name() -> None:
 def _replace_domains_whose_engine_changes() -> None:
     """Upstream: a domain accepts any engine version in place.
 
-    AWS: a new version is a new, empty domain, unless the template says EnableVersionUpgrade.
+    AWS: a new version creates a new, empty domain, unless the template sets EnableVersionUpgrade.
     """
     handler = internals.RESOURCE_HANDLERS["AWS::OpenSearchService::Domain"]
     update = handler["update"]
@@ -263,9 +263,9 @@ def _replace_domains_whose_engine_changes() -> None:
 
 
 def _delete_buckets_as_the_service_does() -> None:
-    """Upstream: a stack deletes a bucket with all it holds, and forgets its files on disk.
+    """Upstream: a stack deletes a bucket with its objects, but leaves their files on disk.
 
-    AWS: the deletion fails unless the bucket was emptied first.
+    AWS: the deletion fails unless the bucket is empty.
     """
 
     def delete(physical_id: str, props: Mapping[str, Any]) -> None:
@@ -289,7 +289,7 @@ def _empty_buckets_without_node() -> None:
         return f"{stack_name}-{logical_id}", {}
 
     def delete(physical_id: str, props: Mapping[str, Any]) -> None:
-        # CloudFormation calls custom types off the event loop, so this may call back.
+        # CloudFormation calls custom types outside of the event loop, so this may call back.
         bucket = boto3.resource("s3", region_name=get_region()).Bucket(props["BucketName"])
         bucket.object_versions.delete()
 
@@ -301,7 +301,7 @@ def _empty_buckets_without_node() -> None:
 
 
 def _fail_custom_resources_at_once() -> None:
-    """Upstream and AWS: a custom resource whose function fails is waited for, up to an hour.
+    """Upstream and AWS: if a custom resource's function fails, CloudFormation waits up to an hour.
 
     Here the deployment fails at once, with the function's error.
     """
@@ -323,10 +323,10 @@ def _fail_custom_resources_at_once() -> None:
 
 
 def _answer_when_stacks_have_settled() -> None:
-    """Upstream and AWS: deploying goes on after the call that begins it was answered.
+    """Upstream and AWS: a call that starts a deployment is answered before the deployment ends.
 
-    Here it is answered when all is done, or after half a minute: the CDK CLI looks only every five
-    seconds, and most stacks are there sooner.
+    Here it is answered when the deployment is complete, or after 30 seconds: the CDK CLI polls only
+    every 5 seconds, and most stacks are complete sooner.
     """
     handle = cloudformation.handle_request
 
@@ -341,9 +341,9 @@ def _answer_when_stacks_have_settled() -> None:
 
 
 def _lead_domains_to(opensearch_url: str) -> None:
-    """Upstream: a domain's endpoint is a name that nothing answers.
+    """Upstream: a domain's endpoint is a host name without a server.
 
-    Here it is the local server, with its scheme: our functions add https to a bare host name.
+    Here it is the local server's URL with its scheme: our functions add https to a bare host name.
     """
 
     def locally(attributes: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:

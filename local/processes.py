@@ -1,4 +1,4 @@
-"""Servers in the background: started once, found again, stopped without a trace."""
+"""Background servers: started once, found again, and stopped with all their processes."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from sustainability.errors import UserError
 
 
 class ServerError(UserError):
-    """A server that cannot start, with the last words of its log."""
+    """A server that cannot start. The message has the end of its log."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """A background process of ours that serves one port of the loopback interface."""
+    """A background process that serves one port of the loopback interface."""
 
     name: str
     pid: int
     born: float
-    """When the process began: its id alone may be somebody else's by now."""
+    """When the process started, because the system can reuse its id."""
     port: int
 
     @property
@@ -40,7 +40,7 @@ class Server:
 
     @property
     def alive(self) -> bool:
-        """Whether this very process still runs."""
+        """Whether this process still runs."""
         try:
             process = psutil.Process(self.pid)
             return process.create_time() == self.born and process.status() != psutil.STATUS_ZOMBIE
@@ -49,7 +49,7 @@ class Server:
 
 
 def find(state: Path, name: str) -> Server | None:
-    """Return the server of this name that runs, if one does."""
+    """Return the running server with this name, if there is one."""
     try:
         server = Server(**json.loads((state / f"{name}.json").read_text()))
     except (OSError, ValueError, TypeError):
@@ -99,7 +99,7 @@ def wait_until_ready(
     Raises
     ------
     ServerError
-        If the process ends before, or the time is over; with the end of its log.
+        If the process ends before, or the time is over. The message has the end of its log.
     """
     deadline = time.monotonic() + seconds
     log = _log(state, server.name)
@@ -125,7 +125,7 @@ def hold(server: Server, *, held: bool) -> None:
 
 
 def stop(state: Path, server: Server, *, seconds: float = 20) -> None:
-    """End a server and all that it started; kill what does not end in time."""
+    """End a server and the processes that it started; kill those that do not end in time."""
     for number, patience in ((signal.SIGTERM, seconds), (signal.SIGKILL, 5.0)):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(server.pid, number)
@@ -144,12 +144,12 @@ def run(
     log: Path,
     progress: Callable[[str], None],
 ) -> None:
-    """Run a command to its end, showing its last line; nothing of it outlives an interruption.
+    """Run a command to its end and show its last line. An interruption ends all its processes.
 
     Raises
     ------
     ServerError
-        If it fails, with the end of what it said.
+        If it fails. The message has the end of its output.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     process = subprocess.Popen(

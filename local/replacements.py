@@ -1,8 +1,8 @@
-"""What an update of a stack does to a resource: changed in place, replaced, or refused.
+"""Decides what a stack update does to a resource: in place, replacement, or refusal.
 
-As CloudFormation does: a changed create-only property replaces the resource, and a resource that
-the template gives a name cannot be replaced, for its successor would need the same name. Which
-properties are create-only is read off the resource schemas that cfn-lint ships.
+As in CloudFormation, a changed create-only property replaces the resource. A resource with a name
+in the template cannot be replaced, because the new one would need the same name. The resource
+schemas in cfn-lint say which properties are create-only.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-name.html
 """
@@ -16,7 +16,7 @@ from typing import Any
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER, ResourceNotFoundError, Schema
 
 Resource = Mapping[str, Any]
-"""A resource of a template: Type, Properties and the policies beside them."""
+"""A resource of a template: Type, Properties and policies."""
 
 
 class Update(StrEnum):
@@ -24,12 +24,12 @@ class Update(StrEnum):
 
     IN_PLACE = "in place"
     REPLACED = "replaced"
-    """A new resource is made, then the old one goes, with all that it holds."""
+    """A new resource is created, then the old one is deleted with its data."""
     REFUSED = "refused"
-    """It would have to be replaced, and it has a name: the whole update fails."""
+    """A named resource would need a replacement: the whole update fails."""
 
 
-# The documentation says "Update requires: Replacement" where the schema is silent.
+# The documentation says "Update requires: Replacement", but the schema does not.
 _ALSO_CREATE_ONLY = {
     "AWS::DynamoDB::Table": ["/properties/KeySchema"],
     "AWS::OpenSearchService::Domain": ["/properties/EngineVersion"],
@@ -38,10 +38,10 @@ _ALSO_CREATE_ONLY = {
 
 
 def update_of(region: str, old: Resource, new: Resource) -> Update:
-    """Return what an update from ``old`` to ``new``, of one logical id and type, does.
+    """Return what an update from ``old`` to ``new`` does; both have one logical id and type.
 
-    References are compared as they are written: whether one leads to a replaced resource is for
-    the caller to know.
+    References are compared as text. The caller must know whether the resource behind a reference is
+    replaced.
     """
     schema = schema_of(old["Type"], region)
     if schema is None:
@@ -64,7 +64,7 @@ def create_only(schema: Schema, resource: Resource) -> list[str]:
 
 
 def kept_name(schema: Schema, before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
-    """Return the name that a template gives a resource and an update keeps, if there is one."""
+    """Return the name of a resource in its template that an update keeps, if there is one."""
     kind = schema.type_name.rsplit("::", 1)[1]
     for identifier in (
         schema.schema["primaryIdentifier"],
@@ -80,7 +80,7 @@ def kept_name(schema: Schema, before: Mapping[str, Any], after: Mapping[str, Any
 
 
 def schema_of(type_name: str, region: str) -> Schema | None:
-    """Return the schema of a type, or None of one that CloudFormation does not know."""
+    """Return the schema of a type, or None for an unknown type."""
     if type_name.startswith("Custom::"):
         return None
     try:
@@ -90,7 +90,7 @@ def schema_of(type_name: str, region: str) -> Schema | None:
 
 
 def at(value: Any, pointer: str) -> Any:
-    """Return what stands at a schema pointer such as /properties/Budget/BudgetName, or None."""
+    """Return the value at a schema pointer such as /properties/Budget/BudgetName, or None."""
     for step in pointer.split("/")[2:]:
         value = value.get(step) if isinstance(value, Mapping) else None
     return value

@@ -10,7 +10,7 @@ from ministack.core.responses import get_account_id
 def session_as(role_arn: str, region: str) -> boto3.Session:
     """Return a session with a role's permissions. Its calls must not be made on the event loop."""
     name = role_arn.rsplit("/", 1)[-1]
-    # The emulator makes such sessions for functions alone, so this one looks like one.
+    # The emulator creates such sessions only for functions, so this one looks like one of those.
     function = f"arn:aws:lambda:{region}:{get_account_id()}:function:{name}"
     credentials = execution_credentials(
         {"FunctionArn": function, "FunctionName": name, "Role": role_arn}

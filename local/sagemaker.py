@@ -1,6 +1,6 @@
-"""Amazon SageMaker's API, as far as what our stacks deploy is asked by it.
+"""The part of Amazon SageMaker's API that is called on what our stacks deploy.
 
-Who may ask is decided by IAM, as of every other service.
+IAM decides who may call it, as for every other service.
 https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Operations.html
 """
 
@@ -63,7 +63,7 @@ def install(models_url: str) -> None:
         operation = headers.get("x-amz-target", "").removeprefix("SageMaker.")
         try:
             if operation not in played:
-                raise ValueError(f"The embedded AWS does not play SageMaker's {operation}.")
+                raise ValueError(f"The embedded AWS does not support SageMaker's {operation}.")
             return _json(200, played[operation](json.loads(body)))
         except ValueError as error:
             return _json(400, {"__type": "ValidationException", "message": str(error)})
@@ -74,7 +74,7 @@ def install(models_url: str) -> None:
 
 
 def _authorize() -> None:
-    """Tell the emulator which actions and resources of IAM the requests are."""
+    """Register which IAM actions and resources the requests need."""
     internals.authorize_service("sagemaker", "sagemaker-runtime")
     others = iam_actions.extract_resource_arn
 
@@ -214,7 +214,7 @@ def _refuse_transform_job(request: dict[str, Any]) -> dict[str, Any]:
             f"Model {request['ModelName']} has a ModelDataSource, which cannot be used in "
             "conjunction with SageMaker batch transform."
         )
-    raise ValueError("The embedded AWS plays no transform jobs.")
+    raise ValueError("The embedded AWS does not support transform jobs.")
 
 
 def _component(request: dict[str, Any]) -> Fleet:

@@ -1,4 +1,4 @@
-"""The one behaviour of the serverless search types: an index really exists in OpenSearch."""
+"""Creates the indexes of the OpenSearch Serverless resource types in the local OpenSearch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from local.cloudformation import RECORDS, Behaviour, Properties
 
 _TIMEOUT_SECONDS = 30
 _CAPACITIES = {1, 2, 4, 8, *range(16, 1713, 16)}
-"""Capacity units that a group's limits take; AWS's newest page leaves out the one."""
+"""Allowed capacity units (OCUs) of a group's limits. The newest AWS page no longer lists 1."""
 
 
 def behaviours(opensearch_url: str) -> dict[str, Behaviour]:
@@ -23,8 +23,8 @@ def behaviours(opensearch_url: str) -> dict[str, Behaviour]:
         return {"CollectionEndpoint": opensearch_url, "DashboardEndpoint": opensearch_url}
 
     def create(physical_id: str, props: Properties) -> None:
-        # All collections share one server here, and a new collection is empty: an index by
-        # this name belongs to one that is being replaced, or was forgotten.
+        # All collections share one server here, and a new collection is empty: an index with
+        # this name belongs to a collection that is being replaced or no longer exists.
         _call(opensearch_url, "DELETE", props["IndexName"])
         _call(opensearch_url, "PUT", props["IndexName"], _body(props))
 

@@ -1,6 +1,6 @@
-"""Metrics that AWS services publish about themselves, and that our alarms watch.
+"""Metrics of AWS services that our alarms use.
 
-The emulator publishes Lambda's for the Invoke call alone, and none of the others.
+The emulator publishes Lambda's metrics only for the Invoke call, and no others.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def publish_lambda_metrics() -> None:
         return execute_and_publish
 
     def publish_throttle(name: str, duration_ms: float, error: bool, throttle: bool) -> None:
-        # Upstream also tells of each throttled Invoke call, with its duration: the same event.
+        # Upstream also reports each throttled Invoke call, with its duration: the same event.
         if throttle and not duration_ms:
             dimensions = {"FunctionName": name}
             cloudwatch.record_metric("AWS/Lambda", "Throttles", 1, "Count", dimensions)
@@ -80,7 +80,7 @@ def publish_api_metrics() -> None:
 
 
 def publish_queue_depths() -> None:
-    """Publish to AWS/SQS what is visible in each queue: at every change, and once a minute.
+    """Publish each queue's visible messages to AWS/SQS: at every change, and once a minute.
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
     """

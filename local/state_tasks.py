@@ -1,4 +1,4 @@
-"""The calls of AWS by which our state machines empty a mailbox."""
+"""The AWS calls with which our state machines empty a mailbox."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from local import ministack_internals as internals
 Request = Mapping[str, Any]
 
 _CALLS = {
-    # The first is taken with whose name a resource begins.
+    # The first name with which a resource begins is used.
     "s3:copyObject": ("s3", "copy_object"),
     "s3:deleteObject": ("s3", "delete_object"),
     "s3:getObject": ("s3", "get_object"),
@@ -29,11 +29,11 @@ _CALLS = {
     "sagemakerruntime:invokeEndpointAsync": ("sagemaker-runtime", "invoke_endpoint_async"),
 }
 _NAMES = {"s3": "S3", "sagemaker": "SageMaker", "sagemaker-runtime": "SageMakerRuntime"}
-"""What Step Functions calls a service in its errors."""
+"""A service's name in Step Functions' errors."""
 
 
 def install() -> None:
-    """Let Step Functions make the calls."""
+    """Register the calls as tasks of Step Functions."""
     internals.TASKS.update(
         {f"arn:aws:states:::aws-sdk:{task}": _call(*call) for task, call in _CALLS.items()}
     )
@@ -42,7 +42,7 @@ def install() -> None:
 def _call(service: str, operation: str) -> Callable[[str, Request], dict[str, Any]]:
     def call(resource: str, request: Request) -> dict[str, Any]:
         if "Body" in request:
-            # What is no text is written as JSON.
+            # A value that is not a string is written as JSON.
             body = request["Body"]
             request = {**request, "Body": body if isinstance(body, str) else json.dumps(body)}
         client = boto3.client(service, region_name=get_region())

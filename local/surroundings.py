@@ -1,4 +1,4 @@
-"""The environment of whatever talks to the embedded AWS: it knows of no other."""
+"""The environment variables of programs that use the embedded AWS, and no other AWS."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import os
 from collections.abc import Mapping
 
 _OF_AWS = ("AWS_", "AMAZON_", "BOTO")
-"""What AWS's SDKs, boto3 and the CDK CLI read begins so."""
+"""The prefixes of the variables that AWS SDKs, boto3 and the CDK CLI read."""
 _HERE = "127.0.0.1,localhost"
 
 
 def aws_variables(url: str, models_url: str) -> dict[str, str]:
-    """Return what leads every AWS client to the embedded AWS, with credentials of its own."""
+    """Return the variables that lead every AWS client to the embedded AWS, with credentials."""
     return {
         "AWS_ENDPOINT_URL": url,
         "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": models_url,
@@ -25,10 +25,10 @@ def aws_variables(url: str, models_url: str) -> dict[str, str]:
 
 
 def surroundings(caller: Mapping[str, str], url: str, models_url: str) -> dict[str, str]:
-    """Return the caller's environment, with AWS being the embedded one.
+    """Return the caller's environment, with the embedded AWS as AWS.
 
-    A proxy of the caller's stays, since packages may come through it; nothing of AWS does.
+    The caller's proxy settings stay, because packages may need them. All AWS settings are removed.
     """
     kept = {name: value for name, value in caller.items() if not name.upper().startswith(_OF_AWS)}
-    # Where both spellings are set, some read the one and some the other.
+    # If both spellings are set, programs differ in which one they read.
     return kept | {"NO_PROXY": _HERE, "no_proxy": _HERE} | aws_variables(url, models_url)

@@ -1,7 +1,7 @@
 """Amazon S3 Vectors: buckets and indexes by CloudFormation, vectors by the service's own API.
 
-Requests are held against botocore's model and the documented limits, and IAM decides who may ask.
-A query is answered exactly, by comparing with every vector; AWS approximates.
+Requests are validated by botocore's model and the documented limits, and IAM decides who may call.
+A query compares with every vector and is exact; AWS approximates.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-vectors-limitations.html
 """
 
@@ -32,7 +32,7 @@ _METADATA_BYTES = 40_960
 _FILTERABLE_BYTES = 2_048
 _METADATA_KEYS = 50
 _PAGE = 100
-"""Vectors that a query returns at once, however many it asks for."""
+"""The largest number of vectors in one response of a query."""
 Metadata = Mapping[str, Any]
 Vector = NDArray[np.float32]
 
@@ -44,7 +44,7 @@ class Index:
     dimension: int
     metric: str
     unfiltered: frozenset[str]
-    """Metadata keys that no filter may name."""
+    """Metadata keys that filters cannot use."""
     vectors: dict[str, Vector] = field(default_factory=dict)
     metadata: dict[str, Metadata] = field(default_factory=dict)
 
@@ -74,7 +74,7 @@ def behaviours() -> dict[str, Behaviour]:
 
 
 def install() -> None:
-    """Serve the API beside the emulator's own, and keep the vectors with the rest of its state."""
+    """Serve the API beside the emulator's APIs, and save the vectors with the emulator's state."""
 
     async def serve(
         method: str, path: str, headers: Mapping[str, str], body: bytes, query: Any
@@ -82,7 +82,7 @@ def install() -> None:
         operation = path.strip("/")
         try:
             if operation not in _OPERATIONS:
-                raise invalid(f"The embedded AWS does not play S3 Vectors' {operation}.")
+                raise invalid(f"The embedded AWS does not support S3 Vectors' {operation}.")
             request = json.loads(body or b"{}")
             check_request(_SERVICE, operation, request)
             if _reads_metadata(operation, request) and (
@@ -112,7 +112,7 @@ def install() -> None:
 
 
 def _reads_metadata(operation: str, request: Mapping[str, Any]) -> bool:
-    """Whether a request needs the permission GetVectors beside its own, as AWS documents it."""
+    """Return whether a request also needs the permission GetVectors, as AWS documents it."""
     return operation in ("QueryVectors", "ListVectors") and bool(
         request.get("returnMetadata") or request.get("returnData") or "filter" in request
     )
@@ -247,7 +247,7 @@ def _passes(key: str, wanted: Mapping[str, Any], index: Index) -> bool:
 def _holds(name: str, rule: Any, key: str, index: Index) -> bool:
     if name in ("$and", "$or"):
         if not isinstance(rule, list) or not rule:
-            raise invalid(f"Invalid filter: {name} takes a list of filters")
+            raise invalid(f"Invalid filter: {name} requires a list of filters")
         return (all if name == "$and" else any)([_passes(key, each, index) for each in rule])
     if name.startswith("$"):
         raise invalid(f"Invalid filter: {name} is no operator between filters")
@@ -264,7 +264,7 @@ def _compares(operator: str, value: Any, operand: Any) -> bool:
     if operator not in _COMPARISONS:
         raise invalid(f"Invalid filter: {operator} is no operator")
     if operator in ("$in", "$nin") and not (isinstance(operand, list) and operand):
-        raise invalid(f"Invalid filter: {operator} takes a list that is not empty")
+        raise invalid(f"Invalid filter: {operator} requires a list that is not empty")
     values = value if isinstance(value, list) else [value]
     if operator in ("$ne", "$nin"):
         return not any(_COMPARISONS[operator](each, operand) for each in values)
@@ -281,7 +281,7 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     "$lt": lambda value, operand: value < operand,
     "$lte": lambda value, operand: value <= operand,
 }
-"""A comparison of a value with an operand; those with a "not" are turned round afterwards."""
+"""Comparisons of a value with an operand. Operators with a "not" invert the result afterwards."""
 
 
 def _bucket_attributes(physical_id: str, props: Properties) -> dict[str, Any]:

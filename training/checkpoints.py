@@ -1,13 +1,10 @@
-"""Checkpoints that are whole, of this very run, and the callbacks that keep them."""
+"""Checkpoints that are whole, and the callback that keeps them."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
 import signal
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +12,6 @@ from transformers import TrainerCallback
 
 _WHOLE = "whole"
 """A file that is written when all others are: a killed run leaves its last checkpoint without."""
-
-
-def run_folder(folder: Path, identity: Mapping[str, Any]) -> Path:
-    """Return the folder of a run: another setting, model or data never continues it."""
-    text = json.dumps(identity, sort_keys=True, default=str)
-    return folder / hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def newest(folder: Path) -> Path | None:

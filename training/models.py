@@ -68,7 +68,6 @@ def load(path: Path) -> tuple[Any, Any]:
     JobError
         If there is neither.
     """
-    import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     folder, options = path, {}
@@ -81,11 +80,12 @@ def load(path: Path) -> tuple[Any, Any]:
             )
         folder, options = files[0].parent, {"gguf_file": files[0].name}
     tokenizer = AutoTokenizer.from_pretrained(folder, **options)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **options)
+    model = AutoModelForCausalLM.from_pretrained(folder, **options)
     # What a GGUF file held in few bits is whole now; Transformers would refuse to save it.
     model.hf_quantizer, model.is_quantized = None, False
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
+    model.float()
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return model, tokenizer

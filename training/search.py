@@ -30,7 +30,7 @@ def best(
     JobError
         If nothing is held back to compare by.
     """
-    from training.train import Run
+    from training.train import Run, run_identity
 
     if not asked.patience:
         raise JobError("search-trials: needs patience above 0, for trials are judged by their loss")
@@ -39,9 +39,10 @@ def best(
         settings = {"learning_rate": trial.suggest_float("learning_rate", *_RATES, log=True)}
         if asked.method == "lora":
             settings["rank"] = trial.suggest_categorical("rank", _RANKS)
-        run = Run(argparse.Namespace(**vars(asked) | settings), examples, device)
+        tried = argparse.Namespace(**vars(asked) | settings)
         watch = _Watch(trial)
-        run.train(folder / "trials", [watch])
+        run = Run(tried, examples, device)
+        run.train(folder / "trials" / run_identity(tried, examples), [watch])
         if watch.hopeless:
             raise optuna.TrialPruned
         return watch.least

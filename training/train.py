@@ -7,6 +7,7 @@ that was killed goes on from its last checkpoint, to the same weights.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import math
 import resource
@@ -21,6 +22,10 @@ from training.job import JobError
 
 _VALIDATION_SHARE = 0.1
 _LONGEST_TOKENS = 2048
+_READ_BYTES = 1 << 20
+_NO_EFFECT = {"device", "cores", "profile", "instance_watts", "neuron_watts"}
+"""Options that leave the weights as they are."""
+
 _NEURON_CORE_BYTES = 16e9
 """Half of the 32 GB of a Trainium chip, which has two cores."""
 
@@ -65,6 +70,10 @@ def main() -> int:
         trainium.in_all_cores(asked.cores)
     examples = data.deduplicated(data.read(job.channel("train")))
     folder, out = job.checkpoint_dir(), job.model_dir()
+    identity = run_identity(asked, examples)
+    if _made_before(out / "metrics.json", identity):
+        print("nothing to do: data, model and settings are those of the model that is here")
+        return 0
     with energy.measured(
         instance_watts=asked.instance_watts, neuron_watts=asked.neuron_watts
     ) as used:
@@ -73,13 +82,14 @@ def main() -> int:
 
             chosen = best(asked, examples, device, folder)
             asked = argparse.Namespace(**vars(asked) | chosen)
-        result = Run(asked, examples, device).train(folder)
+        result = Run(asked, examples, device).train(folder / run_identity(asked, examples))
         if result is None:
             print("interrupted; the next start goes on from here", file=sys.stderr)
             return 143
     model, tokenizer, metrics = result
     if device != "neuron":
         save(model, tokenizer, asked.method, out)
+    metrics["run"] = identity
     metrics["energy"] = {
         "wh": used.wh,
         "source": used.source,
@@ -143,9 +153,12 @@ class Run:
         self.rows, self.held = rows[held:], rows[:held]
         self.tokens = round(sum(len(row["input_ids"]) for row in self.rows) * asked.epochs)
 
-    def train(self, folder: Path, callbacks: Sequence[Any] = ()) -> tuple[Any, Any, Any] | None:
-        """Return model, tokenizer and metrics, or None where SIGTERM stopped the run."""
-        from training.checkpoints import KeepCheckpoints, newest, run_folder
+    def train(self, where: Path, callbacks: Sequence[Any] = ()) -> tuple[Any, Any, Any] | None:
+        """Train in a folder of the run's own, on from its newest checkpoint.
+
+        Returns model, tokenizer and metrics, or None where SIGTERM stopped the run.
+        """
+        from training.checkpoints import KeepCheckpoints, newest
 
         asked = self.asked
         longest = max(len(row["input_ids"]) for row in (*self.rows, *self.held))
@@ -163,7 +176,6 @@ class Run:
                 f"trained, do not fit into memory with even one sequence of {longest} tokens; "
                 "choose lora, a smaller model or a larger machine"
             )
-        where = run_folder(folder, self._identity())
         steps = math.ceil(len(self.rows) / asked.batch) * asked.epochs
         settings = self._settings(where, batching, max(1, round(steps / asked.checks)))
         start = None
@@ -217,16 +229,6 @@ class Run:
         answer = [*answer, self.tokenizer.eos_token_id]
         ids = (prompt + answer)[:_LONGEST_TOKENS]
         return {"input_ids": ids, "labels": ([-100] * len(prompt) + answer)[:_LONGEST_TOKENS]}
-
-    def _identity(self) -> dict[str, Any]:
-        ignored = {"device", "profile", "instance_watts", "neuron_watts", "search_trials"}
-        settings = {key: value for key, value in vars(self.asked).items() if key not in ignored}
-        weights = next(iter(self.model.parameters())).detach().float().cpu().numpy().tobytes()
-        return settings | {
-            "data": self.data_hash,
-            "model": str(self.model.config),
-            "weights": hash_of(weights),
-        }
 
     def _settings(self, where: Path, batching: compute.Batching, every: int) -> dict[str, Any]:
         """Return the arguments of the trainer; it checks and saves after `every` so many steps."""
@@ -309,11 +311,27 @@ def save(model: Any, tokenizer: Any, method: str, out: Path) -> None:
         tokenizer.save_pretrained(out / "merged")
 
 
-def hash_of(content: bytes) -> str:
-    """Return a short SHA-256."""
-    import hashlib
+def run_identity(asked: argparse.Namespace, examples: Sequence[Example]) -> str:
+    """Return a hash that is another one for other data, weights or settings.
 
-    return hashlib.sha256(content).hexdigest()[:16]
+    Checkpoints of another run are never continued, and a run that was made is not made again.
+    """
+    settings = {key: value for key, value in vars(asked).items() if key not in _NO_EFFECT}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    digest.update(data.content_hash(examples).encode())
+    if asked.method != "scratch":
+        path = job.channel("model")
+        files = [path] if path.is_file() else sorted(path.rglob("*"))
+        for weights in (file for file in files if file.is_file()):
+            with weights.open("rb") as file:
+                while part := file.read(_READ_BYTES):
+                    digest.update(part)
+    return digest.hexdigest()[:16]
+
+
+def _made_before(report: Path, identity: str) -> bool:
+    made: bool = report.exists() and json.loads(report.read_text())["run"] == identity
+    return made
 
 
 def _free_memory(device: str) -> float:

@@ -1,10 +1,10 @@
 """``python -m local.models``: serve the local models.
 
-They stand in for the cloud's. The generator quotes the passages that it is given, unless another
-is named: GENERATOR=smollm2 is a real language model, of 135 million parameters, which seldom
-answers rightly; GENERATOR=path/to/tuned.gguf is the same model, tuned.
-MODEL_URL=http://127.0.0.1:8080/v1 is any server that speaks OpenAI's chat completions, with
-MODEL_NAME and MODEL_API_KEY where it needs them. Embeddings stay local.
+They replace the cloud models. The default generator quotes passages of the prompt.
+GENERATOR=smollm2 is a real language model with 135 million parameters, which seldom answers right;
+GENERATOR=path/to/tuned.gguf is the same model after tuning. MODEL_URL=http://127.0.0.1:8080/v1 is
+any server with OpenAI's chat completions; MODEL_NAME and MODEL_API_KEY are its model and key.
+Embeddings stay local.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main() -> int:
         "--state", type=Path, help="every server of the embedded AWS gets one; this one needs none"
     )
     options = parser.parse_args()
-    # There is nothing to put away, and an exception can get lost in a model's native code.
+    # There is nothing to clean up, and an exception can get lost in a model's native code.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))
     try:

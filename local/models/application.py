@@ -1,4 +1,4 @@
-"""From a request to a response, without the network between."""
+"""Turns a request into a response, without a network."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _COMPONENT = "x-amzn-sagemaker-inference-component"
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What goes back over the wire."""
+    """An HTTP response."""
 
     status: int
     body: Mapping[str, Any]
@@ -34,7 +34,7 @@ class Response:
 
 
 class Application:
-    """Amazon Bedrock Runtime and SageMaker Runtime, before one generator and one embedder."""
+    """Amazon Bedrock Runtime and SageMaker Runtime, with one generator and one embedder."""
 
     def __init__(self, generator: Generator, embedder: Embedder) -> None:
         self._generator = generator

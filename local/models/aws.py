@@ -1,4 +1,4 @@
-"""What AWS itself says about the services: botocore's models of their requests and errors."""
+"""botocore's models of the services' requests and errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SERVICES = ("bedrock-runtime", "sagemaker-runtime", "s3vectors")
 
 
 class ServiceError(Exception):
-    """An error that goes over the wire: its modelled name, a message, its further members."""
+    """A service error: its name in the model, its message, and its other members."""
 
     def __init__(self, code: str, message: str, **members: Any) -> None:
         super().__init__(message)
@@ -29,39 +29,39 @@ class ServiceError(Exception):
 
 
 def invalid(message: str) -> ServiceError:
-    """Return the error that Bedrock answers a request with that is at fault itself."""
+    """Return Bedrock's error for an invalid request."""
     return ServiceError("ValidationException", message)
 
 
 @cache
 def error_statuses() -> dict[str, int]:
-    """HTTP status by error, of all that the services model; 400 where they state none."""
+    """HTTP status of each modelled error; 400 if the model has no status."""
     statuses = {"UnknownOperationException": 404}
     for service in _SERVICES:
         for shape in _service(service).error_shapes:
-            if "error" in shape.metadata:  # the others occur inside of streams only
+            if "error" in shape.metadata:  # the others occur only inside of streams
                 statuses[shape.name] = shape.metadata["error"]["httpStatusCode"]
     return statuses
 
 
 def check_converse(request: dict[str, Any]) -> None:
-    """Hold a request against the model of Converse.
+    """Validate a request by the model of Converse.
 
     Raises
     ------
     ServiceError
-        ValidationException that names each member at fault.
+        ValidationException that names each invalid member.
     """
     check_request("bedrock-runtime", "Converse", request)
 
 
 def check_request(service: str, operation: str, request: dict[str, Any]) -> None:
-    """Hold a request against the model of an operation.
+    """Validate a request by the model of an operation.
 
     Raises
     ------
     ServiceError
-        ValidationException that names each member at fault.
+        ValidationException that names each invalid member.
     """
     shape = _service(service).operation_model(operation).input_shape
     report = ParamValidator().validate(request, shape)
@@ -72,7 +72,7 @@ def check_request(service: str, operation: str, request: dict[str, Any]) -> None
 
 
 def _beyond_limits(value: Any, shape: Shape, path: str) -> Iterator[str]:
-    """Tell what botocore leaves to the service: enumerations, maxima, and that a bool is no int."""
+    """Check what botocore leaves to the service: enumerations, maxima, and bool instead of int."""
     limits = shape.metadata
     if shape.type_name == "structure" and not getattr(shape, "is_document_type", False):
         for name, member in shape.members.items():

@@ -39,14 +39,14 @@ class _NovaInference(Body):
 
 
 class _AdditionalFields(Body):
-    """Top-k, which Converse has no field for: Claude's spelling of it, and Nova's."""
+    """Top-k, for which Converse has no field, as Claude and Nova write it."""
 
     top_k: int | None = Field(default=None, ge=0, le=500)
     inferenceConfig: _NovaInference = _NovaInference()
 
 
 class Titan(Body):
-    """The wire format of Titan Text Embeddings V2."""
+    """The request format of Titan Text Embeddings V2."""
 
     inputText: str = Field(min_length=1, max_length=50_000)
     dimensions: Literal[256, 512, 1024] = 1024
@@ -74,10 +74,10 @@ class Titan(Body):
 
 
 class Cohere(Body):
-    """The wire format of the Cohere Embed models.
+    """The request format of the Cohere Embed models.
 
-    The stand-in reads every text whole, whatever `truncate` says, and makes no difference between
-    questions and documents.
+    The local model reads every text completely, ignores `truncate`, and treats questions and
+    documents alike.
     """
 
     texts: list[Annotated[str, Field(min_length=1)]] = Field(min_length=1, max_length=96)
@@ -121,13 +121,13 @@ class CohereV4(Cohere):
 
 
 def check_model_id(model: str) -> None:
-    """Raise Bedrock's error for an identifier that no model can have."""
+    """Raise Bedrock's error for an impossible model identifier."""
     if not _MODEL_ID.fullmatch(model):
         raise invalid("The provided model identifier is invalid.")
 
 
 def read_converse(model: str, body: dict[str, Any]) -> Prompt:
-    """Read a Converse request. Raises `ServiceError` for what it must not or cannot ask."""
+    """Read a Converse request. Raises `ServiceError` for what is invalid or not supported."""
     if "modelId" in body:
         raise invalid("modelId: belongs into the path")
     check_converse({"modelId": model, **body})
@@ -168,7 +168,7 @@ def read_invoke(model: str, data: bytes) -> Titan | Cohere:
     Raises
     ------
     ServiceError
-        ValidationException for a model that is not stood in for, or a body that it would refuse.
+        ValidationException for a model without a local one, or for an invalid body.
     """
     if "titan-embed-text-v2" in model:
         return Titan.read(data)
@@ -181,7 +181,7 @@ def read_invoke(model: str, data: bytes) -> Titan | Cohere:
 
 
 def fit(vector: Sequence[float], dimensions: int, *, normalize: bool = True) -> list[float]:
-    """Cut a vector to its first dimensions, or pad it with zeros, which leaves cosines exact."""
+    """Cut a vector to its first dimensions, or pad it with zeros, which does not change cosines."""
     kept = vector[:dimensions]
     length = math.hypot(*kept) if normalize else 1.0
     return [number / length for number in kept] + [0.0] * (dimensions - len(kept))
@@ -212,7 +212,7 @@ def _text(blocks: Sequence[dict[str, Any]], path: str) -> str:
         match block:
             case {"text": text} | {"guardContent": {"text": {"text": text}}}:
                 parts.append(text)
-            case {"cachePoint": _}:  # says where to cut a cache, adds nothing to the prompt
+            case {"cachePoint": _}:  # marks the end of a cached prefix, adds nothing to the prompt
                 pass
             case _:
                 raise invalid(

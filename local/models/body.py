@@ -1,4 +1,4 @@
-"""JSON bodies that botocore knows no shape of: checked by pydantic, refused in Bedrock's words."""
+"""JSON bodies without a model in botocore: validated by pydantic, with Bedrock's messages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Body(BaseModel):
 
     @classmethod
     def read(cls, data: bytes) -> Self:
-        """Parse and check. Raises `ServiceError` with every key at fault."""
+        """Parse and validate. Raises `ServiceError` with every invalid key."""
         try:
             return cls.model_validate_json(data)
         except ValidationError as error:
@@ -25,7 +25,7 @@ class Body(BaseModel):
 
     @classmethod
     def of(cls, value: Any) -> Self:
-        """Check what is parsed already. Raises `ServiceError` with every key at fault."""
+        """Validate a parsed body. Raises `ServiceError` with every invalid key."""
         return cls.read(pydantic_core.to_json(value))
 
 

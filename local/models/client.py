@@ -1,4 +1,4 @@
-"""JSON over HTTP, to the server that generates."""
+"""JSON over HTTP, to a server with a generator."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def post(
     timeout_s: float | None = None,
     through_proxy: bool = True,
 ) -> Any:
-    """Send an object, return what comes back. Raises urllib's and json's errors.
+    """Send an object and return the response. Raises urllib's and json's errors.
 
-    `through_proxy` follows the environment's proxy settings, which must not hold for loopback.
+    `through_proxy` uses the environment's proxy settings, which must not be used for loopback.
     """
     request = urllib.request.Request(
         url,

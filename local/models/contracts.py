@@ -1,4 +1,4 @@
-"""What the wire shapes ask of a model, and what they get."""
+"""The interface between the request formats and a model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Role = Literal["system", "user", "assistant"]
 StoppedBy = Literal["model", "max_tokens", "stop_sequence"]
 
 DEFAULT_MAX_TOKENS = 256
-"""The limit if the request has none. Models in the cloud have their own, thousands of tokens."""
+"""The limit if the request has none. Cloud models have defaults of thousands of tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """A conversation to continue, and how. What is None is the model's to choose."""
+    """A conversation to continue, and its parameters. None means the model's default."""
 
     messages: Sequence[Message]
     max_tokens: int = DEFAULT_MAX_TOKENS
@@ -35,7 +35,7 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """What a generator wrote, and why it stopped; tokens by its own tokenizer."""
+    """The text of a generator, and why it stopped; tokens by its own tokenizer."""
 
     text: str
     stopped_by: StoppedBy
@@ -46,31 +46,31 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
-    """A text's vector, of any length, and the tokens that were read for it."""
+    """A text's vector, of any length, and the number of tokens that were read."""
 
     vector: Sequence[float]
     tokens: int
 
 
 class Generator(Protocol):
-    """Continues conversations; requests beyond what it can do at once wait."""
+    """Continues conversations. Requests above its concurrency wait."""
 
     @property
     def name(self) -> str:
-        """The model's name, which goes with every response."""
+        """The model's name, which is in every response."""
         ...
 
     def generate(self, prompt: Prompt) -> Completion:
-        """Write the next turn. Raises `ServiceError` in Bedrock's words."""
+        """Write the next turn. Raises `ServiceError` with Bedrock's messages."""
         ...
 
 
 class Embedder(Protocol):
-    """Turns texts into vectors whose cosine says how near their meanings are."""
+    """Turns texts into vectors. The cosine of two vectors shows how similar the texts are."""
 
     @property
     def name(self) -> str:
-        """The model's name, which goes with every response."""
+        """The model's name, which is in every response."""
         ...
 
     def embed(self, texts: Sequence[str]) -> list[Embedding]:

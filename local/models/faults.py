@@ -1,4 +1,4 @@
-"""Errors, delays and answers on demand, so that a test can see what a client makes of them."""
+"""Errors, delays and answers on request, so that a test can see how a client handles them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from local.models.body import Body
 
 
 class Fault(Body):
-    """What the next `count` requests meet whose model or endpoint name contains `match`."""
+    """The fault of the next `count` requests whose model or endpoint name contains `match`."""
 
     match: str
     error: str | None = None
@@ -29,14 +29,14 @@ class Fault(Body):
 
 
 class Answer(Body):
-    """What models and endpoints write whose name contains `match`, in the generator's place."""
+    """The answer of models and endpoints whose name contains `match`."""
 
     match: str
     text: str
 
 
 class Faults:
-    """The faults that are still to happen, in the order in which they were asked for."""
+    """The faults that are still to happen, in the order of their requests."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -44,12 +44,12 @@ class Faults:
         self._answers: list[Answer] = []
 
     def add(self, fault: Fault) -> None:
-        """Ask for a fault."""
+        """Request a fault."""
         with self._lock:
             self._left.append((fault, fault.count))
 
     def prescribe(self, answer: Answer) -> None:
-        """Have an answer given until all is forgotten."""
+        """Set an answer, which is used until `clear`."""
         with self._lock:
             self._answers.append(answer)
 
@@ -60,7 +60,7 @@ class Faults:
             self._answers.clear()
 
     def prescribed(self, target: str) -> str | None:
-        """Return the text that this model or endpoint is to write, if one is prescribed."""
+        """Return the answer that is set for this model or endpoint, if there is one."""
         with self._lock:
             return next((each.text for each in self._answers if each.match in target), None)
 

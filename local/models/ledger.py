@@ -1,4 +1,4 @@
-"""What was asked of the models, so that a test can tell what a change made them do again."""
+"""Counts the models' work, so that a test can see which work a change repeats."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Ledger:
         self._last_prompt: Prompt | None = None
 
     def asked(self, operation: str, model: str) -> None:
-        """Count a request, whatever comes of it."""
+        """Count a request, with any result."""
         self._count(operation, model, requests=1)
 
     def failed(self, operation: str, model: str) -> None:
@@ -26,14 +26,14 @@ class Ledger:
         self._count(operation, model, errors=1)
 
     def generated(self, operation: str, model: str, prompt: Prompt, made: Completion) -> None:
-        """Count what a generator read and wrote."""
+        """Count a generator's input and output tokens."""
         self._last_prompt = prompt
         self._count(
             operation, model, input_tokens=made.input_tokens, output_tokens=made.output_tokens
         )
 
     def embedded(self, operation: str, model: str, made: list[Embedding]) -> None:
-        """Count what an embedder read."""
+        """Count an embedder's input tokens."""
         tokens = sum(embedding.tokens for embedding in made)
         self._count(operation, model, texts=len(made), input_tokens=tokens)
 

@@ -1,4 +1,4 @@
-"""Another generator in the local one's place: any server with OpenAI's chat completions."""
+"""A generator on any server with OpenAI's chat completions, instead of the local one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from local.models.contracts import Completion, Prompt, StoppedBy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenAiServer:
-    """A generator at `url`, the address below which `/chat/completions` is."""
+    """A generator at `url`, the base address of `/chat/completions`."""
 
     url: str
     model: str | None
@@ -23,7 +23,7 @@ class OpenAiServer:
 
     @property
     def name(self) -> str:
-        """The model, or where it is."""
+        """The model's name, or its address."""
         return self.model or self.url
 
     def generate(self, prompt: Prompt) -> Completion:
@@ -32,7 +32,7 @@ class OpenAiServer:
         Raises
         ------
         ServiceError
-            What Bedrock would say in its place: throttled, unavailable, timed out, refused.
+            The matching error of Bedrock: throttled, unavailable, timed out, refused.
         """
         body: dict[str, Any] = {
             "model": self.model or "default",
@@ -75,7 +75,7 @@ class OpenAiServer:
 
 
 def _stopped_by(finish_reason: str, stop_sequence: object) -> StoppedBy:
-    """Tell a stop sequence from the model's own end, which vLLM alone lets one do."""
+    """Distinguish a stop sequence from the model's own end, which only vLLM reports."""
     if finish_reason == "length":
         return "max_tokens"
     return "stop_sequence" if isinstance(stop_sequence, str) else "model"

@@ -1,4 +1,4 @@
-"""Where the models are: in Python packages that carry weights, of which some are only data."""
+"""Finds the models: Python packages that contain weights; some contain only data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sustainability.errors import UserError
 
 
 def package_file(package: str, file: str) -> Path:
-    """Return the path of a package's file, without running any of the package's code.
+    """Return the path of a file in a package, without running the package's code.
 
     Raises
     ------

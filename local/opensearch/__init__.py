@@ -1,4 +1,4 @@
-"""The real OpenSearch server on this machine: no Docker, and Java comes from a wheel."""
+"""The real OpenSearch server on this machine: without Docker, with Java from a wheel."""
 
 from local.opensearch.mapping import local_mapping
 

@@ -47,11 +47,11 @@ class Artifact:
     sha256: str
 
     def target(self, home: Path) -> Path:
-        """Where the file lies in an OpenSearch home."""
+        """Return the file's path in an OpenSearch home."""
         return home / self.directory / Path(self.path).name
 
     def is_intact(self, home: Path) -> bool:
-        """Whether the file is there with the pinned content."""
+        """Whether the file exists with the pinned content."""
         target = self.target(home)
         if not target.is_file() or target.stat().st_size != self.size:
             return False
@@ -68,9 +68,9 @@ def read_pins(pins: Path) -> list[Artifact]:
 
 
 def repository_url(settings: Path | None = None) -> str:
-    """Say where to download from.
+    """Return the repository to download from.
 
-    `MAVEN_CENTRAL_URL` comes first, then a mirror of `central` in Maven's user settings, then
+    `MAVEN_CENTRAL_URL` is first, then a mirror of `central` in Maven's user settings, then
     Maven Central itself.
 
     Raises
@@ -102,12 +102,12 @@ def _mirror_url(settings: Path) -> str | None:
 def fetch(artifacts: Sequence[Artifact], home: Path, repository: str) -> None:
     """Download what is missing or damaged in `home`, with progress lines on stderr.
 
-    A file appears under its name only after its hash was verified.
+    A file gets its final name only after its hash is verified.
 
     Raises
     ------
     UserError
-        If the network, the repository or the content fails, or room on the disk is short.
+        If the network, the repository or the content fails, or the disk has too little space.
     OSError
         If a file cannot be written.
     """
@@ -117,7 +117,7 @@ def fetch(artifacts: Sequence[Artifact], home: Path, repository: str) -> None:
     if (free := shutil.disk_usage(home).free) < total:
         raise UserError(
             f"{home} needs {total / _MB:.0f} MB and has {free / _MB:.0f} MB: "
-            "make room, or choose another folder with --cache"
+            "free some space, or choose another folder with --cache"
         )
     stop = threading.Event()
     done = 0

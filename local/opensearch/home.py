@@ -1,4 +1,4 @@
-"""Lays the pinned artifacts out as the folder that OpenSearch starts from."""
+"""Arranges the pinned artifacts as the folder from which OpenSearch starts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MODULES = {
     "modules/lang-painless": "org.opensearch.painless.PainlessModulePlugin",
     "modules/transport-netty4": "org.opensearch.transport.Netty4ModulePlugin",
 }
-"""The modules that a single local node needs: HTTP, language analyzers, and what k-NN extends."""
+"""The modules of a single local node: HTTP, language analyzers, and the base of k-NN."""
 
 
 def prepare(cache: Path) -> Path:
@@ -63,14 +63,14 @@ def _unpack(archive: Path) -> None:
         for member in members.infolist():
             content = members.read(member)
             if member.filename == "plugin-descriptor.properties":
-                # The k-NN plugin extends the gRPC transport, which nobody speaks here: of that,
-                # the jars of its interfaces are enough, which the pins put beside the plugin.
+                # The k-NN plugin extends the gRPC transport, which is not used here: the jars
+                # with its interfaces are enough. The pins put them beside the plugin.
                 content = content.replace(b",transport-grpc", b"")
             _write(archive.with_name(member.filename), content)
 
 
 def _write(target: Path, content: bytes) -> None:
-    # What is right already stays untouched: a running server may have it open.
+    # Correct files stay unchanged: a running server may have them open.
     if target.is_file() and target.read_bytes() == content:
         return
     target.parent.mkdir(parents=True, exist_ok=True)

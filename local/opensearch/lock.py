@@ -1,4 +1,4 @@
-"""``python -m local.opensearch.lock``: pin the artifacts anew, after a change of version.
+"""``python -m local.opensearch.lock``: pin the artifacts again, after a change of version.
 
 Writes `artifacts.csv` for `OPENSEARCH_VERSION` and the roots below. OpenSearch's POMs name every
 third-party jar and exclude what those depend on, so only OpenSearch's own POMs are followed.
@@ -18,7 +18,7 @@ from local.opensearch.artifacts import OPENSEARCH_VERSION, PINS, repository_url
 
 
 class Coordinates(NamedTuple):
-    """What Maven calls a file."""
+    """A file's Maven coordinates."""
 
     group: str
     name: str
@@ -48,18 +48,18 @@ ROOTS = {
     ],
     "plugins/opensearch-knn": [
         Coordinates(_PLUGIN, "opensearch-knn", f"{OPENSEARCH_VERSION}.0", "zip"),
-        # The plugin takes these from the gRPC transport, which is not installed.
+        # The plugin uses these from the gRPC transport, which is not installed.
         Coordinates(_PLUGIN, "transport-grpc-spi", OPENSEARCH_VERSION),
         Coordinates("com.google.guava", "guava", "33.2.1-jre"),
         Coordinates("com.google.guava", "failureaccess", "1.0.2"),
     ],
 }
-# HTTP/3 in native code for five platforms, which plain HTTP does without.
+# Native HTTP/3 code for five platforms, which plain HTTP does not need.
 _LEFT_OUT = {"netty-codec-native-quic"}
 
 
 def main() -> None:
-    """Resolve, download, hash; write the pins when all that went well."""
+    """Resolve, download and hash; write the pins if all of it succeeds."""
     repository = repository_url()
     in_library: set[tuple[str, str]] = set()
     pins = []

@@ -1,4 +1,4 @@
-"""Makes an index body that was written for the cloud fit the local server."""
+"""Adapts an index body for AWS to the local server."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 _NEAREST_COMPRESSION = {"2x": "1x", "8x": "4x", "16x": "4x"}
-"""Lucene compresses 1x, 4x and 32x: the next level that loses less stands for the others."""
+"""Lucene compresses 1x, 4x and 32x. Other levels become the next level that loses less."""
 
 _LUCENE_PARAMETERS = {"m", "ef_construction"}
 
@@ -15,11 +15,11 @@ _LUCENE_PARAMETERS = {"m", "ef_construction"}
 def local_mapping(index_body: Mapping[str, Any]) -> dict[str, Any]:
     """Return the body of a create-index call with its vector fields on the Lucene engine.
 
-    In the cloud vectors are searched by native engines (faiss, the default; s3vector). The local
-    server has none, and stops when it meets one. Space type, dimension, data type and the
-    graph's parameters stay, and so do the modes and compression levels that Lucene has (32x
-    among them); an encoder is left out, and vectors are then kept in full precision unless a
-    compression level says otherwise. A body that fits already comes back as it is.
+    AWS searches vectors with native engines (faiss, the default; s3vector). The local server has
+    none, and would stop. Space type, dimension, data type and the graph's parameters stay, and so
+    do the modes and compression levels that Lucene has (also 32x). An encoder is removed: vectors
+    are then stored in full precision, unless a compression level is set. A body that fits already
+    is returned unchanged.
     """
     body = deepcopy(dict(index_body))
     _fit(body.get("mappings", {}))

@@ -1,4 +1,4 @@
-"""Starts the server in the place of this process, so that there is one process to end."""
+"""Starts the server in place of this process, so that there is only one process to stop."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _CONFIG = Path(__file__).with_name("config")
 
 
 def serve(*, port: int, state: Path, heap: str, cache: Path) -> NoReturn:
-    """Become an OpenSearch server on the loopback interface; data and logs lie under `state`.
+    """Become an OpenSearch server on the loopback interface, with data and logs under `state`.
 
-    With `OPENSEARCH=docker` in the environment the official image of the same version serves.
+    With `OPENSEARCH=docker` in the environment, the official image of the same version runs.
 
     Raises
     ------
     UserError
-        If the port or the folder is taken, or the server cannot be had.
+        If the port or the folder is in use, or the server is not available.
     OSError
         If a file cannot be written.
     """
@@ -57,7 +57,7 @@ def java_options(*, port: int, state: Path, heap: str, home: Path) -> list[str]:
         f"-Xmx{heap}",
         "-XX:+UseSerialGC",
         "-XX:+ExitOnOutOfMemoryError",
-        # Quick to start rather than quick for ever; the classes are pinned by their hashes.
+        # Options for a fast start, not for long runs; the classes are pinned by their hashes.
         "-XX:TieredStopAtLevel=1",
         "-XX:+UnlockDiagnosticVMOptions",
         "-XX:-BytecodeVerificationRemote",
@@ -65,7 +65,7 @@ def java_options(*, port: int, state: Path, heap: str, home: Path) -> list[str]:
         f"-Djava.io.tmpdir={state}/tmp",
         # The Java of the wheel lacks Thai, and without it no index can be made: ICU has it.
         "-Djava.locale.providers=CLDR,SPI",
-        # Without native code there is nothing to confine, and root (containers, CI) may start it.
+        # Without native code no sandbox is needed, and root (containers, CI) may start it.
         "-Djna.noclasspath=true",
         "-Djna.nosys=true",
         "-Dlog4j2.disable.jmx=true",
@@ -121,18 +121,18 @@ def _require_free(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise UserError(
-                f"port {port} of 127.0.0.1 cannot be had ({error.strerror}): "
-                "stop the program that holds it, or choose another with --port"
+                f"port {port} of 127.0.0.1 is not available ({error.strerror}): "
+                "stop the program that uses it, or choose another with --port"
             ) from error
 
 
 def _hold(state: Path) -> None:
-    # The lock outlives the change of program, and ends with the server however that ends.
+    # The lock survives the change of program, and ends with the server.
     lock = os.open(state / "lock", os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise UserError(
-            f"another OpenSearch works in {state}: stop it, or choose another folder with --state"
+            f"another OpenSearch uses {state}: stop it, or choose another folder with --state"
         ) from error
     os.set_inheritable(lock, True)

@@ -103,6 +103,7 @@ def footprint(deployment: Deployment, plan: ServingPlan, facts: Facts | None = N
         record(watch, demand),
     )
     allowance = watch.allowance(demand)
+    month = sum((component.traffic for component in components), Impact())
     return Footprint(
         deployment=deployment.name,
         region=deployment.region,
@@ -110,7 +111,11 @@ def footprint(deployment: Deployment, plan: ServingPlan, facts: Facts | None = N
         answers_per_month=demand.questions,
         components=components,
         allowance_usd=allowance,
-        warnings=(*_warnings(deployment), *_too_much_watching(components, allowance)),
+        warnings=(
+            *_warnings(deployment),
+            *_too_much_watching(components, allowance),
+            *_budget_warnings(deployment, month.usd),
+        ),
         facts=tuple(facts.used.values()),
     )
 
@@ -134,6 +139,19 @@ def _too_much_watching(components: Sequence[Component], allowance: Estimate) -> 
 
 def _models(deployment: Deployment) -> tuple[str, str]:
     return deployment.answers.generator, deployment.knowledge.embedding.model
+
+
+def _budget_warnings(deployment: Deployment, usd: Estimate) -> Iterator[str]:
+    """Yield a warning if the budget tells nothing, because the estimate never comes near it."""
+    budget = deployment.monitoring.monthly_budget_usd
+    if budget is None or usd.low <= budget <= usd.high:
+        return
+    estimate = f"the estimate of {usd.low:,.0f} to {usd.high:,.0f} USD a month"
+    if budget < usd.low:
+        says = f"is below {estimate}: its message comes every month"
+    else:
+        says = f"is above {estimate}: its message comes only long after something went wrong"
+    yield f"monitoring.monthly_budget_usd of {budget:,.0f} {says}. Set at most {usd.high:,.0f}"
 
 
 def _warnings(deployment: Deployment) -> tuple[str, ...]:

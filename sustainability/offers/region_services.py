@@ -52,3 +52,15 @@ def has_resource(region: str, resource_type: str) -> bool | None:
     """Return whether CloudFormation has ``resource_type`` in ``region``; ``None`` if unknown."""
     known = _read(f"providers/{region}.json")
     return None if known is None else resource_type in known
+
+
+def instance_regions(instance_type: str) -> tuple[str, ...]:
+    """Return the Regions in which Amazon EC2 has ``instance_type``, such as ``trn1.2xlarge``."""
+    regions = _read("extensions/aws_ec2_instance/instancetype_enum.json") or {}
+    return tuple(
+        sorted(
+            region
+            for region, offered in regions.items()
+            if isinstance(offered, dict) and instance_type in offered.get("enum", ())
+        )
+    )

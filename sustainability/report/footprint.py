@@ -37,10 +37,15 @@ def synth_line(result: Footprint) -> str:
     )
 
 
+VERSION = 1
+"""Of the JSON; ``docs/schemas/footprint.schema.json`` describes it."""
+
+
 def as_json(result: Footprint, influences: Sequence[Influence]) -> dict[str, Any]:
     """Return the whole report as plain data. Every range is ``[low, mid, high]``."""
     answered = result.per_1000_answers
     return {
+        "version": VERSION,
         "deployment": result.deployment,
         "region": result.region,
         "accounting": result.accounting.value,

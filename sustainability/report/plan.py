@@ -11,6 +11,9 @@ from sustainability.deployment.schema import Deployment
 from sustainability.plan.serving_plan import DemandThreshold, ServingPlan
 from sustainability.report.text import amount, table
 
+VERSION = 1
+"""Of the JSON; ``docs/schemas/plan.schema.json`` describes it."""
+
 
 def as_text(deployment: Deployment, plan: ServingPlan, alternatives: Sequence[Alternative]) -> str:
     """Return the plan, its reasons, and a table of the monthly footprint of each alternative."""
@@ -38,6 +41,7 @@ def as_json(
 ) -> dict[str, Any]:
     """Return the same as plain data."""
     return {
+        "version": VERSION,
         "deployment": deployment.name,
         "plan": asdict(plan),
         "schedule": [action.schedule for action in plan.schedule],

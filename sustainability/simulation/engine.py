@@ -11,12 +11,14 @@ copy serves after its cold start. A copy that stops completes its answers first.
 from __future__ import annotations
 
 import math
+import random
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from typing import NamedTuple
 
+from sustainability.plan.queueing import lognormal_sigma
 from sustainability.simulation.outcome import Outcome, Sample
 from sustainability.simulation.traffic import Request
 
@@ -46,10 +48,27 @@ Watch = Callable[[float, bool, bool], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Bedrock:
-    """Bedrock, which answers if the endpoint cannot. Times in seconds."""
+    """Bedrock, which answers if the endpoint cannot. Times in seconds, lognormally distributed."""
 
     first_token: float
+    """Mean."""
+    first_token_p95: float | None = None
+    """95th percentile; None if all are equal."""
     per_token: float
+    """Mean of all answers."""
+    token_variation: float = 0.0
+    """Coefficient of variation of an answer's time per token."""
+
+    def seconds(self, request: Request) -> float:
+        """Return how long the answer takes; the same question always takes as long."""
+        random_ = random.Random(request.time)
+        first = self.first_token
+        if self.first_token_p95 is not None:
+            sigma = lognormal_sigma(first, self.first_token_p95)
+            first = random_.lognormvariate(math.log(first) - sigma**2 / 2, sigma)
+        square = math.log1p(self.token_variation**2)
+        each = self.per_token * random_.lognormvariate(-square / 2, math.sqrt(square))
+        return first + each * request.output_tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -317,7 +336,7 @@ class _Fleet:
         outcome.bedrock_output_tokens += request.output_tokens
         self._record(
             request,
-            waited + bedrock.first_token + bedrock.per_token * request.output_tokens,
+            waited + bedrock.seconds(request),
             request.input_tokens * endpoint.prefill_per_token
             + request.output_tokens * endpoint.decode_per_token,
             by_bedrock=True,

@@ -45,7 +45,9 @@ def endpoint_of(situation: Situation, plan: ServingPlan, capacity: Capacity) -> 
     if situation.bedrock and plan.mode not in (Mode.ASYNC, Mode.BATCH):
         bedrock = Bedrock(
             first_token=situation.seconds("bedrock/first_token"),
+            first_token_p95=situation.facts("serving/bedrock/first_token", "s").high,
             per_token=situation.bedrock_token_s,
+            token_variation=situation.facts("serving/bedrock/token_variation", "ratio").mid,
         )
     return Endpoint(
         slots=situation.model.slots,

@@ -91,7 +91,7 @@ def test_what_arrived_before_a_failure_is_kept(repository: Path, tmp_path: Path)
 
 
 def test_too_small_a_disk_is_told_before_the_download(repository: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="make room"):
+    with pytest.raises(UserError, match="free some space"):
         fetch([Artifact("lib", "a.jar", 10**18, "")], tmp_path / "home", repository.as_uri())
 
 

@@ -430,3 +430,21 @@ def test_dev_stays_small() -> None:
     assert answers.carbon_g.mid <= 4
     assert answers.usd.mid <= 2
     assert result.idle.usd.mid <= 1.5
+
+
+@pytest.mark.parametrize(("budget", "says"), [(0.01, "is below"), (1e6, "is above"), (None, "")])
+def test_a_budget_that_tells_nothing_is_warned_of(budget: float | None, says: str) -> None:
+    monitoring = {"email": "a@example.com", "monthly_budget_usd": budget} if budget else {}
+    warnings = footprint(a_deployment(monitoring=monitoring), a_plan()).warnings
+    assert all(says in warning for warning in warnings if "monthly_budget_usd" in warning)
+    assert any("monthly_budget_usd" in warning for warning in warnings) == bool(budget)
+
+
+@pytest.mark.parametrize("name", ["dev", "prod"])
+def test_the_budgets_of_the_deployments_are_within_their_estimates(name: str) -> None:
+    loaded = Deployment.load(f"deployments/{name}.yaml")
+    assert not [
+        warning
+        for warning in footprint(loaded, plan_serving(loaded)).warnings
+        if "monthly_budget_usd" in warning
+    ]

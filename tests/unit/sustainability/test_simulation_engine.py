@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from statistics import mean
 from unittest.mock import patch
 
 import pytest
@@ -236,3 +237,11 @@ def test_percentiles_are_those_of_the_latencies_to_two_percent() -> None:
         assert outcome.percentile(share) == pytest.approx(
             latencies[int(2000 * share) - 1], rel=0.02
         )
+
+
+def test_bedrock_answers_with_variance_and_the_same_question_always_takes_as_long() -> None:
+    bedrock = Bedrock(first_token=0.5, first_token_p95=1.5, per_token=0.0125, token_variation=0.3)
+    taken = sorted(bedrock.seconds(Request(float(at), 1000, 100)) for at in range(20_000))
+    assert mean(taken) == pytest.approx(0.5 + 100 * 0.0125, rel=0.02)
+    assert taken[19_000] > 1.3 * mean(taken)
+    assert bedrock.seconds(Request(7.0, 1000, 100)) == bedrock.seconds(Request(7.0, 1000, 100))

@@ -1,0 +1,1 @@
+"""Which rung of customization to climb to next, if any."""
