@@ -17,7 +17,7 @@ from typing import Any
 from training import data, energy, job, merge, models
 from training.data import NO_ANSWER, Example
 
-_SHOTS = (0, 4)
+_SHOTS = (0, 5)
 _WORD = re.compile(r"[^\W_]+")
 _AT_ONCE = 8
 
@@ -69,8 +69,7 @@ def score(
         that were refused. ``grounded``: share of the words of given answers that the evidence or
         the question holds, 0 to 1. ``prompt_tokens``: mean. ``right``: one truth value each.
     """
-    shown = "".join(f"{each.prompt}\n{each.completion}\n\n" for each in shots)
-    prompts = [models.prompt_text(tokenizer, shown + each.prompt, system) for each in golden]
+    prompts = [models.prompt_text(tokenizer, each.prompt, system, shots) for each in golden]
     answers, tokens = generate(model, tokenizer, prompts, max_tokens)
     right = [is_right(answer, each) for answer, each in zip(answers, golden, strict=True)]
     silent = [refused(answer) for answer, each in zip(answers, golden, strict=True) if each.refuses]

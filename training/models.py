@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from training.data import Example
 from training.job import JobError
 
 METHODS = ("lora", "prefix", "prompt", "ptuning", "full", "scratch")
@@ -190,9 +191,14 @@ def weights_hash(model: Any) -> str:
     return digest.hexdigest()
 
 
-def prompt_text(tokenizer: Any, prompt: str, system: str = "") -> str:
-    """Write a prompt as the model reads it, up to where it answers."""
+def prompt_text(
+    tokenizer: Any, prompt: str, system: str = "", shots: Sequence[Example] = ()
+) -> str:
+    """Write a prompt as the model reads it, up to where it answers, after turns that show how."""
     turns = [{"role": "system", "content": system}] if system else []
+    for shot in shots:
+        turns.append({"role": "user", "content": shot.prompt})
+        turns.append({"role": "assistant", "content": shot.completion})
     turns.append({"role": "user", "content": prompt})
     text: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
     return text

@@ -85,7 +85,7 @@ def tuned(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Tuned:
 def test_tuning_passes_the_gate_and_says_what_it_took(tuned: Tuned) -> None:
     print(tuned.verdict, tuned.metrics["energy"])
     assert tuned.verdict["passed"] is True, tuned.verdict["finding"]
-    assert tuned.scores["tuned"]["score"] >= 0.9
+    assert tuned.scores["tuned"]["score"] >= 0.85
     assert tuned.scores["tuned"]["refusals"] >= tuned.scores["below"]["refusals"]
     assert tuned.metrics["energy"]["source"] == "CodeCarbon"
     assert float(tuned.verdict["energy_wh"]) > tuned.metrics["energy"]["wh"] > 0
