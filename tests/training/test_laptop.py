@@ -96,7 +96,7 @@ def test_tuning_passes_the_gate_and_says_what_it_took(tuned: Tuned) -> None:
 def account(tuned: Tuned, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     """Yield a deployment in an embedded AWS whose models are the tuned one, with its code book."""
     folder = tmp_path_factory.mktemp("tickets")
-    file = folder / "tickets.yaml"
+    file = ROOT / "deployments" / "tickets.yaml"  # the only place that is deployed from
     file.write_text(DEPLOYMENT)
     embedded = EmbeddedAws(folder / "aws", free_ports())
     before = dict(os.environ)
@@ -114,6 +114,7 @@ def account(tuned: Tuned, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         os.environ.clear()
         os.environ.update(before)
         embedded.forget()
+        file.unlink()
 
 
 def test_the_tuned_model_answers_through_the_deployed_api(account: Account, tuned: Tuned) -> None:
