@@ -24,6 +24,7 @@ _FIELDS = {
     "max_instances": ("inference", "max_instances"),
     "optimize": ("inference", "optimize"),
     "generator": ("answers", "generator"),
+    "store": ("knowledge", "store"),
 }
 _EXCLUSIVE = {"latency": "deadline", "deadline": "latency"}
 """A service level states one of the two."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sustainability.__main__ import main
+from sustainability.decide.what_if import alternatives
+from sustainability.deployment.schema import Deployment
 
 EXAMPLE = "deployments/examples/realtime.yaml"
 
@@ -62,3 +65,13 @@ def test_a_change_that_cannot_be_made_is_named(
 ) -> None:
     assert main(["plan", EXAMPLE, "--what-if", change]) == 1
     assert f"--what-if {change}" in capsys.readouterr().err.replace("'", "")
+
+
+def test_another_store_is_compared_by_all_that_the_deployment_takes() -> None:
+    dev = Deployment.load(Path(__file__).parents[3] / "deployments" / "dev.yaml")
+    stores = ("vectors", "serverless", "domain")
+    declared, *others = alternatives(dev, [f"store={store}" for store in stores])[:4]
+    kwh = [other.footprint.traffic.kwh.mid for other in others if other.footprint]
+    assert declared.footprint is not None
+    assert kwh[0] == declared.footprint.traffic.kwh.mid == min(kwh)
+    assert len(set(kwh)) == 3
