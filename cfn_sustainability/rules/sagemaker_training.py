@@ -17,11 +17,11 @@ from cfn_sustainability.settings import RuleSettings
 from cfn_sustainability.template import Resource
 from cfn_sustainability.values import MARK, Undecidable, Unknown
 
-_MACHINE = "AWS::StepFunctions::StateMachine"
-_PIPELINE = "AWS::SageMaker::Pipeline"
+MACHINE = "AWS::StepFunctions::StateMachine"
+PIPELINE = "AWS::SageMaker::Pipeline"
 _DEFINITIONS = ("DefinitionString", "Definition", "PipelineDefinition.PipelineDefinitionBody")
-_TRAINING = ("AlgorithmSpecification", "ResourceConfig")
-_TUNING = ("HyperParameterTuningJobConfig",)
+TRAINING = ("AlgorithmSpecification", "ResourceConfig")
+TUNING = ("HyperParameterTuningJobConfig",)
 _FILLED_IN = (MARK, "{%", "${")
 
 
@@ -67,7 +67,7 @@ def _parsed(text: str) -> Any:
         raise Undecidable from None
 
 
-def _jobs(resource: Resource, keys: tuple[str, ...]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def jobs(resource: Resource, keys: tuple[str, ...]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Yield the property, the name of the step and the body of each job that has all ``keys``."""
     for path in _DEFINITIONS:
         value = resource.plain(path)
@@ -88,7 +88,7 @@ def _jobs(resource: Resource, keys: tuple[str, ...]) -> Iterator[tuple[str, str,
                 )
 
 
-def _get(job: dict[str, Any], *path: str) -> Any:
+def job_value(job: dict[str, Any], *path: str) -> Any:
     """Return a value of a job body; one that the run or the deployment fills in is undecidable."""
     value: Any = job
     for key in path:
@@ -108,20 +108,21 @@ def _get(job: dict[str, Any], *path: str) -> Any:
     return value
 
 
-def _fault(resource: Resource, path: str, step: str, found: str, wants: str) -> Fault:
+def job_fault(resource: Resource, path: str, step: str, found: str, wants: str) -> Fault:
+    """Return the finding on the job of one step."""
     return resource.fault(path, wants, found=f"trains in {step or 'a step'} {found}")
 
 
 def _training(resource: Resource) -> list[tuple[str, str, dict[str, Any]]]:
-    jobs = list(_jobs(resource, _TRAINING))
-    applies_if(bool(jobs))
-    return jobs
+    found = list(jobs(resource, TRAINING))
+    applies_if(bool(found))
+    return found
 
 
 @rule(
     "TrainingUsesSpot",
-    _MACHINE,
-    _PIPELINE,
+    MACHINE,
+    PIPELINE,
     severity=Severity.WARNING,
     practices=("GENSUS01-BP02",),
     what="A training job runs on spare capacity.",
@@ -154,14 +155,14 @@ def _training(resource: Resource) -> list[tuple[str, str, dict[str, Any]]]:
 )
 def _training_uses_spot(resource: Resource, _: RuleSettings) -> Iterator[Fault]:
     for path, step, job in _training(resource):
-        if not _get(job, "EnableManagedSpotTraining"):
-            yield _fault(resource, path, step, "on demand", "EnableManagedSpotTraining: true")
+        if not job_value(job, "EnableManagedSpotTraining"):
+            yield job_fault(resource, path, step, "on demand", "EnableManagedSpotTraining: true")
 
 
 @rule(
     "SpotTrainingCheckpoints",
-    _MACHINE,
-    _PIPELINE,
+    MACHINE,
+    PIPELINE,
     severity=Severity.WARNING,
     practices=("GENSUS01-BP02",),
     what="A training job on spot capacity keeps checkpoints.",
@@ -186,17 +187,19 @@ def _training_uses_spot(resource: Resource, _: RuleSettings) -> Iterator[Fault]:
     ),
 )
 def _spot_training_checkpoints(resource: Resource, _: RuleSettings) -> Iterator[Fault]:
-    spot = [entry for entry in _training(resource) if _get(entry[2], "EnableManagedSpotTraining")]
+    spot = [
+        entry for entry in _training(resource) if job_value(entry[2], "EnableManagedSpotTraining")
+    ]
     applies_if(bool(spot))
     for path, step, job in spot:
-        if not _get(job, "CheckpointConfig"):
-            yield _fault(resource, path, step, "on spot without checkpoints", "CheckpointConfig")
+        if not job_value(job, "CheckpointConfig"):
+            yield job_fault(resource, path, step, "on spot without checkpoints", "CheckpointConfig")
 
 
 @rule(
     "TrainingOnTrainium",
-    _MACHINE,
-    _PIPELINE,
+    MACHINE,
+    PIPELINE,
     severity=Severity.WARNING,
     practices=("GENSUS01-BP02", "MLSUS05-BP02", "SUS05-BP04"),
     what="A training job on accelerators runs on Trainium, or says why not.",
@@ -230,15 +233,15 @@ def _spot_training_checkpoints(resource: Resource, _: RuleSettings) -> Iterator[
 )
 def _training_on_trainium(resource: Resource, settings: RuleSettings) -> Iterator[Fault]:
     for path, step, job in _training(resource):
-        name = str(_get(job, "ResourceConfig", "InstanceType") or "")
+        name = str(job_value(job, "ResourceConfig", "InstanceType") or "")
         if is_gpu(name) and name not in settings.allowed_instances:
-            yield _fault(resource, path, step, f"on {name}", "ml.trn1 or ml.trn2")
+            yield job_fault(resource, path, step, f"on {name}", "ml.trn1 or ml.trn2")
 
 
 @rule(
     "TrainingStops",
-    _MACHINE,
-    _PIPELINE,
+    MACHINE,
+    PIPELINE,
     severity=Severity.WARNING,
     practices=("MLSUS04-BP01", "GENSUS01-BP02"),
     what="A training job has a time after which it stops.",
@@ -260,16 +263,16 @@ def _training_on_trainium(resource: Resource, settings: RuleSettings) -> Iterato
 )
 def _training_stops(resource: Resource, _: RuleSettings) -> Iterator[Fault]:
     for path, step, job in _training(resource):
-        if not _get(job, "StoppingCondition", "MaxRuntimeInSeconds"):
-            yield _fault(
+        if not job_value(job, "StoppingCondition", "MaxRuntimeInSeconds"):
+            yield job_fault(
                 resource, path, step, "without a limit", "StoppingCondition.MaxRuntimeInSeconds"
             )
 
 
 @rule(
     "TuningSearchesWell",
-    _MACHINE,
-    _PIPELINE,
+    MACHINE,
+    PIPELINE,
     severity=Severity.WARNING,
     practices=("MLSUS04-BP04",),
     what="Hyperparameters are searched with Bayesian optimization or Hyperband.",
@@ -297,10 +300,10 @@ def _training_stops(resource: Resource, _: RuleSettings) -> Iterator[Fault]:
     ),
 )
 def _tuning_searches_well(resource: Resource, _: RuleSettings) -> Iterator[Fault]:
-    jobs = list(_jobs(resource, _TUNING))
-    applies_if(bool(jobs))
-    for path, step, job in jobs:
-        strategy = _get(job, "HyperParameterTuningJobConfig", "Strategy")
+    searches = list(jobs(resource, TUNING))
+    applies_if(bool(searches))
+    for path, step, job in searches:
+        strategy = job_value(job, "HyperParameterTuningJobConfig", "Strategy")
         if strategy in ("Grid", "Random"):
             found = f"tunes in {step or 'a step'} by {strategy} search"
             yield resource.fault(path, "Bayesian or Hyperband", found=found)

@@ -18,6 +18,7 @@ from sustainability.energy.training import training
 from sustainability.errors import UserError
 from sustainability.facts.lookup import Facts
 from sustainability.facts.ranges import Estimate
+from sustainability.offers.region_services import instance_regions
 from sustainability.offers.training import distillation_pairs, regions_with
 from sustainability.plan.serving import plan_serving
 from sustainability.report import customization as report
@@ -149,6 +150,18 @@ def test_silicon_and_region_are_compared_together() -> None:
     assert trainium.region == "us-west-2"
     assert trainium.impact.kwh.mid < gpu.impact.kwh.mid  # the better silicon
     assert trainium.impact.carbon_g.mid > gpu.impact.carbon_g.mid  # on the dirtier grid
+
+
+def test_the_rule_on_training_regions_knows_the_same_grids() -> None:
+    facts = Facts()
+    table = Path("cfn_sustainability/data/training_regions.csv").read_text().splitlines()[1:]
+    rows = {(family, region): grams for family, region, grams in (row.split(",") for row in table)}
+    for family, kind in (("trn1", "trn1.32xlarge"), ("g5", "g5.xlarge"), ("g6", "g6.xlarge")):
+        for region in instance_regions(kind):
+            if facts.has(f"regions/{region}/grid"):
+                grid = facts(f"regions/{region}/grid", "gCO2e/kWh").mid
+                grams = grid * facts(f"regions/{region}/pue", "ratio").mid
+                assert rows[family, region] == f"{grams:.0f}"
 
 
 def test_training_stays_within_the_area_of_the_deployment() -> None:
