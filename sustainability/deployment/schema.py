@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -478,15 +478,14 @@ class Rung(StrEnum):
 
 
 class Customization(_Section):
-    """What speaks for and against training: read by ``customize --advise`` and by the stack."""
+    """What speaks for and against training a model: ``customize --advise`` reads it."""
 
     need: Need = Need.FORM
     base: str | None = None
     """The model to tune: a row ``size/...`` of ``sustainability/facts/data/customization.csv``. The
     default is ``inference.model``."""
     score: float | None = Field(default=None, ge=0, le=1)
-    """Share of the golden questions that are answered right today. The default is the best score
-    among the recorded prompt experiments."""
+    """Share of the golden questions that are answered right today."""
     good_enough: float = Field(default=0.9, gt=0, le=1)
     """The share that the task needs. More is not better."""
     golden_questions: int = Field(default=100, ge=1)
@@ -503,21 +502,6 @@ class Customization(_Section):
     """Tokens of today's prompt that a tuned model does not need: instructions and examples."""
     changes_per_year: float = Field(default=1, ge=0)
     """How often the task or its data changes so much that the model must be tuned again."""
-    method: Literal["lora", "prefix", "prompt", "p-tuning", "full"] = "lora"
-    """How the stack tunes. Trainium takes LoRA only."""
-    instance_type: Literal["ml.g5.xlarge", "ml.g6.xlarge", "ml.trn1.2xlarge"] = "ml.g5.xlarge"
-    """The instance type that the stack tunes on."""
-    margin: float = Field(default=0.02, ge=0, lt=1)
-    """By how much the tuned model must beat the rung below, as a share of the golden questions."""
-
-    @model_validator(mode="after")
-    def _trainable(self) -> Self:
-        if self.instance_type.startswith("ml.trn") and self.method not in ("lora", "full"):
-            raise ValueError(
-                f"{self.instance_type} takes method lora or full only; for {self.method} choose a "
-                "GPU: ml.g5.xlarge or ml.g6.xlarge"
-            )
-        return self
 
 
 class Footprint(_Section):
@@ -546,7 +530,7 @@ class Deployment(_Section):
     answers: Answers = Answers()
     inference: Inference = Inference()
     customization: Customization | None = None
-    """State it to deploy the pipeline that tunes a model. Ask ``customize --advise`` first."""
+    """The task that a tuned model would serve. No stack reads it yet."""
     monitoring: Monitoring = Monitoring()
     footprint: Footprint = Footprint()
     rules: RuleSettings = RuleSettings()

@@ -160,7 +160,7 @@ def test_what_no_deployment_of_ours_has_passes_cdk_nag_and_cfn_lint(
 @pytest.mark.parametrize(
     ("mode", "changes"),
     [
-        (Mode.BRIDGED, {"answers": {"generator": "openai.gpt-oss-120b-1:0"}}),
+        (Mode.BRIDGED, {"answers": {"generator": "qwen.qwen3-32b-v1:0"}}),
         (Mode.REALTIME, {"inference": {"bedrock": "never", "max_instances": 8}}),
         (
             Mode.ASYNC,

@@ -60,7 +60,7 @@ def test_template_is_as_recorded(
     """Show every change of infrastructure in review, in one file for each stack."""
     deployment = name.removeprefix("examples/")
     template = json.dumps(templates_of(name)[f"{deployment}-{stack}"])
-    masked = json.loads(re.sub(r"\b[0-9a-f]{64}\b", "ASSET", template))
+    masked = json.loads(re.sub(r'\b[0-9a-f]{64}\b|(?<="Code": ")[0-9a-f]{16}\b', "ASSET", template))
     assert masked == snapshot(extension_class=JSONSnapshotExtension), (
         f"the template of {deployment}-{stack} has changed; if it should, record it: "
         "pytest tests/infrastructure -k recorded --snapshot-update"

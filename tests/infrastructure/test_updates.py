@@ -138,6 +138,8 @@ def test_every_field_of_a_deployment_is_edited() -> None:
         for leaf in leaves(Deployment)
         if not any(leaf == path or leaf.startswith(f"{path}.") for path in edited)
     }
+    # No stack reads what is said of a tuned model.
+    missing = {leaf for leaf in missing if not leaf.startswith("customization.")}
     assert missing == _ANOTHER_DEPLOYMENT
 
 

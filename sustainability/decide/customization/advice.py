@@ -41,7 +41,10 @@ def advise(ladder: Ladder, score: float | None) -> Advice:
     if score is None:
         return Advice(
             Rung.PROMPTS,
-            ("No score of the rung below is known. Measure it first: customize --compare.",),
+            (
+                "No score of the rung below is known. Measure it first, and state it as "
+                "customization.score or --score.",
+            ),
             ("the score already suffices: then stay",),
         )
     if score >= wishes.good_enough:

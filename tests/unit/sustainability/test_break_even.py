@@ -70,8 +70,8 @@ def test_an_instance_that_takes_more_for_each_request_is_never_worth_it() -> Non
 
 
 def test_an_instance_with_unknown_watts_is_an_error() -> None:
-    with pytest.raises(FactError, match=r"trn1\.2xlarge.*power\.csv"):
-        meet(instance_type="ml.trn1.2xlarge")
+    with pytest.raises(FactError, match=r"p5\.4xlarge.*power\.csv"):
+        meet(instance_type="ml.p5.4xlarge")
 
 
 @settings(max_examples=60, deadline=None)

@@ -176,11 +176,6 @@ def test_a_model_without_a_size_is_refused_with_the_row_to_add() -> None:
         ladder(customization={"base": "mine"})
 
 
-def test_trainium_takes_lora_only() -> None:
-    with pytest.raises(ValueError, match=r"takes method lora or full only; for prefix choose a"):
-        a_deployment(customization={"instance_type": "ml.trn1.2xlarge", "method": "prefix"})
-
-
 def test_bedrock_pairs_never_teach_from_a_smaller_model() -> None:
     pairs = distillation_pairs()
     assert {pair.region for pair in pairs} == {"us-east-1", "us-west-2"}
