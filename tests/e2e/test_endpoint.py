@@ -196,7 +196,7 @@ def test_it_sleeps_until_demand_wakes_it(
     ask_often(HARBOUR, documented=True)
     until(lambda: clock.copies(ENDPOINT) == (0, 1))
     alarming = client("cloudwatch").describe_alarms(StateValue="ALARM")["MetricAlarms"]
-    assert any("none is awake" in alarm["AlarmDescription"] for alarm in alarming)
+    assert any("no instance runs" in alarm["AlarmDescription"] for alarm in alarming)
 
     clock.forward(COLD_START_S)
     assert clock.copies(ENDPOINT) == (1, 1)
