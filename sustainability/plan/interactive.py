@@ -36,7 +36,7 @@ _UNITS = {Objective.ENERGY: "kWh", Objective.CARBON: "gCO2e", Objective.COST: "U
 def plan_interactive(situation: Situation) -> ServingPlan:
     """Return the plan for ``service_level.latency_p95``, which 95 of 100 answers must meet.
 
-    It is the one that takes least in a month, by ``inference.optimize``, of all plans that meet the
+    It is the one that uses least in a month, by ``inference.optimize``, of all plans that meet the
     latency: Bedrock alone, and for each instance type an endpoint that scales to zero, with several
     thresholds of demand, and one that is always on.
 

@@ -22,13 +22,13 @@ def store_reasons(deployment: Deployment) -> tuple[str, ...]:
     )
     reasons = [
         f"The knowledge store is {PROFILES[store].service}: of those that answer a search in time, "
-        f"it takes least in a month, {month[store]:,.3g} {unit} ({others})."
+        f"it uses the least in a month, {month[store]:,.3g} {unit} ({others})."
     ]
     for turn in turns(deployment, PROFILES):
         size = deployment.knowledge.domain.instance_type if turn.store is Store.DOMAIN else ""
         machine = f", here of {size}," if size else ""
         reasons.append(
             f"From {turn.per_hour:,.0f} questions an hour on the mean, "
-            f"{PROFILES[turn.store].service}{machine} takes less."
+            f"{PROFILES[turn.store].service}{machine} uses less."
         )
     return tuple(reasons)
