@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measurement import Measurement
-from sustainability.energy.tokens import Step, generation, gpus
+from sustainability.energy.tokens import UNITS, Step, TokenFootprint, generation, gpus
 from sustainability.facts.lookup import Facts
 from sustainability.facts.ranges import Estimate
 
@@ -28,7 +28,6 @@ READ = STORED | {"fp8": 1.6}
 """Bytes whose reading takes as much. FP8 saves less than half of it, as measured."""
 QUANTITIES = ("gpu_energy", "gpu_time")
 TERMS = ("compute", "weights", "step", "gpu")
-_UNITS = {"gpu_energy": "J", "gpu_time": "s"}
 _STAND_IN = "mistral.ministral-3-3b-instruct"
 _APART = 1.5
 """Two models whose measured energies differ by this factor should be in the right order."""
@@ -136,7 +135,7 @@ def fit(measured: Sequence[Point], quantity: str) -> Fit:
 def stated(point: Point, quantity: str, facts: Facts) -> Estimate:
     """Return what the project states for a point: its batch and its GPU are known."""
     hardware = facts(f"llm/{quantity}/hardware", "ratio")
-    middle = point.step.per_token(quantity, _UNITS[quantity], facts) * (
+    middle = point.step.per_token(quantity, facts) * (
         hardware.low if point.gpu == "B200" else hardware.mid
     )
     return facts(f"llm/{quantity}/fit", "ratio") * middle
@@ -200,7 +199,7 @@ def run() -> list[Measurement]:
     for quantity in QUANTITIES:
         result = fit(measured, quantity)
         for term, value in zip(TERMS, result.terms, strict=True):
-            found.append(Measurement(f"{quantity}/{term}", value, _UNITS[quantity]))
+            found.append(Measurement(f"{quantity}/{term}", value, UNITS[quantity]))
         low, high = result.range
         found += [
             Measurement(f"{quantity}, B200 against H100", result.b200, "times"),
@@ -232,24 +231,20 @@ class Published:
 def published(facts: Facts) -> list[Published]:
     """Return published answers beside what the project would state for the same."""
 
-    def written(active: float, tokens: float) -> Estimate:
+    def tokens(active: float) -> TokenFootprint:
+        """Return 1,000 tokens of a dense model of so many billion parameters."""
         size = Estimate.exact(active)
         overrides = {f"models/{_STAND_IN}/{count}": size for count in ("active", "total")}
-        return generation(_STAND_IN, Facts(overrides=overrides)).wh_per_1k_output * (tokens / 1000)
+        return generation(_STAND_IN, Facts(overrides=overrides))
 
-    def made(active: float, tokens: float) -> Estimate:
-        size = Estimate.exact(active)
-        overrides = {f"models/{_STAND_IN}/{count}": size for count in ("active", "total")}
-        told = generation(_STAND_IN, Facts(overrides=overrides))
-        return told.embodied_g_per_1k_output * (tokens / 1000)
-
+    large = tokens(123)
     grid = Estimate(42, 200, 400) * 1.2
     return [
         Published(
             "Mistral Large 2 (123 billion parameters), 400 tokens",
             1.14,
             "gCO2e",
-            written(123, 400) * grid * (1 / 1000) + made(123, 400),
+            large.wh_per_1k_output * 0.4 * grid * (1 / 1000) + large.embodied_g_per_1k_output * 0.4,
             "Theirs is a life-cycle analysis with the supply of the hardware and of the building; "
             "the grid is not told: ours is for 42 to 400 gCO2e/kWh and a PUE of 1.2.",
         ),
@@ -257,7 +252,7 @@ def published(facts: Facts) -> list[Published]:
             "Median text prompt of Gemini (size and tokens not told)",
             0.24,
             "Wh",
-            written(30, 400) * 1.09,
+            tokens(30).wh_per_1k_output * 0.4 * 1.09,
             "Theirs has the host, idle machines and the PUE of 1.09, as ours; ours is for 30 "
             "billion active parameters and 400 tokens on GPUs, theirs runs on TPUs.",
         ),
@@ -265,14 +260,14 @@ def published(facts: Facts) -> list[Published]:
             "GPT-4o, 500 tokens, estimate of Epoch AI (100 billion active parameters)",
             0.3,
             "Wh",
-            written(100, 500) * 1.2,
+            tokens(100).wh_per_1k_output * 0.5 * 1.2,
             "An estimate from operations at 10 % of the peak speed, not a measurement.",
         ),
         Published(
             "Llama 3.1 8B, 1,000 tokens, batch 64, H100 (ML.ENERGY v3.0)",
             0.033,
             "Wh",
-            Estimate.exact(Step(8, 8, 2, 64, 1).per_token("gpu_energy", "J", facts) / 3.6)
+            Estimate.exact(Step(8, 8, 2, 64, 1).per_token("gpu_energy", facts) / 3.6)
             * facts("llm/gpu_energy/fit", "ratio"),
             "GPU only, without host and PUE, on both sides.",
         ),

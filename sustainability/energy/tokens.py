@@ -19,6 +19,8 @@ from sustainability.facts.lookup import Facts
 from sustainability.facts.ranges import Estimate
 
 _SECONDS_PER_HOUR = 3600
+UNITS = {"gpu_energy": "J", "gpu_time": "s"}
+"""Of what is fitted."""
 
 
 @dataclass(frozen=True)
@@ -64,18 +66,17 @@ class Step:
         unused = (1 - self.active / self.total) ** self.batch if self.total > self.active else 0.0
         return self.bytes_per_parameter * (self.total - (self.total - self.active) * unused)
 
-    def per_token(self, quantity: str, unit: str, facts: Facts) -> float:
+    def per_token(self, quantity: str, facts: Facts) -> float:
         """Return ``quantity`` of a token by the middle values of the fit.
 
         Parameters
         ----------
         quantity
             ``gpu_energy`` in J of the GPUs, or ``gpu_time`` in s of all GPUs together.
-        unit
-            ``J`` or ``s``.
         facts
             The source of the coefficients.
         """
+        unit = UNITS[quantity]
 
         def fitted(name: str, per: str) -> float:
             return facts(f"llm/{quantity}/{name}", f"{unit}/{per}").mid
@@ -119,16 +120,16 @@ def generation(model: str, facts: Facts) -> TokenFootprint:
     mid = step(active.mid, total.mid, batch.mid)
     high = step(active.high, total.high, batch.low)
 
-    def written(quantity: str, unit: str) -> Estimate:
-        ends = Estimate(*(each.per_token(quantity, unit, facts) for each in (low, mid, high)))
+    def written(quantity: str) -> Estimate:
+        ends = Estimate(*(each.per_token(quantity, facts) for each in (low, mid, high)))
         return (
             ends
             * facts(f"llm/{quantity}/fit", "ratio")
             * (facts(f"llm/{quantity}/hardware", "ratio"))
         )
 
-    seconds = written("gpu_time", "s")
-    joules = written("gpu_energy", "J") + seconds * _host_watts(facts)
+    seconds = written("gpu_time")
+    joules = written("gpu_energy") + seconds * _host_watts(facts)
     reserve = facts("llm/idle_reserve", "ratio")
     return TokenFootprint(
         wh_per_1k_input=prefill(model, facts),

@@ -51,7 +51,7 @@ def test_the_two_ranks_that_were_wrong_are_as_measured() -> None:
     facts = Facts()
 
     def joules(active: float, total: float, size: float, gpus: int) -> float:
-        return Step(active, total, size, 64, gpus).per_token("gpu_energy", "J", facts)
+        return Step(active, total, size, 64, gpus).per_token("gpu_energy", facts)
 
     small, medium = joules(8, 8, 2, 1), joules(32, 32, 2, 1)
     sparse = joules(5.1, 117, 0.55, 1)
