@@ -73,7 +73,7 @@ def review(
     for finding in findings:
         key = finding.demand.name, (finding.template, finding.logical_id)
         fired.add(key)
-        yield replace(finding, acknowledged=reasons.get(key))
+        yield replace(finding, acknowledged=reasons[key]) if key in reasons else finding
     judged = {rule.name for rule in rules}
     stacks = {path for template in templates for path in _upwards(template.construct)}
     for acknowledgement, places in covered.items():

@@ -61,6 +61,8 @@ class Configuration:
 
     def of(self, template: Template) -> Local:
         """Return what holds for a template."""
+        if not self.paths:
+            return self.base
         path = Path(os.path.relpath(template.source, self.folder)).as_posix()
         found = [local for pattern, local in self.paths if fnmatch.fnmatch(path, pattern)]
         return found[-1] if found else self.base
@@ -71,6 +73,8 @@ class Configuration:
 
     def _applied(self, finding: Finding) -> Finding:
         local, name = self.of(finding.template), finding.demand.name
+        if name not in local.severity and name not in local.ignore:
+            return finding
         return replace(
             finding,
             severity=local.severity.get(name, finding.severity),

@@ -12,7 +12,7 @@ from cfn_sustainability.properties import Fault
 from cfn_sustainability.rule import NotApplicable, Outcome, Rule, Severity
 from cfn_sustainability.rules import ALL
 from cfn_sustainability.settings import Profile, RuleSettings
-from cfn_sustainability.template import Acknowledgement, Resource, Template
+from cfn_sustainability.template import Acknowledgement, Template
 from cfn_sustainability.values import OTHER, Fork, Scope, Undecidable, World
 
 _WORLDS_MAX = 128
@@ -115,6 +115,9 @@ def examine(
             seen.setdefault(fault, []).append(world)
     if worlds:
         outcomes.append(Outcome.UNKNOWN)
+    if not seen:
+        ranked = (Outcome.UNKNOWN, Outcome.COMPLIANT)
+        return next((one for one in ranked if one in outcomes), Outcome.NOT_APPLICABLE), []
     scope = template.scope({})
     reported = [
         (
@@ -125,21 +128,16 @@ def examine(
         for fault, where in seen.items()
         if author_can_change(template, logical_id, fault)
     ]
-    if seen:
-        return (Outcome.NON_COMPLIANT if reported else Outcome.NOT_APPLICABLE), reported
-    for outcome in (Outcome.UNKNOWN, Outcome.COMPLIANT):
-        if outcome in outcomes:
-            return outcome, []
-    return Outcome.NOT_APPLICABLE, []
+    return (Outcome.NON_COMPLIANT if reported else Outcome.NOT_APPLICABLE), reported
 
 
 def _examine_in(
     world: World, rule: Rule, template: Template, logical_id: str, settings: RuleSettings
 ) -> tuple[Outcome, list[Fault]]:
-    resource = Resource(template, logical_id, world)
+    resource = template.resource(logical_id, world)
     faults: list[Fault] = []
     try:
-        if not resource.exists():
+        if not resource.exists:
             return Outcome.NOT_APPLICABLE, []
         for fault in rule.check(resource, settings):
             faults.append(fault)

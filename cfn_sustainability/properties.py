@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, overload
 
 from cfn_sustainability.values import MARK, Fork, Scope, Undecidable, Unknown, intrinsic, is_open
@@ -217,5 +218,6 @@ def _call(node: dict[str, Any], resolve: Callable[[Any], object]) -> set[Token]:
     return set()
 
 
+@lru_cache(maxsize=4096)
 def _parts(path: str) -> tuple[str, ...]:
     return tuple(path.split(".")) if path else ()

@@ -16,6 +16,15 @@ from functools import lru_cache
 from typing import Any
 
 import yaml
+from yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
 
 BYTES_MAX = 8 * 2**20  # CloudFormation itself takes 1 MB
 _RESOURCES_MAX = 10_000
@@ -49,7 +58,7 @@ class Document:
     source: str
     body: dict[str, Any]
     text: str
-    marks: dict[tuple[int, str | int], Position] | None
+    marks: dict[tuple[int, str | int], yaml.Mark] | None
     """Of YAML: where each key or entry stands, by the identity of what holds it."""
     remarks: tuple[tuple[Position, str], ...] = ()
     """What CloudFormation takes, though its author can hardly have meant it."""
@@ -67,11 +76,12 @@ class Document:
             return {path: _deepest(whole[path], marked) for path in paths}
         return {path: self._mark(path, self.marks) for path in paths}
 
-    def _mark(self, path: Path, marks: dict[tuple[int, str | int], Position]) -> Position:
+    def _mark(self, path: Path, marks: dict[tuple[int, str | int], yaml.Mark]) -> Position:
         node: Any = self.body
         position = (1, 1)
         for part in path:
-            position = marks.get((id(node), part), position)
+            if mark := marks.get((id(node), part)):
+                position = _position(mark)
             if isinstance(node, dict):
                 node = node.get(part)
             elif isinstance(node, list) and isinstance(part, int) and part < len(node):
@@ -182,14 +192,14 @@ def _read_json(source: str, text: str) -> Document | None:
 def _read_yaml(source: str, text: str) -> Document:
     builder = _Builder(source)
     try:
-        body: Any = builder.build(yaml.parse(text, Loader=_LOADER))
+        body: Any = builder.build(iter(_LOADER(text).get_event, None))
         return Document(source, body, text, builder.marks, tuple(builder.remarks))
     except yaml.reader.ReaderError as error:
         position = text.count("\n", 0, error.position) + 1, 1
         raise TemplateError(source, position, f"not YAML: {error.reason}") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        position = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        position = _position(mark) if mark else (1, 1)
         raise TemplateError(
             source, position, f"not YAML: {error.problem or error.context}"
         ) from None
@@ -211,7 +221,7 @@ class _Builder:
     """Builds plain data from parser events, without recursion."""
 
     source: str
-    marks: dict[tuple[int, str | int], Position] = field(default_factory=dict)
+    marks: dict[tuple[int, str | int], yaml.Mark] = field(default_factory=dict)
     remarks: list[tuple[Position, str]] = field(default_factory=list)
     _anchors: dict[str, tuple[object, int]] = field(default_factory=dict)
     _merging: set[int] = field(default_factory=set)
@@ -223,33 +233,33 @@ class _Builder:
         open_ = [_Open(documents)]
         for event in events:
             kind = type(event)
-            if kind is yaml.ScalarEvent:
-                self._count(event, 1)
+            if kind is ScalarEvent:
+                self._nodes += 1  # the size of the text limits them, as long as no alias repeats it
                 value = _scalar(event)
                 if event.anchor:
                     self._anchors[event.anchor] = (value, 1)
                 self._add(open_[-1], value, event)
-            elif kind in (yaml.MappingStartEvent, yaml.SequenceStartEvent):
-                collection: Any = {} if kind is yaml.MappingStartEvent else []
+            elif kind in (MappingStartEvent, SequenceStartEvent):
+                collection: Any = {} if kind is MappingStartEvent else []
                 self._add(open_[-1], _called(event.tag, collection), event)
                 if len(open_) > _DEPTH_MAX:
                     raise self._error(event, _TOO_DEEP)
                 open_.append(_Open(collection, event.anchor, self._nodes))
                 self._count(event, 1)
-            elif kind in (yaml.MappingEndEvent, yaml.SequenceEndEvent):
+            elif kind in (MappingEndEvent, SequenceEndEvent):
                 closed = open_.pop()
                 if id(closed.collection) in self._merging:
                     self._merge(closed.collection, event)
                 if closed.anchor:
                     size = self._nodes - closed.nodes_before
                     self._anchors[closed.anchor] = (closed.collection, size)
-            elif kind is yaml.AliasEvent:
+            elif kind is AliasEvent:
                 if event.anchor not in self._anchors:
                     raise self._error(event, f"the alias *{event.anchor} has no complete anchor")
                 shared, size = self._anchors[event.anchor]
                 self._count(event, size)
                 self._add(open_[-1], shared, event)
-            elif kind is yaml.DocumentStartEvent and documents:
+            elif kind is DocumentStartEvent and documents:
                 raise self._error(event, "more than one document")
         return documents[0] if documents else None
 
@@ -269,9 +279,9 @@ class _Builder:
             if place == "<<" and event.implicit[0]:
                 self._merging.add(id(collection))
             elif place in collection:
-                self.remarks.append((_position(event), _twice(place)))
+                self.remarks.append((_position(event.start_mark), _twice(place)))
             collection[place] = None
-        self.marks[id(collection), place] = _position(event)
+        self.marks[id(collection), place] = event.start_mark
 
     def _merge(self, collection: dict[str, Any], event: Any) -> None:
         """Put the entries of the mappings that a merge key names below those that stand here."""
@@ -291,11 +301,11 @@ class _Builder:
             raise self._error(event, f"more than {_NODES_MAX:,} values, aliases expanded")
 
     def _error(self, event: Any, problem: str) -> TemplateError:
-        return TemplateError(self.source, _position(event), problem)
+        return TemplateError(self.source, _position(event.start_mark), problem)
 
 
-def _position(event: Any) -> Position:
-    return event.start_mark.line + 1, event.start_mark.column + 1
+def _position(mark: yaml.Mark) -> Position:
+    return mark.line + 1, mark.column + 1
 
 
 def _twice(key: str) -> str:
@@ -309,10 +319,11 @@ def _called(tag: str | None, argument: Any) -> Any:
     return {tag[1:] if tag in ("!Ref", "!Condition") else f"Fn::{tag[1:]}": argument}
 
 
-def _scalar(event: yaml.ScalarEvent) -> Any:
-    if event.tag == "!GetAtt":
-        return _called(event.tag, event.value.split(".", 1))
-    return _called(event.tag, _plain(event.value) if event.implicit[0] else event.value)
+def _scalar(event: ScalarEvent) -> Any:
+    value = _plain(event.value) if event.implicit[0] else event.value
+    if event.tag is None:
+        return value
+    return _called(event.tag, value.split(".", 1) if event.tag == "!GetAtt" else value)
 
 
 @lru_cache(maxsize=4096)

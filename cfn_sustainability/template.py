@@ -65,8 +65,9 @@ class Resource(Properties):
         self.type: str = self._declared["Type"]
         super().__init__(self._declared.get("Properties"), template.scope(world))
 
+    @property
     def exists(self) -> bool:
-        """Return whether the resource's own condition is met in this world."""
+        """Whether the resource's own condition is met in this world."""
         condition = self._declared.get("Condition")
         return condition is None or self._scope.holds(condition)
 
@@ -74,8 +75,8 @@ class Resource(Properties):
         """Yield the other resources of these types in the same template."""
         for kind in types:
             for logical_id in self.template.of_type(kind):
-                other = Resource(self.template, logical_id, self._world)
-                if logical_id != self.logical_id and other.exists():
+                other = self.template.resource(logical_id, self._world)
+                if logical_id != self.logical_id and other.exists:
                     yield other
 
     def referrers(self, *types: str, at: str = "") -> Iterator[Resource]:
@@ -85,15 +86,15 @@ class Resource(Properties):
         given, or through outputs, imports and the parameters of nested stacks. Raises
         ``Undecidable`` where they are more than any real template has.
         """
-        names = self.template.names(self.logical_id)
-        found = [
-            place for kind in types for place in self.template.program.referring(kind, names, at)
-        ]
+        program = self.template.program
+        there = [kind for kind in types if program.of_type(kind)]
+        names = self.template.names(self.logical_id) if there else ()
+        found = [place for kind in there for place in program.referring(kind, names, at)]
         if len(found) > _REFERRERS_MAX:
             raise Undecidable
         for template, logical_id in found:
-            other = Resource(template, logical_id, self._world)
-            if other.exists():
+            other = template.resource(logical_id, self._world)
+            if other.exists:
                 yield other
 
     def is_alone(self, *types: str, at: str = "") -> bool:
@@ -115,8 +116,8 @@ class Resource(Properties):
         for template, logical_id in self.template.program.meant(
             self.template, self._at(path), types
         ):
-            other = Resource(template, logical_id, self._world)
-            if other.exists():
+            other = template.resource(logical_id, self._world)
+            if other.exists:
                 return other
         return None
 
@@ -167,10 +168,13 @@ class Template:
         self.program = Program((self,))
         self.parents: list[Place] = []
         self._scopes: dict[frozenset[Any], Scope] = {}
+        self._plain_scope: Scope | None = None
+        self._seen: dict[str, Resource] = {}
         self._aliases: dict[str, set[Alias]] = {}
         self.body = body
         expansion = expand(body, self.settled)
         self._scopes.clear()
+        self._plain_scope = None
         vars(self).pop("_compared", None)
         self.body, self._origins = expansion.body, dict(expansion.origins)
         self.unseen: dict[Path, str] = {}
@@ -243,6 +247,8 @@ class Template:
 
     def scope(self, world: World) -> Scope:
         """Return the scope that resolves this template's values in ``world``."""
+        if not world and self._plain_scope:  # nearly every call asks for it
+            return self._plain_scope
         key = frozenset(world.items())
         if key not in self._scopes:
             self._scopes[key] = Scope(
@@ -252,7 +258,17 @@ class Template:
                 region=self.region,
                 given=self.given,
             )
+        if not world:
+            self._plain_scope = self._scopes[key]
         return self._scopes[key]
+
+    def resource(self, logical_id: str, world: World) -> Resource:
+        """Return a resource in a world; in the one without choices always the same object."""
+        if world:
+            return Resource(self, logical_id, world)
+        if logical_id not in self._seen:
+            self._seen[logical_id] = Resource(self, logical_id, world)
+        return self._seen[logical_id]
 
     def type_of(self, logical_id: str) -> str:
         """Return the type of a resource."""

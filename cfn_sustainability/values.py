@@ -57,7 +57,7 @@ def intrinsic(raw: object) -> str | None:
 
 def is_open(mapping: Mapping[str, Any]) -> bool:
     """Return whether a macro or a loop puts entries into a mapping that only a deployment knows."""
-    return any(key == "Fn::Transform" or key.startswith("Fn::ForEach::") for key in mapping)
+    return any(key.startswith(("Fn::Transform", "Fn::ForEach::")) for key in mapping)
 
 
 def section(body: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -117,6 +117,8 @@ class Scope:
 
         Only the outermost value is resolved; what a list or mapping holds is left as it stands.
         """
+        if type(raw) is not dict or len(raw) != 1:  # nearly every value; asking more takes longer
+            return raw
         name = intrinsic(raw)
         if name is None:
             return raw

@@ -48,8 +48,9 @@ _OF_NO_REGION = {TEMPLATE, "AWS::Budgets::Budget", "AWS::CDK::Metadata"}
     ),
 )
 def _region_allowed(stack: Resource, settings: RuleSettings) -> Iterator[Fault]:
+    applies_if(bool(settings.allowed_regions))
     kinds = {resource["Type"] for resource in stack.template.resources.values()}
-    applies_if(bool(settings.allowed_regions) and bool(kinds - _OF_NO_REGION))
+    applies_if(bool(kinds - _OF_NO_REGION))
     if stack.text("Region") not in settings.allowed_regions:
         yield stack.fault("Region", " or ".join(settings.allowed_regions))
 
