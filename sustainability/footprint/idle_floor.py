@@ -103,6 +103,6 @@ def _load(template: Template, logical_id: str, site: Site) -> Load | None:
 
     def load(world: World) -> Load | None:
         resource = Resource(template, logical_id, world)
-        return RULES[resource.type](resource, site) if resource.exists() else None
+        return RULES[resource.type](resource, site) if resource.exists else None
 
     return template.by_default(load)
