@@ -101,7 +101,11 @@ def indexed(index: KnowledgeSettings, documents: Path) -> Services:
     services = Services()
     services.bedrock = bedrock
     services.embedder = Embedder(
-        bedrock, knowledge.embedding.model, knowledge.embedding.dimensions, concurrency=2
+        bedrock,
+        knowledge.embedding.model,
+        knowledge.embedding.dimensions,
+        seconds=60,
+        concurrency=2,
     )
     services.knowledge = open_store(index, timeout_s=30)
     reader = Reader(

@@ -14,6 +14,7 @@ from typing import Any
 
 from rag.answering import Answering, Trace
 from rag.answers import Answer, Pending
+from rag.clients import within
 from rag.errors import (
     DeadlineExceeded,
     Indexing,
@@ -30,6 +31,8 @@ from rag.settings import AnswerSettings
 from rag.telemetry import emit, logger
 from rag.wiring import wire
 
+_LAST_S = 1
+"""What a call may take longer than its deadline; then the caller is told so, whatever hangs."""
 _PROMPT = Path(__file__).parents[1] / "prompts" / "answer.json"
 _ERRORS: dict[type[Exception], tuple[int, str]] = {
     InvalidRequest: (400, "invalid_request"),
@@ -46,7 +49,7 @@ _PUBLIC = {
     "throttled": "the model is busy; try again",
     "indexing": "the documents are being indexed; try again",
     "unavailable": "the knowledge store or the model is not available yet; try again",
-    "deadline_exceeded": "the answer took too long",
+    "deadline_exceeded": "the answer took too long; try again",
 }
 
 
@@ -56,7 +59,9 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     trace = Trace({"Questions": 1} if asks else {})
     started = time.perf_counter()
     try:
-        answer = _ask(event, trace) if asks else _fetch(event, trace)
+        serve = _ask if asks else _fetch
+        patience_s = _settings().limits.deadline_s + _LAST_S
+        answer = within(patience_s, "answer", lambda: serve(event, trace))
         response = _later(answer) if isinstance(answer, Pending) else _respond(200, answer)
         if asks:
             trace.metrics["AnswerLatency"] = (time.perf_counter() - started) * 1000
@@ -111,7 +116,9 @@ def _failed(error: Exception, trace: Trace) -> dict[str, Any]:
         logger.exception("failed")
     else:
         logger.info("refused", code=code, detail=str(error) if status > 404 else "")
-    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, Unavailable) else {}
+    headers = {}
+    if isinstance(error, Unavailable | DeadlineExceeded):
+        headers["Retry-After"] = str(error.retry_after_s)
     return _respond(status, {"error": details}, headers)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from rag import tokens
-from rag.clients import translated
+from rag.clients import asked
 
 Vector = list[float]
 
@@ -20,11 +20,15 @@ _COHERE_BATCH = 96
 
 @dataclass(frozen=True, slots=True)
 class Embedder:
-    """Embeds through a Bedrock runtime client; `concurrency` bounds parallel calls."""
+    """Embeds through a Bedrock runtime client.
+
+    Each call has `seconds` to answer; `concurrency` bounds parallel calls.
+    """
 
     client: Any
     model: str
     dimensions: int
+    seconds: float
     concurrency: int = 1
 
     def query(self, text: str) -> tuple[Vector, int]:
@@ -54,26 +58,30 @@ class Embedder:
                 body["output_dimension"] = self.dimensions
         else:
             body = {"inputText": texts[0], "dimensions": self.dimensions, "normalize": True}
-        with translated("embedding model"):
+
+        def embed() -> tuple[list[Vector], int]:
             response = self.client.invoke_model(modelId=self.model, body=json.dumps(body))
             answer = json.loads(response["body"].read())
-        if self._is_cohere:
+            if not self._is_cohere:
+                return [_unit(answer["embedding"])], answer["inputTextTokenCount"]
             # Cohere's body has no usage; Bedrock counts in a header.
-            headers = response["ResponseMetadata"]["HTTPHeaders"]
-            count = int(
-                headers.get("x-amzn-bedrock-input-token-count")
-                or sum(tokens.estimate(text) for text in texts)
-            )
-            vectors = answer["embeddings"]["float"]
-        else:
-            vectors, count = [answer["embedding"]], answer["inputTextTokenCount"]
-        return [self._unit(vector) for vector in vectors], count
+            count = response["ResponseMetadata"]["HTTPHeaders"].get(
+                "x-amzn-bedrock-input-token-count"
+            ) or sum(tokens.estimate(text) for text in texts)
+            return [_unit(vector) for vector in answer["embeddings"]["float"]], int(count)
 
-    def _unit(self, vector: Vector) -> Vector:
-        """Length 1, so that the inner product the index computes is the cosine."""
-        if len(vector) != self.dimensions:
-            raise ValueError(
-                f"{self.model} returned {len(vector)} dimensions, not {self.dimensions}"
-            )
-        length = math.hypot(*vector)
-        return [number / length for number in vector]
+        vectors, count = asked("embedding model", self.seconds, embed)
+        for vector in vectors:
+            if len(vector) != self.dimensions:
+                raise ValueError(
+                    f"{self.model} returned {len(vector)} dimensions, not {self.dimensions}"
+                )
+        return vectors, count
+
+
+def _unit(vector: Vector) -> Vector:
+    """Length 1, so that the inner product the index computes is the cosine."""
+    length = math.hypot(*vector)
+    if not math.isfinite(length):
+        raise ValueError("not numbers")
+    return [number / length for number in vector]

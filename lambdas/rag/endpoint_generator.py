@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from rag.clients import translated
+from rag.clients import translated, within
 from rag.errors import DeadlineExceeded, Unavailable
 from rag.generation import ENDPOINT, Generation, Generator
 from rag.telemetry import logger
@@ -67,11 +67,15 @@ class ChatCompletions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointGenerator(ChatCompletions):
-    """A SageMaker endpoint that speaks chat completions, or one of its components."""
+    """A SageMaker endpoint that speaks chat completions, or one of its components.
+
+    It has `seconds` to answer.
+    """
 
     client: Any
     endpoint: str
     component: str | None
+    seconds: float
 
     def generate(self, system: str, user: str, *, max_tokens: int) -> Generation:
         """Answer the prompt.
@@ -80,7 +84,8 @@ class EndpointGenerator(ChatCompletions):
         """
         request = self.request(system, user, max_tokens=max_tokens)
         target = {"InferenceComponentName": self.component} if self.component else {}
-        with _any_trouble():
+
+        def invoke() -> Generation:
             response = self.client.invoke_endpoint(
                 EndpointName=self.endpoint,
                 ContentType="application/json",
@@ -88,6 +93,9 @@ class EndpointGenerator(ChatCompletions):
                 **target,
             )
             return self.read(json.loads(response["Body"].read()))
+
+        with _any_trouble():
+            return within(self.seconds, ENDPOINT, invoke)
 
 
 @contextmanager

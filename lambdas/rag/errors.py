@@ -56,4 +56,6 @@ class Throttled(Unavailable):
 
 
 class DeadlineExceeded(Exception):
-    """The answer would come too late to be of use."""
+    """The answer would come too late to be of use. A slow model may be fast again later."""
+
+    retry_after_s = 30

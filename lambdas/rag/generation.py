@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from rag.clients import translated
+from rag.clients import asked
 
 BEDROCK, ENDPOINT = "bedrock", "endpoint"
 """Who served an answer."""
@@ -94,9 +94,10 @@ class Converse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BedrockGenerator(Converse):
-    """A Bedrock model or inference profile."""
+    """A Bedrock model or inference profile, which has `seconds` to answer."""
 
     client: Any
+    seconds: float
 
     def generate(self, system: str, user: str, *, max_tokens: int) -> Generation:
         """Answer the prompt.
@@ -104,6 +105,8 @@ class BedrockGenerator(Converse):
         Raises `Throttled`, `Unavailable` or `DeadlineExceeded`.
         """
         request = self.request(system, user, max_tokens=max_tokens)
-        with translated("generator"):
-            answer = self.client.converse(modelId=self.model, **request)
-        return self.read(answer)
+        return asked(
+            "generator",
+            self.seconds,
+            lambda: self.read(self.client.converse(modelId=self.model, **request)),
+        )

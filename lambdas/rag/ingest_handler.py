@@ -33,6 +33,8 @@ from rag.telemetry import emit, logger
 # A document is begun only with this much time left; the rest of the batch comes again.
 _RESERVE_S = 90
 _STORE_S = 40
+_EMBEDDING_S = 100
+"""Longest time for one call of the embedding model, with its retries."""
 _FILLING = "filling"
 
 
@@ -182,7 +184,7 @@ def _generations() -> Sequence[Reconciler]:
     for each in reversed(settings.knowledge):
         store = open_store(each, timeout_s=_STORE_S)
         before = reconcilers[0] if reconcilers else None
-        embedder = Embedder(bedrock, each.model, each.dimensions, concurrency)
+        embedder = Embedder(bedrock, each.model, each.dimensions, _EMBEDDING_S, concurrency)
         reconcilers.insert(
             0,
             Reconciler(

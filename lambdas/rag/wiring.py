@@ -41,7 +41,7 @@ def wire(settings: AnswerSettings, prompt: Prompt) -> Answering:
             Index(
                 generation=each.generation,
                 table=each.table,
-                embedder=Embedder(bedrock, each.model, each.dimensions),
+                embedder=Embedder(bedrock, each.model, each.dimensions, before_s),
                 knowledge=open_store(each, timeout_s=before_s),
             )
             for each in settings.knowledge
@@ -112,6 +112,7 @@ def _bridged(settings: AnswerSettings, endpoint: EndpointSettings) -> BridgedGen
             client=client("sagemaker-runtime", read_timeout_s=endpoint.timeout_s, attempts=1),
             endpoint=endpoint.endpoint,
             component=endpoint.component,
+            seconds=endpoint.timeout_s,
             model=endpoint.model,
             thinks=endpoint.thinks,
             temperature=limits.temperature,
@@ -141,6 +142,7 @@ def _bedrock(settings: AnswerSettings, timeout_s: float) -> BedrockGenerator:
     # No second try: the caller decides whether to ask again.
     return BedrockGenerator(
         client=client("bedrock-runtime", read_timeout_s=timeout_s, attempts=1),
+        seconds=timeout_s,
         model=settings.generator_model,
         temperature=limits.temperature,
         top_p=limits.top_p,

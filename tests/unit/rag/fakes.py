@@ -416,7 +416,7 @@ class Services:
         self.bedrock = Bedrock(self.world)
         self.opensearch = OpenSearchHttp(self.world)
         self.knowledge = OpenSearch(self.opensearch, "documents")  # type: ignore[arg-type]
-        self.embedder = Embedder(self.bedrock, "amazon.titan-embed-text-v2:0", DIMENSIONS)
+        self.embedder = Embedder(self.bedrock, "amazon.titan-embed-text-v2:0", DIMENSIONS, 9)
         self.complete()
 
     def complete(self, table: str = "documents") -> None:
@@ -472,7 +472,12 @@ class Services:
                 )
             ],
             generator=BedrockGenerator(
-                client=self.bedrock, model="model", temperature=0.1, top_p=0.9, top_k=None
+                client=self.bedrock,
+                seconds=9,
+                model="model",
+                temperature=0.1,
+                top_p=0.9,
+                top_k=None,
             ),
             generator_name="model",
             prompt=Prompt.parse(PROMPT),

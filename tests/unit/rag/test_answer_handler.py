@@ -173,7 +173,7 @@ def test_trouble_becomes_a_status_and_tells_no_secrets(
     assert (answered, body["error"]["code"]) == (status, code)
     assert SECRET not in json.dumps(body)
     assert "Traceback" not in json.dumps(body)
-    assert ("Retry-After" in headers) == (status in (429, 503))
+    assert ("Retry-After" in headers) == (status in (429, 503, 504))
     line = emf(capsys)
     assert line["Errors"] == [float(status in (500, 504))]
     assert line["Deferred"] == [float(status in (429, 503))]

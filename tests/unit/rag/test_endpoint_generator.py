@@ -77,11 +77,12 @@ class Bridge:
             client=self.sagemaker,
             endpoint="e",
             component="c",
+            seconds=9,
             model="qwen3-1.7b",
             thinks=True,
             **parameters,
         )
-        fallback = BedrockGenerator(client=self.bedrock, model="model", **parameters)
+        fallback = BedrockGenerator(client=self.bedrock, seconds=9, model="model", **parameters)
         self.generator = BridgedGenerator(
             endpoint=self.endpoint,
             fallback=Fallback(fallback, fallback) if may_fall_back else None,

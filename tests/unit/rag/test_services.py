@@ -160,7 +160,7 @@ class Runtime:
 def test_titan_embeds_one_text_a_call_in_their_order() -> None:
     answers = [{"embedding": [n, 4.0], "inputTextTokenCount": 2} for n in (3.0, 0.0)]
     runtime = Runtime(*answers)
-    vectors, count = Embedder(runtime, "amazon.titan-embed-text-v2:0", 2).documents(["a", "b"])
+    vectors, count = Embedder(runtime, "amazon.titan-embed-text-v2:0", 2, 9).documents(["a", "b"])
     assert (vectors, count) == ([[0.6, 0.8], [0.0, 1.0]], 4)
     assert runtime.asked[0] == {"inputText": "a", "dimensions": 2, "normalize": True}
 
@@ -172,7 +172,7 @@ def test_cohere_embeds_many_texts_a_call_and_is_told_what_for() -> None:
         {"embeddings": {"float": [[2.0, 0.0]]}},
         header="7",
     )
-    embedder = Embedder(runtime, "eu.cohere.embed-v4:0", 2)
+    embedder = Embedder(runtime, "eu.cohere.embed-v4:0", 2, 9)
     vectors, count = embedder.documents(["text"] * 100)
     assert (vectors, count) == ([[0.0, 1.0]] * 96 + [[1.0, 0.0]] * 4, 14)
     assert embedder.query("q") == ([1.0, 0.0], 7)
@@ -185,7 +185,7 @@ def test_cohere_embeds_many_texts_a_call_and_is_told_what_for() -> None:
 def test_a_vector_of_another_size_is_an_error_with_both_sizes() -> None:
     runtime = Runtime({"embedding": [1.0], "inputTextTokenCount": 1})
     with pytest.raises(ValueError, match=r"1 dimensions, not 2"):
-        Embedder(runtime, "amazon.titan-embed-text-v2:0", 2).query("q")
+        Embedder(runtime, "amazon.titan-embed-text-v2:0", 2, 9).query("q")
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,9 @@ def test_each_family_gets_the_parameters_it_knows(
             "stopReason": "max_tokens",
         }
     )
-    generator = BedrockGenerator(client=runtime, model=model, temperature=0, top_p=0.5, top_k=5)
+    generator = BedrockGenerator(
+        client=runtime, seconds=9, model=model, temperature=0, top_p=0.5, top_k=5
+    )
     generation = generator.generate("s", "u", max_tokens=9)
     assert runtime.asked[0]["inferenceConfig"].keys() == {"maxTokens", *inference}
     assert runtime.asked[0]["additionalModelRequestFields"] == additional
