@@ -30,8 +30,7 @@ from sustainability.deployment.function_sizes import (
     INGEST_MEMORY_MIB,
 )
 from sustainability.deployment.schema import BedrockUse, Deployment
-from sustainability.facts.lookup import Facts
-from sustainability.footprint.statement import answer_coefficients, rests_after_s
+from sustainability.footprint.statement import answer_coefficients
 from sustainability.plan.serving_plan import Mode, ServingPlan
 from sustainability.plan.watching import Watching
 from sustainability.stores.generation import METADATA, Generation
@@ -364,7 +363,7 @@ class RagStack(cdk.Stack):
             "dynamodb:BatchGetItem",
             "dynamodb:GetItem",
             "dynamodb:PutItem",
-            *(["dynamodb:UpdateItem"] if rests_after_s(self._deployment, Facts()) else []),
+            "dynamodb:UpdateItem",
         )
         self._let_use(function, "dynamodb:BatchGetItem", write=False)
         if self._asks_bedrock:

@@ -131,8 +131,7 @@ class Answering:
         self, question: Question, id_: str, cached: Lookup, deadline: float, trace: Trace
     ) -> Answer | Pending:
         if cached.answer:
-            trace.metrics |= {"CacheHits": 1, "Abstentions": int(not cached.answer["answered"])}
-            return self._composer.reuse(cached.answer) | {"question": question.text}
+            return self._reuse(cached.answer, question, Usage(), trace)
         index = next(index for index in self.indexes if index.table == cached.table)
         with trace.timed("EmbeddingLatency"):
             vector, embedding_tokens = index.embedder.query(question.text)
@@ -155,6 +154,10 @@ class Answering:
             version=cached.version,
             awake_s=awake_s,
         )
+        if cached.earlier and cached.earlier.read == draft.read:
+            with suppress(DeadlineExceeded, Unavailable):  # the next caller searches again
+                self.answers.confirm(draft)
+            return self._reuse(cached.earlier.answer, question, usage(draft, None), trace)
         generation = None
         if passages:
             trace.metrics["ContextTokens"] = sum(map(retrieval.context_cost, passages))
@@ -175,10 +178,15 @@ class Answering:
         trace.metrics |= metrics(answer)
         trace.metrics |= self._composer.energy_metrics(usage(draft, generation))
         try:
-            self.answers.put(answer, cached.version)
+            self.answers.put(answer, draft)
         except (DeadlineExceeded, Unavailable) as error:  # the tokens are spent: do not lose them
             logger.warning("answer not stored", id=id_, error=str(error))
         return answer
+
+    def _reuse(self, answer: Answer, question: Question, used: Usage, trace: Trace) -> Answer:
+        trace.metrics |= {"CacheHits": 1, "Abstentions": int(not answer["answered"])}
+        trace.metrics |= self._composer.energy_metrics(used)
+        return self._composer.reuse(answer, used) | {"question": question.text}
 
     def _search(self, index: Index, question: Question, vector: Vector, deadline: float) -> Found:
         """Search, and wait for a store that wakes for as long as the generator's time allows."""
@@ -204,7 +212,7 @@ class Answering:
             raise NotFound("there is no answer with this id; answers are kept for a while only")
         if isinstance(answer, Pending):
             return self._settle(answer, trace)
-        return self._composer.reuse(answer)
+        return self._composer.reuse(answer, Usage())
 
     def retry_after_s(self, pending: Pending) -> int:
         """Return when to poll again: after a tenth of the time waited so far."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -46,6 +47,11 @@ class Draft:
     version: int | None
     awake_s: float = 0
 
+    @property
+    def read(self) -> str:
+        """64 hex digits: equal if the model would read the same passages of the same documents."""
+        return hashlib.sha256(json.dumps([self.citations, self.evidence]).encode()).hexdigest()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
@@ -62,10 +68,19 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """An answer that is kept, and what the model read for it, as `Draft.read` tells it."""
+
+    answer: Answer
+    read: str
+
+
+@dataclass(frozen=True, slots=True)
 class Lookup:
     """The cached answer, if it is current, and the index version for a new answer.
 
-    `table` is the documents table of the generation of the index that answers.
+    `table` is the documents table of the generation of the index that answers. `earlier` is an
+    answer from before the last change, which may have changed other documents only.
     `version` is None when the index changed so recently that a search may still miss the change:
     an answer from it must not be reused. `pending` may rest on an older index.
     """
@@ -74,6 +89,7 @@ class Lookup:
     answer: Answer | None
     version: int | None
     pending: Pending | None = None
+    earlier: Earlier | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,14 +129,18 @@ class Answers:
     ) -> Lookup:
         current = index.get("version", _NEVER_CHANGED)
         version = int(current["N"])
-        pending = None
+        pending, earlier = None, None
         for row in rows:
             if "answer" not in row:
                 pending = _pending(row)
-            elif row.get("version") == current and self._is_alive(row):
-                return Lookup(table, json.loads(row["answer"]["S"]), version)
+            elif self._is_alive(row):
+                answer = json.loads(row["answer"]["S"])
+                if row.get("version") == current:
+                    return Lookup(table, answer, version)
+                if "read" in row:  # rows of older releases have none
+                    earlier = Earlier(answer, row["read"]["S"])
         is_visible = self.clock() >= int(index.get("visible_at", _NEVER_CHANGED)["N"])
-        return Lookup(table, None, version if is_visible else None, pending)
+        return Lookup(table, None, version if is_visible else None, pending, earlier)
 
     def get(self, id_: str) -> Answer | Pending | None:
         """Return a stored or pending answer, even if the index has changed since."""
@@ -132,10 +152,30 @@ class Answers:
             return None
         return json.loads(row["answer"]["S"]) if "answer" in row else _pending(row)
 
-    def put(self, answer: Answer, version: int | None) -> None:
-        """Store an answer. Without a version it can be fetched by id, but is not reused."""
+    def put(self, answer: Answer, draft: Draft) -> None:
+        """Store the answer to a draft.
+
+        Without a version it can be fetched by id, and is reused only if a search finds the same.
+        """
         with translated("answers table"):
-            self.client.put_item(TableName=self.table, Item=self._row(answer, version))
+            self.client.put_item(TableName=self.table, Item=self._row(answer, draft))
+
+    def confirm(self, draft: Draft) -> None:
+        """Note that the stored answer is the answer to this draft too. It expires as before."""
+        if draft.version is None:
+            return
+        with translated("answers table"), suppress(self._changed_meanwhile):
+            self.client.update_item(
+                TableName=self.table,
+                Key={"id": {"S": draft.id}},
+                UpdateExpression="SET #version = :version",
+                ConditionExpression="#read = :read",
+                ExpressionAttributeNames={"#version": "version", "#read": "read"},
+                ExpressionAttributeValues={
+                    ":version": {"N": str(draft.version)},
+                    ":read": {"S": draft.read},
+                },
+            )
 
     def kept_awake_s(self, rests_after_s: float) -> float:
         """Note a search, and return for how many seconds it keeps the store awake.
@@ -196,7 +236,7 @@ class Answers:
 
     def finish(self, pending: Pending, answer: Answer) -> bool:
         """Store the deferred answer. Returns False if another caller stored it or asked again."""
-        row = self._row(answer, pending.draft.version)
+        row = self._row(answer, pending.draft)
         return self._put_if(_UNTOUCHED, pending.asked_at, row)
 
     def _put_if(self, condition: str, seen: int, row: Mapping[str, Any]) -> bool:
@@ -209,17 +249,23 @@ class Answers:
                     ExpressionAttributeNames={"#asked_at": "asked_at"},
                     ExpressionAttributeValues={":seen": {"N": str(seen)}},
                 )
-            except self.client.exceptions.ConditionalCheckFailedException:
+            except self._changed_meanwhile:
                 return False
         return True
 
-    def _row(self, answer: Answer, version: int | None) -> dict[str, Any]:
+    @property
+    def _changed_meanwhile(self) -> type[Exception]:
+        error: type[Exception] = self.client.exceptions.ConditionalCheckFailedException
+        return error
+
+    def _row(self, answer: Answer, draft: Draft) -> dict[str, Any]:
         row = {
             "id": {"S": answer["id"]},
             "answer": {"S": json.dumps(answer)},
+            "read": {"S": draft.read},
             "expires_at": {"N": str(int(self.clock() + self.keep_hours * 3600))},
         }
-        return row if version is None else {**row, "version": {"N": str(version)}}
+        return row if draft.version is None else {**row, "version": {"N": str(draft.version)}}
 
     def _claim_row(self, id_: str, version: int, *, until: int) -> dict[str, Any]:
         """Return a row of its own, so that no claim touches an answer."""

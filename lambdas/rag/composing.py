@@ -61,9 +61,9 @@ class Composer:
             "saved_energy_wh": _NO_ENERGY.as_json(),
         }
 
-    def reuse(self, answer: Answer) -> Answer:
-        """Return an answer from the cache: its footprint is that of the request alone."""
-        cost = self._cost(Usage(), requests=1)
+    def reuse(self, answer: Answer, used: Usage) -> Answer:
+        """Return an answer from the cache, with what finding it took: no generator's tokens."""
+        cost = self._cost(used, requests=1)
         # An answer that an older release stored has its energy beside the rest.
         spent, now = answer.get("added", answer)["energy_wh"], cost["added"]["energy_wh"]
         saved = {bound: float(f"{max(0, spent[bound] - now[bound]):.6g}") for bound in spent}

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TextIO
 
 from rag.answering import Answering, Trace
-from rag.answers import Answer, Answers, Lookup, Pending
+from rag.answers import Answer, Answers, Draft, Lookup, Pending
 from rag.deferral import Deferral
 from rag.errors import DeadlineExceeded, Unavailable
 from rag.extractive import passages
@@ -43,7 +43,7 @@ class _NoAnswers(Answers):
     def claim(self, id_: str, version: int, *, seconds: float) -> bool:
         return True
 
-    def put(self, answer: Answer, version: int | None) -> None:
+    def put(self, answer: Answer, draft: Draft) -> None:
         pass
 
 

@@ -365,7 +365,7 @@ class Answers(_Section):
     minimum_similarity: float = Field(default=0.3, ge=0, le=1)
     """Lowest cosine similarity of a relevant passage; depends on the embedding model."""
     cache: Duration = parse_duration("1d")
-    """How long the cache may return an answer while the documents have not changed."""
+    """How long the cache may return an answer while a search finds the same passages."""
     question_characters: int = Field(default=2000, ge=10, le=20000)
     concurrency: int | None = Field(default=None, ge=1, le=MOST_CONCURRENT_ANSWERS)
     """Reserved concurrency of the answer function; it limits the cost of a flood of questions. The

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -8,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag.answering import Answering, Index, Trace
 from rag.answers import Answers, Lookup
 from rag.errors import DeadlineExceeded, Indexing, NotFound, Throttled, Unavailable
+from rag.generation import BEDROCK, Generation
 from rag.languages import LANGUAGES
 from rag.question import Question
+from rag.trial import try_out
 from tests.unit.rag.fakes import FOOTPRINT, PROMPT, Crash, Services, service_error
 
 GLACIER = """# Stations
@@ -151,22 +154,81 @@ def test_another_question_or_setting_is_not_answered_from_the_cache(
     assert not ask(services, **change)["cached"]
 
 
-def test_a_change_of_the_documents_outdates_every_answer(services: Services) -> None:
-    ask(services)
+def test_a_change_of_other_documents_costs_a_search_and_no_generation(services: Services) -> None:
+    first = ask(services, passages=1)
     services.add(new="# New\n\nSomething else.")
-    assert not ask(services)["cached"]
-    assert ask(services)["cached"]
+    trace = Trace()
+    kept = ask(services, passages=1, trace=trace)
+    assert kept["cached"]
+    assert kept["answer"] == first["answer"]
+    assert kept["usage"] == first["usage"] | {"input_tokens": 0, "output_tokens": 0}
+    assert trace.metrics["CacheHits"] == 1
+    assert trace.metrics["EnergyWhMid"] == pytest.approx(kept["added"]["energy_wh"]["mid"])
+    calls = services.world.calls
+    assert ask(services, passages=1)["cached"]
+    assert services.world.calls == calls + 1, "the next caller needs no search again"
+    services.world.now += 24 * 3600
+    assert not ask(services, passages=1)["cached"], "and it is kept no longer for that"
 
 
-def test_an_answer_given_before_a_change_is_visible_is_not_reused(services: Services) -> None:
+DOCUMENTS = st.sampled_from("abcd")
+TEXTS = st.sampled_from(
+    [
+        "The Kestrel station is powered by wind.",
+        "The Kestrel station is powered by the sun.",
+        "The Plover station counts birds.",
+        "Lunch is at noon.",
+    ]
+)
+CHANGES = st.tuples(DOCUMENTS, st.none() | TEXTS)
+ASKED = st.sampled_from([KESTREL, "What does the Plover station count?", "When is lunch?"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps=st.lists(CHANGES | ASKED, min_size=4, max_size=16), is_serverless=st.booleans())
+def test_no_kept_answer_is_stale(
+    steps: list[tuple[str, str | None] | str], is_serverless: bool
+) -> None:
+    """A model that says what it reads shows whether an answer still stands on the documents."""
+    services = Services()
+    services.opensearch.is_serverless = is_serverless
+
+    class Reads:
+        def generate(self, system: str, user: str, *, max_tokens: int) -> Generation:
+            said = re.findall(r">\n(.*)\n</passage>", user)
+            text = " ".join(f"{passage} [{number}]" for number, passage in enumerate(said, 1))
+            return Generation(text, "reads", BEDROCK, 1, 1, truncated=False)
+
+    answering = replace(services.answering(passages=2), generator=Reads())
+    for step in steps:
+        if isinstance(step, str):
+            fresh = try_out(answering, step)["answer"]
+            answer = answering.answer(Question(step, {}, 300), Trace())
+            assert isinstance(answer, dict)
+            assert (answer["answer"], answer["citations"]) == (fresh["answer"], fresh["citations"])
+        else:
+            name, text = step
+            services.s3.objects.pop(f"{name}.md", None)
+            if text:
+                services.s3.objects[f"{name}.md"] = f"# {name}\n\n{text}".encode()
+            services.reconciler().reconcile(f"{name}.md", seconds=300)
+            services.world.now += 60
+
+
+def test_while_a_change_may_be_invisible_every_question_is_searched(services: Services) -> None:
     services.opensearch.is_serverless = True
     services.add(new="# New\n\nSomething else.")
     first = ask(services)
-    assert not ask(services)["cached"]
+    for _ in range(2):
+        trace = Trace()
+        assert ask(services, trace=trace)["cached"]
+        assert trace.metrics["EmbeddingTokens"]
     assert services.answering().stored(first["id"], Trace())
     services.world.now += 12
     ask(services)
-    assert ask(services)["cached"]
+    trace = Trace()
+    assert ask(services, trace=trace)["cached"]
+    assert "EmbeddingTokens" not in trace.metrics
 
 
 def test_answers_expire(services: Services) -> None:
