@@ -26,6 +26,9 @@ _PACKAGES = {
 }
 """Properties that name local files, which ``sam package`` uploads before AWS expands anything."""
 _UPLOADED = "s3://bucket/key"
+_APPLICATION = "AWS::Serverless::Application"
+_PUBLISHED = "https://serverlessrepo.amazonaws.com/application"
+"""Stands for a published application, which the library would fetch from its repository."""
 _IMAGE = "111111111111.dkr.ecr.us-east-1.amazonaws.com/image:tag"
 
 
@@ -81,6 +84,10 @@ def _packaged(body: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(resource, dict):
             continue
         kind, properties = resource.get("Type"), resource.setdefault("Properties", {})
+        if kind == _APPLICATION and isinstance(
+            section(resource, "Properties").get("Location"), dict
+        ):
+            properties["Location"] = _PUBLISHED
         key = _PACKAGES.get(str(kind))
         if key is None or not isinstance(properties, dict):
             continue

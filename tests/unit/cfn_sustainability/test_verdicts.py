@@ -248,6 +248,29 @@ def test_without_the_translator_functions_are_judged_and_the_rest_is_not_seen(
     assert "cfn-sustainability[sam]" in unseen["why"]
 
 
+def test_a_published_application_is_not_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("boto3.client", lambda *_, **__: pytest.fail("the scan calls AWS"))
+    file = tmp_path / "template.yaml"
+    file.write_text("""
+        Transform: AWS::Serverless-2016-10-31
+        Resources:
+          Rotation:
+            Type: AWS::Serverless::Application
+            Properties:
+              Location:
+                ApplicationId: arn:aws:serverlessrepo:us-east-1:123456789012:applications/a
+                SemanticVersion: 1.0.3
+          F:
+            Type: AWS::Serverless::Function
+            Properties: {Runtime: python3.13, Handler: app.handler, CodeUri: src}
+        """)
+    _, report = scanned(capsys, file)
+    assert not report["not_seen"]
+    assert ("LambdaArm64", "F") in findings(report, "error")
+
+
 def test_what_get_template_prints_is_read_from_standard_input(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
