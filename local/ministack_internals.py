@@ -8,6 +8,7 @@ https://github.com/ministackorg/ministack/issues/1601
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import Any
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime, responses
 from ministack.services import (
+    apigateway,
     cloudformation,
     cloudwatch,
     cloudwatch_logs,
@@ -157,6 +159,15 @@ def reserved_concurrency(function: str | None = None) -> int:
     functions = lambda_svc._functions
     names = list(functions) if function is None else [function]
     return sum((functions.get(name) or {}).get("concurrency") or 0 for name in names)
+
+
+def throttle_of(api: str, stage: str) -> tuple[float, float]:
+    """Return requests a second and burst of a stage of an HTTP API; infinite if not set."""
+    account, region = apigateway.find_api_scope(api)
+    found = apigateway._stages.get_scoped(account, region, api, {}).get(stage, {})
+    limits = {name.lower(): value for name, value in found.get("defaultRouteSettings", {}).items()}
+    rate, burst = (limits.get(f"throttling{kind}limit", math.inf) for kind in ("rate", "burst"))
+    return float(rate), float(burst)
 
 
 def set_expiry(table: str, specification: Mapping[str, Any] | None) -> None:

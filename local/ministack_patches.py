@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+import math
 import os
 import shlex
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ import pypdfium2_raw
 from cfnlint.helpers import load_resource
 from ministack.core import iam_actions
 from ministack.core.responses import get_region
-from ministack.services import cloudformation, lambda_svc
+from ministack.services import apigateway, cloudformation, lambda_svc
 from ministack.services.cloudformation import custom_resource
 
 from local import ministack_internals as internals
@@ -40,6 +42,7 @@ def apply(*, runtime: Path, opensearch_url: str) -> None:
     internals.trust_every_connection()
     _ask_for_the_permissions_of_aws()
     _hide_function_errors_behind_the_api()
+    _throttle_apis()
     _apply_properties_that_templates_set()
     _refuse_what_an_account_lacks()
     _refuse_to_replace_what_has_a_name()
@@ -130,6 +133,30 @@ def _message(status: int, text: str) -> dict[str, Any]:
         "headers": {"Content-Type": "application/json"},
         "body": json.dumps({"message": text}),
     }
+
+
+def _throttle_apis() -> None:
+    """Upstream: an HTTP API has no throttle.
+
+    AWS: each stage has a bucket of tokens, and the API itself answers 429 when it is empty, without
+    a time to come back.
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-throttling.html
+    """
+    execute = apigateway.handle_execute
+    buckets: dict[tuple[str, str], tuple[float, float]] = {}
+
+    async def execute_or_refuse(api: str, stage: str, *request: Any, **options: Any) -> Any:
+        rate, burst = internals.throttle_of(api, stage)
+        now = time.monotonic()
+        tokens, last = buckets.get((api, stage), (burst, now))
+        tokens = min(burst, tokens + (now - last) * rate) if burst < math.inf else burst
+        buckets[api, stage] = (tokens - 1 if tokens >= 1 else tokens, now)
+        if tokens < 1:
+            refusal = _message(429, "Too Many Requests")
+            return refusal["statusCode"], refusal["headers"], refusal["body"].encode()
+        return await execute(api, stage, *request, **options)
+
+    apigateway.handle_execute = execute_or_refuse
 
 
 def _apply_properties_that_templates_set() -> None:

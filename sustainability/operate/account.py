@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import mimetypes
 import os
+import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -36,6 +37,17 @@ INDEX_ROW = "/"
 """The row of the documents table that is about the index as a whole."""
 
 Progress = Callable[[str], None]
+
+_WORTH_WAITING = frozenset({429, 503, 504})
+_GATEWAY_CODES = {
+    403: "forbidden",
+    404: "not_found",
+    413: "too_large",
+    429: "throttled",
+    503: "unavailable",
+}
+"""Codes for the errors of API Gateway, as far as the API has codes for the same."""
+_LONGEST_PAUSE_S = 20.0
 
 _READERS = 10
 """Connections that a boto3 client keeps open."""
@@ -285,15 +297,17 @@ class Account:
         if max_tokens is not None:
             body["max_tokens"] = max_tokens
         deadline = time.monotonic() + patience_s
+        tries = 0
         while True:
+            tries += 1
             status, headers, answer = self.call("POST", "/answers", body)
-            pause = float(headers.get("retry-after", 0))
             if status in (200, 202):
                 return answer
-            if status not in (429, 503) or time.monotonic() + pause > deadline:
+            pause = _pause_s(headers, tries)
+            if status not in _WORTH_WAITING or time.monotonic() + pause > deadline:
                 raise _refused(status, answer)
-            progress(str(answer.get("error", answer).get("message", f"status {status}")))
-            time.sleep(max(pause, 1))
+            progress(str(answer["error"]["message"]))
+            time.sleep(pause)
 
     def fetch(self, id_: str, *, progress: Progress) -> dict[str, Any]:
         """Wait for an answer that comes later, and poll as often as the API says.
@@ -303,24 +317,28 @@ class Account:
         dict[str, Any]
             The body of ``GET /answers/{id}``.
         """
+        tries = 0
         while True:
+            tries += 1
             status, headers, answer = self.call("GET", f"/answers/{id_}")
-            pause = float(headers.get("retry-after", 0))
             if status == 200:
                 return answer
             if status == 202:
                 by = datetime.fromisoformat(answer["expected_by"]).astimezone()
                 progress(f"the answer comes later, by {by:%A %H:%M}")
-            elif status in (429, 503):
+            elif status in _WORTH_WAITING:
                 progress("the API is busy")
             else:
                 raise _refused(status, answer)
-            time.sleep(max(pause, 1))
+            time.sleep(_pause_s(headers, tries))
 
     def call(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, *, signed: bool = True
     ) -> tuple[int, dict[str, str], dict[str, Any]]:
-        """Send one request to the API; return status, headers (names in lower case) and body."""
+        """Send one request to the API; return status, headers (names in lower case) and body.
+
+        Every error has ``error.code`` and ``error.message``.
+        """
         url = self.outputs["ApiUrl"].rstrip("/") + path
         data = None if body is None else json.dumps(body)
         request = AWSRequest(method=method, url=url, data=data)
@@ -356,12 +374,34 @@ class Account:
         except ValueError:
             answer = {"message": response.data.decode(errors="replace")[:200]}
         lowered = {name.lower(): value for name, value in response.headers.items()}
-        return response.status, lowered, answer
+        return response.status, lowered, in_one_form(response.status, answer)
+
+
+def in_one_form(status: int, answer: Any) -> dict[str, Any]:
+    """Return an answer of the API; an error of API Gateway gets the form of the API's own.
+
+    An HTTP API cannot change what API Gateway answers by itself: ``{"message": ...}``.
+    """
+    if status < 400 and isinstance(answer, dict):
+        return answer
+    if isinstance(answer, dict) and isinstance(answer.get("error"), dict):
+        return answer
+    message = answer.get("message") if isinstance(answer, dict) else None
+    code = _GATEWAY_CODES.get(status, "internal")
+    return {"error": {"code": code, "message": str(message or f"status {status}")}}
+
+
+def _pause_s(headers: Mapping[str, str], tries: int) -> float:
+    """Return how long to wait before another try.
+
+    API Gateway states no time when it is busy. Then many callers must not come back together.
+    """
+    stated = headers.get("retry-after")
+    return float(stated) if stated else random.uniform(1, min(2.0**tries, _LONGEST_PAUSE_S))
 
 
 def _refused(status: int, answer: Mapping[str, Any]) -> AccountError:
-    error = answer.get("error", answer)
-    return AccountError(f"the API answered {status}: {error.get('message', error)}")
+    return AccountError(f"the API answered {status}: {answer['error']['message']}")
 
 
 def collect(paths: Iterable[Path]) -> dict[str, Path]:

@@ -13,7 +13,9 @@ import urllib3
 
 from local.embedded import EmbeddedAws, free_ports
 from sustainability.deployment.schema import Deployment
+from sustainability.operate import account as account_module
 from sustainability.operate.account import Account
+from tests import api_document
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = ROOT / "deployments" / "local.yaml"
@@ -23,6 +25,20 @@ COLD_START_S = 300
 
 def quiet(_: str) -> None:
     """Show no progress."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _responses_keep_to_the_document() -> Iterator[None]:
+    """Check each response of the API, also of API Gateway itself, by docs/openapi.yaml."""
+    read = account_module.in_one_form
+
+    def check_and_read(status: int, answer: Any) -> dict[str, Any]:
+        api_document.check(status, answer)
+        return read(status, answer)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(account_module, "in_one_form", check_and_read)
+        yield
 
 
 @pytest.fixture(scope="session")

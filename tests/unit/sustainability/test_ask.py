@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from sustainability.__main__ import main
-from sustainability.operate.account import Account
+from sustainability.operate.account import Account, in_one_form
+from tests import api_document
 
 DEPLOYMENT = str(Path(__file__).parents[3] / "deployments" / "dev.yaml")
 ID = "ab" * 32
@@ -30,6 +31,7 @@ ANSWER = {
     "added": {"energy_wh": RANGE, "carbon_gco2e": RANGE},
     "share": {"energy_wh": RANGE, "carbon_gco2e": RANGE, "answers_per_month": 4602},
 }
+BUSY = {"error": {"code": "unavailable", "message": "try again"}}
 FAILED = (502, {}, {"error": {"code": "unanswered", "message": "it failed; ask it again"}})
 
 
@@ -61,7 +63,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
 def test_an_answer_that_comes_later_is_waited_for(
     api: Api, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    busy: Any = (503, {"retry-after": "3"}, {})
+    busy: Any = (503, {"retry-after": "3"}, BUSY)
     api.answers = [TAKEN, TAKEN, busy, (200, {}, ANSWER)]
     assert main(["ask", DEPLOYMENT, "How is it powered?"]) == 0
     assert api.calls == [("POST", "/answers"), *[("GET", f"/answers/{ID}")] * 3]
@@ -97,3 +99,35 @@ def test_a_failed_answer_is_told_in_the_apis_words(
     api.answers = [TAKEN, FAILED]
     assert main(["ask", DEPLOYMENT, "How is it powered?"]) == 1
     assert "502: it failed; ask it again" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "code"),
+    [
+        (403, "Forbidden", "forbidden"),
+        (404, "Not Found", "not_found"),
+        (413, "Request Entity Too Large", "too_large"),
+        (429, "Too Many Requests", "throttled"),
+        (500, "Internal Server Error", "internal"),
+        (503, "Service Unavailable", "unavailable"),
+    ],
+)
+def test_an_error_of_api_gateway_has_the_form_of_the_apis_own(
+    status: int, words: str, code: str
+) -> None:
+    api_document.check(status, {"message": words})
+    assert in_one_form(status, {"message": words}) == {"error": {"code": code, "message": words}}
+    own = {"error": {"code": "throttled", "message": "busy"}}
+    assert in_one_form(429, own) == own
+
+
+def test_a_busy_gateway_that_states_no_time_is_asked_again_at_another_time_by_each(
+    api: Api,
+) -> None:
+    refused: Any = (429, {}, {"error": {"code": "throttled", "message": "Too Many Requests"}})
+    for _ in range(2):
+        api.answers = [*[refused] * 4, (200, {}, ANSWER)]
+        assert main(["ask", DEPLOYMENT, "How is it powered?"]) == 0
+    first, second = api.pauses[:4], api.pauses[4:]
+    assert first != second
+    assert all(1 <= pause <= 2**tries for tries, pause in enumerate(first, 1))
