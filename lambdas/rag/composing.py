@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from rag import grounding
+from rag import grounding, safe_text, unicode_text
 from rag.answers import Answer, Draft
 from rag.footprint import Footprint, Range, Usage
 from rag.generation import BEDROCK, ENDPOINT, Generation
@@ -30,14 +30,18 @@ class Composer:
 
         The text of the generator is an answer only if its cited passages contain it.
         Otherwise the passages are returned alone. An answer that repeats the system prompt is
-        withheld.
+        withheld. Links, images and HTML stay only if the cited passages have them.
         """
-        text, cited = cite(generation.text, len(draft.citations)) if generation else ("", set())
+        said = unicode_text.visible(generation.text) if generation else ""
+        text, cited = cite(said, len(draft.citations))
+        evidence = [draft.evidence[number - 1] for number in sorted(cited)]
+        text = safe_text.without_markup(text, evidence)
         leaked = self.prompt.is_leaked_by(text)
         if leaked:
             logger.warning("answer withheld: it repeats the system prompt", id=draft.id)
-        refused = not text or leaked or NO_ANSWER in text or grounding.is_refusal(text)
-        evidence = [draft.evidence[number - 1] for number in sorted(cited)]
+        # Where a cited passage has the marker, the generator quotes it.
+        marked = NO_ANSWER in text and not any(NO_ANSWER in each for each in evidence)
+        refused = not text or leaked or marked or grounding.is_refusal(text)
         grounded = None if refused else grounding.grounded(text, draft.question, evidence)
         answered = grounded is not None and grounded >= grounding.LEAST
         messages = message_language(draft.question)
@@ -120,7 +124,7 @@ def citation(number: int, passage: Passage) -> dict[str, Any]:
     return {
         "number": number,
         "document": passage.document,
-        "title": passage.title,
-        "section": passage.section,
-        "excerpt": passage.text[:_EXCERPT_CHARACTERS],
+        "title": unicode_text.visible(passage.title),
+        "section": unicode_text.visible(passage.section),
+        "excerpt": unicode_text.visible(passage.text)[:_EXCERPT_CHARACTERS],
     }

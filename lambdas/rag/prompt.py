@@ -9,10 +9,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rag import unicode_text
 from rag.stores.store import Passage
 
-# What opens or closes a part of the prompt, however it is spaced or spelled.
-_DELIMITER = re.compile(r"<(?=\s*/?\s*(?:passages?|question)\b)", re.IGNORECASE)
+_LOOKS = {"a": "4@", "e": "3", "g": "69", "i": "1l|", "o": "0", "s": "5$", "t": "7+", "q": "9"}
+
+
+def _alike(word: str) -> str:
+    """Return a pattern of what looks like a word: any letter beyond ASCII can look like its own."""
+    return "".join(rf"[{letter}{_LOOKS.get(letter, '')}\x80-\U0010ffff]" for letter in word)
+
+
+# What opens or closes a part of the prompt, however it is spaced or spelled, also in letters and
+# brackets that only look like those of the template.
+_DELIMITER = re.compile(
+    r"[<\u02c2\u1438\u16b2\u2039\u226a\u22d6\u2329\u276c\u276e\u2770\u27e8\u27ea\u29fc\u3008\u300a\ufe64\uff1c]"
+    rf"(?=[\W_]{{0,4}}(?:{_alike('passage')}|{_alike('question')}))",
+    re.IGNORECASE,
+)
 _WORD = re.compile(r"\w+")
 _LEAK_WORDS = 8
 _CITATION = re.compile(r"\s*\[(\d+(?:\s*[,;]\s*\d+)*)\]")
@@ -80,4 +94,4 @@ def _attribute(text: str) -> str:
 
 
 def _as_data(text: str) -> str:
-    return _DELIMITER.sub("&lt;", text)
+    return _DELIMITER.sub("&lt;", unicode_text.visible(text))

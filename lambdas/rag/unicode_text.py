@@ -40,11 +40,29 @@ _SPELLED = {
     0x2010: "-",  # HYPHEN, which no keyboard has
     0x2011: "-",  # its form that does not break
     0x2212: "-",  # MINUS SIGN: with it, too, a number is negative
-    0x034F: "",  # COMBINING GRAPHEME JOINER
 }
-_VARIATIONS = (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))
-# Zero width joiners spell in some scripts, and build emoji. Among these letters they do neither.
-_JOINERS = re.compile("(?<=[\u0000-\u058f\u1e00-\u1fff])[\u200c\u200d]|[\u200c\u200d](?!.)")
+_IGNORABLE = (
+    range(0x115F, 0x1161),  # fillers for letters of Hangul that are not there
+    range(0x17B4, 0x17B6),  # Khmer vowels that nobody writes
+    range(0x3164, 0x3165),
+    range(0xFE00, 0xFE10),  # variants of symbols
+    range(0xFFA0, 0xFFA1),
+    range(0xFFF0, 0xFFF9),
+    range(0x2065, 0x2066),
+    range(0xE0000, 0xE1000),  # hidden tags, variants of Chinese characters
+)
+"""Unicode's Default_Ignorable_Code_Point beyond the category Cf: characters that show nothing."""
+# These spell after letters of Arabic, India and Mongolia, and zero width joiners build emoji.
+# Anywhere else, and in a row, they can only hide something.
+_JOINER = "\u200c\u200d\u180b-\u180d\u180f"
+_JOINED = "\u0600-\u0dff\u1000-\u109f\u1780-\u18af\u1b00-\u1bff\ua840-\ua87f"
+_EMOJI = "\u2100-\u2bff\U0001f000-\U0001faff"
+_JOINERS = re.compile(
+    rf"(?<=[{_JOINED}])(?<![{_JOINER}])[{_JOINER}](?![{_JOINER}])"
+    rf"|(?<=[{_EMOJI}])\u200d(?=[{_EMOJI}])"
+    rf"|(?P<idle>[{_JOINER}])"
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
 _APOSTROPHE = re.compile(r"(?<=\w)[\u2018\u2019\u02bc](?=\w)")
 _CAPITALIZED = re.compile(r"[^\W\d_]+")
 
@@ -79,11 +97,9 @@ def _mapped(character: str) -> str:
     code = ord(character)
     if (spelled := _SPELLED.get(code)) is not None:
         return spelled
-    if any(code in marks for marks in _VARIATIONS):
+    if _is_invisible(character):
         return ""
     category = unicodedata.category(character)
-    if category == "Cf" and code not in (0x200C, 0x200D):
-        return ""  # soft hyphen, zero width space, byte order mark, direction, hidden tags
     tag = unicodedata.decomposition(character).partition(" ")[0]
     if tag not in _FOLDED or category == "No" or 0x3130 <= code < 0x3190:
         return character  # numbers in circles and brackets; single Hangul letters
@@ -91,6 +107,14 @@ def _mapped(character: str) -> str:
     digits = category != "Nd" and any(map(str.isdigit, folded))
     # A single accent would become a space and an accent.
     return character if digits or (folded[0] == " " and len(folded) > 1) else folded
+
+
+def _is_invisible(character: str) -> bool:
+    """Whether a character shows nothing and spells nothing: the joiners are not among these."""
+    code = ord(character)
+    if unicodedata.category(character) == "Cf":
+        return code not in (0x200C, 0x200D)  # soft hyphen, zero width space, direction, tags
+    return code == 0x034F or any(code in each for each in _IGNORABLE)
 
 
 _MAPPING = _Mapping()
@@ -105,8 +129,25 @@ def normal(text: str) -> str:
     """
     if text.isascii():
         return text
-    plain = unicodedata.normalize("NFC", _JOINERS.sub("", text.translate(_MAPPING)))
+    plain = unicodedata.normalize("NFC", _joined(text.translate(_MAPPING)))
     return _APOSTROPHE.sub("'", plain)
+
+
+def visible(text: str) -> str:
+    """Return a text as it is, without what nobody sees: hidden characters and controls.
+
+    Otherwise people and models would read different texts. Joiners stay where scripts and emoji
+    need them.
+    """
+    text = _CONTROL.sub("", text)
+    if text.isascii():
+        return text
+    return _joined("".join(each for each in text if not _is_invisible(each)))
+
+
+def _joined(text: str) -> str:
+    """Return a text without the joiners that join nothing."""
+    return _JOINERS.sub(lambda match: "" if match["idle"] else match[0], text)
 
 
 def key(text: str) -> str:
