@@ -26,7 +26,7 @@ endif
 fast = $(python) -m pytest tests/infrastructure tests/unit --numprocesses auto --no-loadscope-reorder
 file = deployments/$(DEPLOYMENT).yaml
 
-.PHONY: help setup up ask add documents down status clean test test-fast test-training lint bench synth deploy verify destroy lock refresh
+.PHONY: help setup up ask add documents down status clean test test-fast test-training lint bench synth deploy verify destroy lock refresh record review upgrade
 
 help: ## List all commands.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -87,9 +87,11 @@ $(TRAINING)/.ready: requirements/training.txt requirements/pipeline.txt
 	  $(python) -m uv pip sync --quiet --require-hashes --python $(TRAINING) $^ && \
 	  touch $@ && echo "set up in $$((SECONDS - began)) s"
 
-lint: setup ## Check style, types, docstrings, and the directions of imports.
+lint: setup ## Check style, types, docstrings, the directions of imports, and the workflows.
 	@ruff check . && ruff format --check . && mypy
 	@PYTHONPATH=.:lambdas lint-imports --no-logo
+	@if command -v go > /dev/null; then go -C .github/actionlint tool actionlint; \
+	  else echo "The workflows were not checked: actionlint needs Go."; fi
 
 bench: setup ## Measure this machine, and print tables.
 	@$(python) -m benchmarks
@@ -109,8 +111,17 @@ destroy: setup ## Take DEPLOYMENT away again, and say what is kept; EVERYTHING=1
 refresh: setup ## Renew the facts that the rules take from cfn-lint.
 	@$(python) -m cfn_sustainability.refresh
 
-lock: setup ## Resolve all Python dependencies again, within the limits of the .in files.
-	@compile() { uv pip compile --quiet --universal --generate-hashes --python-version 3.11 "$$@"; } && \
+record: setup ## Record the templates again, after an intended change.
+	@$(python) -m pytest tests/infrastructure -q -k recorded --snapshot-update
+
+review: setup ## Show what your change does to infrastructure and footprint: make review AGAINST=main
+	@$(python) -m sustainability review --against "$(or $(AGAINST),main)"
+
+upgrade: setup ## Bring your fork to a newer version of the template: make upgrade FROM=its-URL
+	@$(python) -m sustainability upgrade $(if $(FROM),"$(FROM)") $(if $(TO),--to "$(TO)")
+
+lock: setup ## Resolve all Python dependencies again, within the limits of the .in files; UPGRADE=1 takes newer ones.
+	@compile() { uv pip compile --quiet $(if $(UPGRADE),--upgrade) --universal --generate-hashes --python-version 3.11 "$$@"; } && \
 	  compile requirements/uv.in -o requirements/uv.txt && \
 	  compile requirements/dev.in -o requirements/dev.txt && \
 	  compile requirements/app.in -c requirements/dev.txt -o requirements.txt && \

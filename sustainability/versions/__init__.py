@@ -1,0 +1,1 @@
+"""What another version of this repository changes: infrastructure, footprint, and what is to do."""
