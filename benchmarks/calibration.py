@@ -16,7 +16,15 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measurement import Measurement
-from sustainability.energy.tokens import UNITS, Step, TokenFootprint, generation, gpus
+from sustainability.energy.tokens import (
+    UNITS,
+    Step,
+    TokenFootprint,
+    coefficients,
+    generation,
+    gpu_room,
+    gpus,
+)
 from sustainability.facts.lookup import Facts
 from sustainability.facts.ranges import Estimate
 
@@ -62,7 +70,7 @@ def points(path: Path = DATA) -> list[Point]:
     OSError
         If the file is not there.
     """
-    facts = Facts()
+    room = gpu_room(Facts())
     with path.open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
     return [
@@ -76,7 +84,7 @@ def points(path: Path = DATA) -> list[Point]:
                 total=float(row["total_b"]),
                 bytes_per_parameter=READ[row["precision"]],
                 batch=float(row["avg_batch"]),
-                gpus=gpus(float(row["total_b"]), STORED[row["precision"]], facts),
+                gpus=gpus(float(row["total_b"]) * STORED[row["precision"]], room),
             ),
             gpu_energy=float(row["joules_per_output_token"]),
             gpu_time=float(row["num_gpus"]) / float(row["output_tokens_per_s"]),
@@ -135,7 +143,7 @@ def fit(measured: Sequence[Point], quantity: str) -> Fit:
 def stated(point: Point, quantity: str, facts: Facts) -> Estimate:
     """Return what the project states for a point: its batch and its GPU are known."""
     hardware = facts(f"llm/{quantity}/hardware", "ratio")
-    middle = point.step.per_token(quantity, facts) * (
+    middle = point.step.per_token(coefficients(quantity, facts)) * (
         hardware.low if point.gpu == "B200" else hardware.mid
     )
     return facts(f"llm/{quantity}/fit", "ratio") * middle
@@ -238,7 +246,7 @@ def published(facts: Facts) -> list[Published]:
         return generation(_STAND_IN, Facts(overrides=overrides))
 
     large = tokens(123)
-    grid = Estimate(42, 200, 400) * 1.2
+    grid = Estimate(42, 200, 400).drawn("grid") * 1.2
     return [
         Published(
             "Mistral Large 2 (123 billion parameters), 400 tokens",
@@ -267,7 +275,7 @@ def published(facts: Facts) -> list[Published]:
             "Llama 3.1 8B, 1,000 tokens, batch 64, H100 (ML.ENERGY v3.0)",
             0.033,
             "Wh",
-            Estimate.exact(Step(8, 8, 2, 64, 1).per_token("gpu_energy", facts) / 3.6)
+            Estimate.exact(Step(8, 8, 2, 64, 1).per_token(coefficients("gpu_energy", facts)) / 3.6)
             * facts("llm/gpu_energy/fit", "ratio"),
             "GPU only, without host and PUE, on both sides.",
         ),

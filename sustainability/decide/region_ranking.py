@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sustainability.deployment.schema import Accounting, Deployment
 from sustainability.energy.site import intensity, pue
+from sustainability.energy.verdict import Verdict
 from sustainability.errors import UserError
 from sustainability.facts.lookup import Facts
 from sustainability.facts.ranges import Estimate
@@ -38,6 +39,8 @@ class Region:
     """Carbon intensity of the electricity times PUE."""
     other_rank: int | None
     """Rank by the value of Electricity Maps, if the data has one and the rank differs."""
+    after: Verdict | None
+    """Whether the Region above in the ranking really has less carbon; None for the first."""
     inferentia2: bool
     inference_components: bool | None
     serverless_search: bool | None
@@ -64,6 +67,8 @@ class Fit:
     """Distance from the current Region, where the documents are."""
     carbon_change: float
     """Relative change of the monthly carbon after a move: -0.4 saves 40 %."""
+    verdict: Verdict
+    """Whether a month there really has less carbon than in the current Region."""
 
 
 def carbon_of_computing(region: str, accounting: Accounting, facts: Facts) -> Estimate:
@@ -83,6 +88,8 @@ def rank_regions(accounting: Accounting = Accounting.LOCATION) -> list[Region]:
             if facts.has(path):
                 second[name] = facts(path, "gCO2e/kWh").mid * pue(name, facts).mid
     ranks, other_ranks = _ranks(first), _ranks(second)
+    ordered = sorted(carbon, key=lambda name: ranks[name])
+    above = dict(zip(ordered[1:], ordered, strict=False))
     return [
         Region(
             place=place(name),
@@ -91,12 +98,13 @@ def rank_regions(accounting: Accounting = Accounting.LOCATION) -> list[Region]:
             other_rank=other_ranks[name]
             if second[name] != first[name] and other_ranks[name] != ranks[name]
             else None,
+            after=Verdict.between(carbon[above[name]], carbon[name]) if name in above else None,
             inferentia2=has_inferentia2(name),
             inference_components=has_resource(name, INFERENCE_COMPONENT),
             serverless_search=has_resource(name, SEARCH_COLLECTION),
             models=models_in(name),
         )
-        for name in sorted(carbon, key=lambda name: ranks[name])
+        for name in ordered
     ]
 
 
@@ -120,11 +128,11 @@ def fit_regions(deployment: Deployment, plan: ServingPlan) -> list[Fit]:
         check_area(area)
     home = place(deployment.region)
     users = timezone_coordinates(deployment.traffic.timezone)
-    present = footprint(deployment, plan).traffic.carbon_g.mid
+    present = footprint(deployment, plan).traffic.carbon_g
     fits = []
     for region in rank_regions(deployment.footprint.accounting):
         moved = deployment.model_copy(update={"region": region.name})
-        carbon = footprint(moved, plan).traffic.carbon_g.mid
+        carbon = footprint(moved, plan).traffic.carbon_g
         fits.append(
             Fit(
                 region=region,
@@ -132,7 +140,8 @@ def fit_regions(deployment: Deployment, plan: ServingPlan) -> list[Fit]:
                 notes=tuple(_notes(deployment, region)),
                 users_km=None if users is None else users.km_to(region.place.coordinates),
                 data_km=home.coordinates.km_to(region.place.coordinates),
-                carbon_change=carbon / present - 1 if present else 0.0,
+                carbon_change=carbon.mid / present.mid - 1 if present.mid else 0.0,
+                verdict=Verdict.between(carbon, present),
             )
         )
     return fits

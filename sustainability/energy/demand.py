@@ -62,12 +62,7 @@ def document_tokens(deployment: Deployment, facts: Facts) -> Estimate:
     per_token = facts("workload/characters_per_token", "characters")
     characters = knowledge.document_kb * 1024
     overlap = 1 + knowledge.overlap_tokens / knowledge.chunk_tokens
-    return (
-        Estimate(
-            characters / per_token.high, characters / per_token.mid, characters / per_token.low
-        )
-        * overlap
-    )
+    return per_token.inverse() * characters * overlap
 
 
 def passages(deployment: Deployment, facts: Facts) -> Estimate:

@@ -123,9 +123,7 @@ class Accelerated:
     @property
     def work_watts(self) -> Estimate:
         """Power that busy accelerators add to the idle instance."""
-        busy, idle = self.busy.watts.as_list(), self.idle.watts.as_list()
-        # Sorted, because if only the idle power varies, a higher idle power leaves less for work.
-        return Estimate(*sorted(high - low for high, low in zip(busy, idle, strict=True)))
+        return self.busy.watts.less(self.idle.watts)
 
     def at(self, utilization: float) -> Machine:
         """Return the instance with this share of its accelerators busy; the host always runs."""

@@ -38,11 +38,13 @@ def intensity(region: str, accounting: Accounting, facts: Facts) -> Estimate:
     the share that AWS matched with renewable energy. The Software Carbon Intensity specification
     (ISO/IEC 21031) allows only location-based values.
     """
-    grid = facts(f"regions/{region}/grid", "gCO2e/kWh") * facts(_DISAGREEMENT, "ratio")
+    # How far sources differ about one grid says nothing about another grid.
+    disagreement = facts(_DISAGREEMENT, "ratio").drawn(f"{_DISAGREEMENT}/{region}")
+    grid = facts(f"regions/{region}/grid", "gCO2e/kWh") * disagreement
     other = f"grid_electricity_maps/{region}"
     if facts.has(other) and facts.varies(_DISAGREEMENT):
         value = facts(other, "gCO2e/kWh").mid
-        grid = Estimate(min(grid.low, value), grid.mid, max(grid.high, value))
+        grid = Estimate(min(grid.low, value), grid.mid, max(grid.high, value)).drawn(other)
     if accounting is Accounting.LOCATION:
         return grid
     return grid * (1 - facts(f"regions/{region}/matched", "share").mid)
@@ -91,11 +93,11 @@ class Site:
         ]
         sites = [cls.of_region(place, accounting, facts) for place in reachable] or [home]
         return cls(
-            _span([site.pue for site in sites], facts),
-            _span([site.gco2e_per_kwh for site in sites], facts),
+            _one_of([site.pue for site in sites], name, facts),
+            _one_of([site.gco2e_per_kwh for site in sites], name, facts),
             home.price_factor,
             facts,
-            _span([site.litres_per_kwh for site in sites], facts),
+            _one_of([site.litres_per_kwh for site in sites], name, facts),
         )
 
     def impact(
@@ -126,8 +128,7 @@ class Site:
         )
 
 
-def _span(estimates: list[Estimate], facts: Facts) -> Estimate:
-    lows, mids, highs = zip(*(estimate.as_list() for estimate in estimates), strict=True)
+def _one_of(estimates: list[Estimate], seed: str, facts: Facts) -> Estimate:
     if facts.varying is not None:  # the spread between places is no fact's own range
-        return Estimate(mean(lows), mean(mids), mean(highs))
-    return Estimate(min(lows), mean(mids), max(highs))
+        return Estimate.exact(mean(estimate.mid for estimate in estimates))
+    return Estimate.one_of(estimates, seed)

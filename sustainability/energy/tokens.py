@@ -66,38 +66,43 @@ class Step:
         unused = (1 - self.active / self.total) ** self.batch if self.total > self.active else 0.0
         return self.bytes_per_parameter * (self.total - (self.total - self.active) * unused)
 
-    def per_token(self, quantity: str, facts: Facts) -> float:
-        """Return ``quantity`` of a token by the middle values of the fit.
-
-        Parameters
-        ----------
-        quantity
-            ``gpu_energy`` in J of the GPUs, or ``gpu_time`` in s of all GPUs together.
-        facts
-            The source of the coefficients.
-        """
-        unit = UNITS[quantity]
-
-        def fitted(name: str, per: str) -> float:
-            return facts(f"llm/{quantity}/{name}", f"{unit}/{per}").mid
-
+    def per_token(self, coefficients: Coefficients) -> float:
+        """Return what one token uses, by the middle values of the fit."""
+        compute, weights, start, gpu = coefficients
         return (
-            fitted("compute", "token/billion parameters") * self.active
-            + fitted("weights", "GB") * self.gigabytes / self.batch
-            + fitted("step", "step") / self.batch
-            + fitted("gpu", "token/GPU") * self.gpus
+            compute * self.active
+            + (weights * self.gigabytes + start) / self.batch
+            + gpu * self.gpus
         )
 
 
-def gpus(total: float, bytes_per_parameter: float, facts: Facts) -> int:
-    """Return how many GPUs hold a model of ``total`` billion parameters: a power of two."""
-    needed = (
-        facts("llm/memory_overhead", "ratio").mid
-        * total
-        * bytes_per_parameter
-        / facts("llm/gpu_memory", "GB").mid
+Coefficients = tuple[float, float, float, float]
+"""Of the terms compute, weights, step and gpu of a fit, in J or s."""
+
+
+def coefficients(quantity: str, facts: Facts) -> Coefficients:
+    """Return the coefficients of ``gpu_energy`` in J, or ``gpu_time`` in s, of a token."""
+    unit = UNITS[quantity]
+
+    def fitted(name: str, per: str) -> float:
+        return facts(f"llm/{quantity}/{name}", f"{unit}/{per}").mid
+
+    return (
+        fitted("compute", "token/billion parameters"),
+        fitted("weights", "GB"),
+        fitted("step", "step"),
+        fitted("gpu", "token/GPU"),
     )
-    return int(2 ** math.ceil(math.log2(max(1, math.ceil(needed)))))
+
+
+def gpu_room(facts: Facts) -> float:
+    """Return how many GB of weights one GPU has room for."""
+    return facts("llm/gpu_memory", "GB").mid / facts("llm/memory_overhead", "ratio").mid
+
+
+def gpus(gigabytes: float, room: float) -> int:
+    """Return how many GPUs with ``room`` hold weights of ``gigabytes``: a power of two."""
+    return int(2 ** math.ceil(math.log2(max(1, math.ceil(gigabytes / room)))))
 
 
 def generation(model: str, facts: Facts) -> TokenFootprint:
@@ -113,19 +118,20 @@ def generation(model: str, facts: Facts) -> TokenFootprint:
     precision = _bytes(model, facts)
     batch = facts("llm/batch", "requests")
 
-    def step(active: float, total: float, batch: float) -> Step:
-        return Step(active, max(active, total), precision, batch, gpus(total, precision, facts))
-
-    low = step(active.low, total.low, batch.high)
-    mid = step(active.mid, total.mid, batch.mid)
-    high = step(active.high, total.high, batch.low)
+    room = gpu_room(facts)
 
     def written(quantity: str) -> Estimate:
-        ends = Estimate(*(each.per_token(quantity, facts) for each in (low, mid, high)))
+        terms = coefficients(quantity, facts)
+
+        def token(active: float, total: float, batch: float) -> float:
+            total = max(active, total)
+            step = Step(active, total, precision, batch, gpus(total * precision, room))
+            return step.per_token(terms)
+
         return (
-            ends
+            Estimate.combine(token, active, total, batch)
             * facts(f"llm/{quantity}/fit", "ratio")
-            * (facts(f"llm/{quantity}/hardware", "ratio"))
+            * facts(f"llm/{quantity}/hardware", "ratio")
         )
 
     seconds = written("gpu_time")

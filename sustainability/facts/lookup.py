@@ -87,7 +87,7 @@ def _fact(path: str, row: dict[str, str], place: str) -> Fact:
         if missing:
             raise ValueError(f"{', '.join(missing)} must not be empty")
         mid = float(row["mid"])
-        value = Estimate(float(row["low"] or mid), mid, float(row["high"] or mid))
+        value = Estimate(float(row["low"] or mid), mid, float(row["high"] or mid)).drawn(path)
         confidence = Confidence(row["confidence"])
     except (ValueError, TypeError) as error:
         raise FactError(f"{place}: {row['key']!r}: {error}") from error
@@ -121,7 +121,9 @@ class Facts:
         if fact.unit != unit:
             raise FactError(f"{path} is in {fact.unit!r}, but {unit!r} is needed")
         self.used[path] = fact
-        value = self.overrides.get(path, fact.value)
+        value = fact.value
+        if path in self.overrides:
+            value = self.overrides[path].drawn(path)
         return value if self.varies(path) else Estimate.exact(value.mid)
 
     def require(self, units: Mapping[str, str]) -> None:

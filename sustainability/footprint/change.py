@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sustainability.deployment.schema import Deployment
 from sustainability.energy.impact import Impact
+from sustainability.energy.verdict import Verdict
 from sustainability.errors import UserError
 from sustainability.footprint.footprint import Footprint
 
@@ -36,6 +37,13 @@ class Change:
     unit: str
     before: float
     after: float
+    more: Verdict
+    """Whether ``before`` is really less than ``after``."""
+
+    @property
+    def is_noise(self) -> bool:
+        """Whether the two differ by less than the uncertain numbers allow to tell."""
+        return self.before != self.after and self.more.too_close
 
     @property
     def share(self) -> float:
@@ -72,10 +80,11 @@ class Limit:
         return cls(match["scope"] or "traffic", match["quantity"], float(match["percent"]) / 100)
 
     def broken_by(self, changes: list[Change]) -> Change | None:
-        """Return the change that exceeds the limit, if one does."""
+        """Return the change that exceeds the limit, if one does and is no noise."""
         for change in changes:
             if (change.scope, change.quantity) == (self.scope, self.quantity):
-                return change if change.share > self.share + 1e-9 else None
+                grown = change.share > self.share + 1e-9
+                return change if grown and not change.is_noise else None
         raise ComparisonError(
             f"{self.scope}.{self.quantity}: to compare answers, both deployments need traffic"
         )
@@ -93,9 +102,12 @@ def compare(before: Footprint, after: Footprint) -> list[Change]:
 
 
 def _changes(scope: str, before: Impact, after: Impact) -> Iterator[Change]:
-    yield Change(scope, "energy", "Wh", before.kwh.mid * 1000, after.kwh.mid * 1000)
-    yield Change(scope, "carbon", "gCO2e", before.carbon_g.mid, after.carbon_g.mid)
-    yield Change(scope, "cost", "USD", before.usd.mid, after.usd.mid)
+    for quantity, unit, was, now in (
+        ("energy", "Wh", before.kwh * 1000, after.kwh * 1000),
+        ("carbon", "gCO2e", before.carbon_g, after.carbon_g),
+        ("cost", "USD", before.usd, after.usd),
+    ):
+        yield Change(scope, quantity, unit, was.mid, now.mid, Verdict.between(was, now))
 
 
 def load_revision(path: Path, revision: str) -> Deployment:

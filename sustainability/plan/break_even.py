@@ -34,7 +34,7 @@ class Tokens:
 class BreakEven:
     """Requests per hour above which one running instance uses less; ``inf`` means never.
 
-    ``low`` and ``high`` combine the ends of the ranges of all facts.
+    9 times of 10 the true rate lies between ``low`` and ``high``.
     """
 
     low: float
@@ -106,11 +106,15 @@ def break_even(
             site=Site.of_model(model, region, accounting, facts),
         ),
     )
-    return BreakEven(
-        low=_meeting(hour.idle.low, hour.full.low, hour.request.high, full_per_hour),
-        mid=_meeting(hour.idle.mid, hour.full.mid, hour.request.mid, full_per_hour),
-        high=_meeting(hour.idle.high, hour.full.high, hour.request.low, full_per_hour),
+    # Grid and PUE are the same on both sides, so a draw has the same for both.
+    low, high = Estimate.ends(
+        lambda idle, full, request: _meeting(idle, full, request, full_per_hour),
+        hour.idle,
+        hour.full,
+        hour.request,
     )
+    mid = _meeting(hour.idle.mid, hour.full.mid, hour.request.mid, full_per_hour)
+    return BreakEven(low=min(low, mid), mid=mid, high=max(mid, high))
 
 
 def instance_hour(instance_type: str, *, utilization: float, site: Site) -> Impact:

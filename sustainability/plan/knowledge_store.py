@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sustainability.deployment.schema import Deployment, Objective, Store
+from sustainability.energy.verdict import Verdict
 from sustainability.stores.choice import taken, turns
 from sustainability.stores.kinds import PROFILES, chosen
 
@@ -16,13 +17,13 @@ def store_reasons(deployment: Deployment) -> tuple[str, ...]:
     store, month = chosen(deployment), taken(deployment, PROFILES)
     unit = _UNITS[deployment.inference.optimize]
     others = ", ".join(
-        f"{PROFILES[other].service} {value:,.3g}"
+        f"{PROFILES[other].service} {value.mid:,.3g}, {Verdict.between(month[store], value)}"
         for other, value in month.items()
         if other is not store
     )
     reasons = [
         f"The knowledge store is {PROFILES[store].service}: of those that answer a search in time, "
-        f"it uses the least in a month, {month[store]:,.3g} {unit} ({others})."
+        f"it uses the least in a month, {month[store].mid:,.3g} {unit} ({others})."
     ]
     for turn in turns(deployment, PROFILES):
         size = deployment.knowledge.domain.instance_type if turn.store is Store.DOMAIN else ""

@@ -25,7 +25,7 @@ def as_markdown(
             f"{_SCOPES[change.scope]}, {change.quantity}",
             f"{amount(change.before)} {change.unit}",
             f"{amount(change.after)} {change.unit}",
-            percent(change.share),
+            percent(change.share) + (", too close to call" if change.is_noise else ""),
         )
         for change in changes
     ]

@@ -139,9 +139,9 @@ def _result(result: Result) -> dict[str, Any]:
         "missed": result.missed,
         "tokens_in": result.tokens[0],
         "tokens_out": result.tokens[1],
-        "wh_per_1000": asdict(impact.kwh * 1000),
-        "gco2e_per_1000": asdict(impact.carbon_g),
-        "usd_per_1000": asdict(impact.usd),
+        "wh_per_1000": (impact.kwh * 1000).as_dict(),
+        "gco2e_per_1000": impact.carbon_g.as_dict(),
+        "usd_per_1000": impact.usd.as_dict(),
         "questions": [
             {
                 "id": outcome.question.id,

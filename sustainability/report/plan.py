@@ -8,6 +8,7 @@ from typing import Any
 
 from sustainability.decide.what_if import Alternative
 from sustainability.deployment.schema import Deployment
+from sustainability.facts.ranges import Estimate
 from sustainability.plan.serving_plan import DemandThreshold, ServingPlan
 from sustainability.report.text import amount, table
 
@@ -43,13 +44,13 @@ def as_json(
     return {
         "version": VERSION,
         "deployment": deployment.name,
-        "plan": asdict(plan),
+        "plan": _dict(plan),
         "schedule": [action.schedule for action in plan.schedule],
         "what_if": [
             {
                 "changes": other.changes,
                 "obstacle": other.obstacle,
-                "plan": asdict(other.plan) if other.plan else None,
+                "plan": _dict(other.plan) if other.plan else None,
                 "month": _month(other),
             }
             for other in alternatives[1:]
@@ -133,3 +134,12 @@ def _month(other: Alternative) -> dict[str, list[float]] | None:
         "gco2e": month.carbon_g.as_list(),
         "usd": month.usd.as_list(),
     }
+
+
+def _dict(plan: ServingPlan) -> dict[str, Any]:
+    def numbers(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        return {
+            name: value.as_dict() if isinstance(value, Estimate) else value for name, value in items
+        }
+
+    return asdict(plan, dict_factory=numbers)

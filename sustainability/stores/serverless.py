@@ -26,7 +26,7 @@ class ServerlessProfile:
 
         def units(kind: str) -> Estimate:
             wanted = facts(f"workload/{kind}_ocus", "OCU")
-            return Estimate(*(min(value, ceiling) for value in wanted.as_list()))
+            return wanted.map(lambda value: min(value, ceiling))
 
         unit_hours = units("search") * demand.search_hours + (
             units("indexing") * demand.indexing_hours

@@ -86,7 +86,7 @@ class Answers:
 
     def _on_instance(self, model: InferenceModel, prompt: float) -> Impact:
         # Between all slots busy and one: what the others would write meanwhile is not written.
-        busy = Estimate(1 / model.slots, 2 / (model.slots + 1), 1)
+        busy = Estimate(1 / model.slots, 2 / (model.slots + 1), 1).drawn("slots in use")
         seconds = model.prefill * prompt + model.decode * busy * self.deployment.answer_tokens.mean
         return busy_hour(self.instance_type, self.home) * (seconds / 3600)
 

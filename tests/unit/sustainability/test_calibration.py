@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.calibration import DATA, QUANTITIES, TERMS, Point, fit, in_order, inside, points
-from sustainability.energy.tokens import Step
+from benchmarks.calibration import DATA, QUANTITIES, Point, fit, in_order, inside, points
+from sustainability.energy.tokens import Step, coefficients
 from sustainability.facts.lookup import Facts
 
 pytestmark = pytest.mark.skipif(not DATA.exists(), reason=f"{DATA.name} is not here")
-UNITS = {"gpu_energy": "J", "gpu_time": "s"}
-PER = {
-    "compute": "token/billion parameters",
-    "weights": "GB",
-    "step": "step",
-    "gpu": "token/GPU",
-}
 
 
 @pytest.fixture(scope="module")
@@ -41,17 +34,15 @@ def test_models_that_measurably_differ_are_in_the_right_order(measured: list[Poi
 @pytest.mark.parametrize("quantity", QUANTITIES)
 def test_the_coefficients_are_the_fit_of_these_points(measured: list[Point], quantity: str) -> None:
     found, facts = fit(measured, quantity), Facts()
-    rows = [facts(f"llm/{quantity}/{term}", f"{UNITS[quantity]}/{PER[term]}").mid for term in TERMS]
-
-    assert rows == pytest.approx(found.terms, rel=0.01)
+    assert coefficients(quantity, facts) == pytest.approx(found.terms, rel=0.01)
     assert facts(f"llm/{quantity}/hardware", "ratio").low == pytest.approx(found.b200, rel=0.02)
 
 
 def test_the_two_ranks_that_were_wrong_are_as_measured() -> None:
-    facts = Facts()
+    terms = coefficients("gpu_energy", Facts())
 
     def joules(active: float, total: float, size: float, gpus: int) -> float:
-        return Step(active, total, size, 64, gpus).per_token("gpu_energy", facts)
+        return Step(active, total, size, 64, gpus).per_token(terms)
 
     small, medium = joules(8, 8, 2, 1), joules(32, 32, 2, 1)
     sparse = joules(5.1, 117, 0.55, 1)

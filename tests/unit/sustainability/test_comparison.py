@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sustainability.energy.verdict import Verdict
 from sustainability.footprint.change import (
     Change,
     ComparisonError,
@@ -52,15 +53,15 @@ def test_what_is_no_limit_is_refused_with_an_example(text: str) -> None:
 
 
 def test_growth_beyond_the_limit_breaks_it_and_growth_up_to_it_does_not() -> None:
-    changes = [Change("traffic", "carbon", "gCO2e", 100, 110)]
+    changes = [Change("traffic", "carbon", "gCO2e", 100, 110, Verdict(1.0))]
 
     assert Limit.parse("carbon>+10%").broken_by(changes) is None
     assert Limit.parse("carbon>+9%").broken_by(changes) == changes[0]
 
 
 def test_anything_from_nothing_is_unbounded_growth() -> None:
-    assert math.isinf(Change("idle", "energy", "Wh", 0, 1).share)
-    assert Change("idle", "energy", "Wh", 0, 0).share == 0
+    assert math.isinf(Change("idle", "energy", "Wh", 0, 1, Verdict(1.0)).share)
+    assert Change("idle", "energy", "Wh", 0, 0, Verdict(1.0)).share == 0
 
 
 def test_a_comparison_shows_what_changed_and_what_is_too_much() -> None:

@@ -51,8 +51,8 @@ def test_a_rank_that_depends_on_the_source_says_so(ranked: dict[str, Region]) ->
     # Quebec's grid is a fifth of Canada's.
     assert (ranked["ca-central-1"].rank, ranked["ca-central-1"].other_rank) == (10, 2)
     assert ranked["eu-central-1"].other_rank is None
-    assert ranked["ca-central-1"].gco2e_per_it_kwh.low == pytest.approx(35.04 * 1.19)
-    assert ranked["ca-west-1"].gco2e_per_it_kwh.high == pytest.approx(402.02 * 1.17)
+    assert ranked["ca-central-1"].gco2e_per_it_kwh.low == pytest.approx(35.04 * 1.19, rel=0.05)
+    assert ranked["ca-west-1"].gco2e_per_it_kwh.high == pytest.approx(402.02 * 1.17, rel=0.05)
 
 
 def test_market_based_ranking_puts_matched_regions_at_nothing() -> None:
