@@ -36,6 +36,8 @@ from sustainability.plan.watching import Watching
 from sustainability.stores.generation import METADATA, Generation
 
 _INGEST_TIMEOUT = cdk.Duration.minutes(5)
+_TRIES = 100
+"""Tries of a message; with the pauses of `lambdas/rag/backoff.py` they last for about 12 hours."""
 _ACCESS_LOG_FORMAT = json.dumps(
     {
         name: f"$context.{name}"
@@ -88,9 +90,12 @@ class RagStack(cdk.Stack):
         )
         self.queue = self._build_queue(
             "IngestQueue",
-            # AWS advises six times the function's timeout, so that retries do not overlap a run.
+            # AWS advises six times the function's timeout. The function shortens it: it hides its
+            # message for a minute at a time, and for the pause before the next try.
             visibility_timeout=cdk.Duration.seconds(6 * _INGEST_TIMEOUT.to_seconds()),
-            dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=5),
+            dead_letter_queue=sqs.DeadLetterQueue(
+                queue=self.dead_letters, max_receive_count=_TRIES
+            ),
         )
         self.bucket = self._build_bucket()
         self.ingest = self._build_ingest()
@@ -278,8 +283,7 @@ class RagStack(cdk.Stack):
         function.add_event_source(
             event_sources.SqsEventSource(
                 self.queue,
-                batch_size=10,
-                max_batching_window=cdk.Duration.seconds(2),
+                batch_size=1,  # a slow document, or one that fails, holds no other
                 report_batch_item_failures=True,
                 max_concurrency=4,
             )

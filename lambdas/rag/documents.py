@@ -35,8 +35,8 @@ MAX_CHUNKS = 5_000
 INDEX_ROW = "/"
 """No document has this name: keys that end in a slash are folders drawn by the console."""
 
-# Added to the time that the function may still run, before another writer may start.
-_LEASE_MARGIN_S = 60
+LEASE_S = 60
+"""How long a lease holds without a heartbeat of its writer."""
 
 
 class LeaseHeld(Unavailable):
@@ -47,11 +47,13 @@ class LeaseHeld(Unavailable):
 class Row:
     """A claimed row. `etag` is empty while unsettled; `pending` is None when no write began.
 
-    `status` is empty for a document that was never settled.
+    `status` is empty for a document that was never settled. `begun` counts the writers that began
+    since one of them came to an end, this one included.
     """
 
     document: str
     lease: str
+    begun: int
     status: str
     etag: str
     pipeline: str
@@ -79,16 +81,18 @@ class Manifest:
     table: str
     clock: Callable[[], float] = time.time
 
-    def claim(self, document: str, *, seconds: float) -> Row:
-        """Acquire the document's lease for the `seconds` of this writer, and read its row.
+    def claim(self, document: str) -> Row:
+        """Acquire the document's lease, and read its row. Raises `LeaseHeld`.
 
-        Raises `LeaseHeld`. The lease outlives the writer's process, so a writer that died cannot
-        come back to write under someone else's lease.
+        The lease ends `LEASE_S` after the last `renew`. Its writer renews it while it works, and
+        right before it changes the index: a writer that stood still for longer and wakes up finds
+        out that the document is another's by now.
         """
         lease, now = uuid.uuid4().hex, self.clock()
         values = self._update(
             document,
-            {"lease": lease, "lease_until": int(now + seconds + _LEASE_MARGIN_S)},
+            {"lease": lease, "lease_until": int(now + LEASE_S)},
+            counted="begun",
             condition="attribute_not_exists(#lease_until) OR #lease_until < :now",
             values={":now": int(now)},
             returned="ALL_NEW",
@@ -96,6 +100,7 @@ class Manifest:
         return Row(
             document=document,
             lease=lease,
+            begun=values["begun"],
             status=values.get("status", ""),
             etag=values.get("etag", ""),
             pipeline=values.get("pipeline", ""),
@@ -103,6 +108,15 @@ class Manifest:
             chunks=values.get("chunks", []),
             pending=values.get("pending"),
             stale=values.get("stale", []),
+        )
+
+    def renew(self, row: Row) -> None:
+        """Prolong the lease. Raises `LeaseHeld` if another writer has the document by now."""
+        self._update(
+            row.document,
+            {"lease_until": int(self.clock() + LEASE_S)},
+            condition="#lease = :held",
+            values={":held": row.lease},
         )
 
     def save(self, row: Row, attributes: Mapping[str, Value]) -> None:
@@ -116,7 +130,8 @@ class Manifest:
 
     def release(self, row: Row, attributes: Mapping[str, Value] | None = None) -> None:
         """Set attributes and give the lease back. Raises `LeaseHeld`."""
-        self.save(row, {**(attributes or {}), "lease": None, "lease_until": None})
+        ended: dict[str, Value] = {"lease": None, "lease_until": None, "begun": None}
+        self.save(row, {**(attributes or {}), **ended})
 
     def bump_index_version(self, *, delay_s: float) -> None:
         """Count up. Searches see the change in `delay_s` (`visible_at`, seconds of the epoch)."""
@@ -192,6 +207,7 @@ class Manifest:
         document: str,
         attributes: Mapping[str, Value],
         *,
+        counted: str = "",
         condition: str = "",
         values: Mapping[str, Value] | None = None,
         returned: str = "NONE",
@@ -202,7 +218,10 @@ class Manifest:
         if removals:
             expression += " REMOVE " + ", ".join(f"#{name}" for name in removals)
         bound = {**{f":{name}": value for name, value in changes.items()}, **(values or {})}
-        names = {*attributes, *re.findall(r"#(\w+)", condition)}
+        if counted:
+            expression += f" ADD #{counted} :one"
+            bound[":one"] = 1
+        names = set(re.findall(r"#(\w+)", f"{expression} {condition}"))
         with translated("documents table"):
             try:
                 answer = self.client.update_item(

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from rag import tokens
+from rag.backoff import pause_s
 from rag.clients import asked
+from rag.errors import DeadlineExceeded, Unavailable
 
 Vector = list[float]
 
 _COHERE_BATCH = 96
 """Texts per call (Bedrock user guide, model-parameters-embed)."""
+_TRIES = 4
+_FIRST_PAUSE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +46,17 @@ class Embedder:
         size = _COHERE_BATCH if self._is_cohere else 1
         batches = [texts[at : at + size] for at in range(0, len(texts), size)]
         with ThreadPoolExecutor(self.concurrency) as pool:
-            results = list(pool.map(lambda batch: self._embed(batch, "search_document"), batches))
+            results = list(pool.map(self._patiently, batches))
         return [v for vectors, _ in results for v in vectors], sum(count for _, count in results)
+
+    def _patiently(self, batch: Sequence[str]) -> tuple[list[Vector], int]:
+        """Embed passages; a call that fails or times out does not cost what was embedded before."""
+        for tries in range(1, _TRIES):
+            try:
+                return self._embed(batch, "search_document")
+            except (DeadlineExceeded, Unavailable):
+                time.sleep(pause_s(tries, _FIRST_PAUSE_S))
+        return self._embed(batch, "search_document")
 
     @property
     def _is_cohere(self) -> bool:

@@ -1,7 +1,11 @@
-"""Keeps the index in line with the documents bucket: S3 events, through SQS, in batches.
+"""Keeps the index in line with the documents bucket: S3 events, through SQS.
 
 While there are two generations of the index, both are kept in line: the older one answers until
 the newer one is complete.
+
+What fails comes back, sooner at first and later each time (`backoff`). What no waiting cures, such
+as a permission that is missing, becomes a dead letter after a few tries. A dead letter that is sent
+back to the queue is a request to look at its document again.
 """
 
 from __future__ import annotations
@@ -9,19 +13,22 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, partial
 from typing import Any
 from urllib.parse import unquote_plus
 
+from rag.backoff import pause_s
 from rag.clients import client
 from rag.custom_resource import respond
 from rag.documents import Manifest
 from rag.embedding import Embedder
-from rag.errors import Rejected
+from rag.errors import DeadlineExceeded, Rejected, Unavailable
+from rag.heartbeat import beating
 from rag.objects import DeadLetters, Objects, Queue
 from rag.reading import Reader
 from rag.reconcile import Outcome, Predecessor, Reconciler
@@ -30,66 +37,103 @@ from rag.settings import IngestSettings
 from rag.stores.kinds import open_store
 from rag.telemetry import emit, logger
 
-# A document is begun only with this much time left; the rest of the batch comes again.
-_RESERVE_S = 90
+_HIDDEN_S = 60
+"""How long the queue hides a message without a heartbeat."""
+_FIRST_PAUSE_S = 4
+_TRIES = 8
+"""How often a document is tried whose trouble no waiting cures: about five minutes."""
+_PASSING = (DeadlineExceeded, Unavailable)
 _STORE_S = 40
-_EMBEDDING_S = 100
-"""Longest time for one call of the embedding model, with its retries."""
+_EMBEDDING_S = 25
+"""Longest time for one call of the embedding model; it is made four times."""
 _FILLING = "filling"
+_NO_EVENT = "bad_event"
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A document that a message names.
+
+    `at` is when it changed, in seconds since the epoch. `letter` is why it was reported before, if
+    the message was a dead letter.
+    """
+
+    document: str
+    at: float | None = None
+    letter: Rejected | None = None
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any] | None:
-    """Work on a batch of messages; report those to send again.
+    """Work on messages of the queue; report those to send again.
 
-    CloudFormation calls it, too, when the index is to be filled: `Custom::Filling`.
+    The stack sends one at a time, so that no document waits for another. CloudFormation calls it,
+    too, when the index is to be filled: `Custom::Filling`.
     """
     if "RequestType" in event:
         respond(event, _FILLING, partial(_begin, event))
         return None
-    documents: dict[str, list[str]] = {}
-    happened: dict[str, float] = {}
-    failed: set[str] = set()
-    for message in event["Records"]:
-        try:
-            if not _walked(message["body"]):
-                for document, at in _documents(message["body"]):
-                    documents.setdefault(document, []).append(message["messageId"])
-                    happened[document] = min(at, happened.get(document, at))
-        except Rejected as rejection:
-            _generations()[0].dead_letters.send(message["body"][:1000], rejection)
-        except Exception as error:  # one message's trouble is not the others'
-            failed.add(message["messageId"])
-            _will_be_tried_again(error, message["messageId"])
-
-    counts: Counter[str] = Counter()
-    lags: list[float] = []
-    waiting = deque(documents)
-    generations = _in_present_epoch() if documents else []
-    while waiting:
-        document = waiting.popleft()
-        seconds = context.get_remaining_time_in_millis() / 1000
-        try:
-            if seconds < _RESERVE_S:
-                raise TimeoutError("too little time left for another document")
-            outcomes = _reconcile(generations, document, seconds)
-            # A writer that came meanwhile was turned away, and its message is back only when the
-            # queue's visibility timeout is over: do its work as well.
-            if not generations[0].is_current(document, outcomes[-1]):
-                waiting.append(document)
-        except Exception as error:  # one document's trouble is not the others'
-            failed.update(documents[document])
-            _will_be_tried_again(error, document)
-            continue
-        logger.info("reconciled", document=document, status=outcomes[-1].status)
-        counts[f"Documents{outcomes[-1].status.capitalize()}"] += 1
-        for outcome in outcomes:
-            counts.update(_metrics(outcome))
-        lags.append((time.time() - happened[document]) * 1000)
-
+    counts, lags = Counter[str](), list[float]()
+    failed = [each["messageId"] for each in event["Records"] if not _work_on(each, counts, lags)]
     settings = _settings()
     lag = {"IngestLag": lags} if lags else {}
     emit(settings.deployment, settings.metrics, {**counts, **lag, "Failed": len(failed)})
-    return {"batchItemFailures": [{"itemIdentifier": message} for message in sorted(failed)]}
+    return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
+
+
+def _work_on(message: Mapping[str, Any], counts: Counter[str], lags: list[float]) -> bool:
+    """Do what a message asks for; return whether it is done with.
+
+    Meanwhile the queue hides it for a minute at a time: so it comes back soon if this process dies.
+    """
+    body, attributes = message["body"], message["attributes"]
+    tries = int(attributes["ApproximateReceiveCount"])
+    hide = partial(_queue().hide, message["receiptHandle"])
+    done = True
+    try:
+        hide(_HIDDEN_S)
+        with beating(lambda: hide(_HIDDEN_S), every_s=_HIDDEN_S / 3):
+            named = () if _walked(body) else _documents(body)
+            generations = _in_present_epoch() if named else ()
+            for each in named:
+                try:
+                    _bring_in_line(each, generations, counts, lags)
+                except Exception as error:  # one document's trouble is not the others'
+                    done &= _given_up(each, error, tries)
+    except Rejected as rejection:
+        _dead_letters().send(body[:1000], rejection)
+    except Exception as error:
+        _will_be_tried_again(error, message["messageId"])
+        done = False
+    if not done:
+        age_s = time.time() - int(attributes["ApproximateFirstReceiveTimestamp"]) / 1000
+        with suppress(Exception):  # then it comes back when it is no longer hidden
+            hide(round(pause_s(tries, _FIRST_PAUSE_S, age_s)))
+    return done
+
+
+def _bring_in_line(
+    named: _Named, generations: Sequence[Reconciler], counts: Counter[str], lags: list[float]
+) -> None:
+    outcomes = _reconcile(generations, named.document)
+    newest = outcomes[-1]
+    if named.letter and newest.rejected and newest.status == "unchanged":
+        _dead_letters().send(named.document, named.letter)
+    logger.info("reconciled", document=named.document, status=newest.status)
+    counts[f"Documents{newest.status.capitalize()}"] += 1
+    for outcome in outcomes:
+        counts.update(_metrics(outcome))
+    if named.at is not None:
+        lags.append((time.time() - named.at) * 1000)
+
+
+def _given_up(named: _Named, error: Exception, tries: int) -> bool:
+    """Report a document that was tried often enough; return whether it was."""
+    if tries < _TRIES or isinstance(error, _PASSING):
+        _will_be_tried_again(error, named.document)
+        return False
+    trouble = f"{type(error).__name__}: {error}; tried {tries} times"
+    _dead_letters().send(named.document, Rejected("failed", trouble))
+    return True
 
 
 def _will_be_tried_again(error: Exception, what: str) -> None:
@@ -98,12 +142,12 @@ def _will_be_tried_again(error: Exception, what: str) -> None:
     )
 
 
-def _reconcile(generations: Sequence[Reconciler], document: str, seconds: float) -> list[Outcome]:
+def _reconcile(generations: Sequence[Reconciler], document: str) -> list[Outcome]:
     """Reconcile a document in each generation, the oldest first: it is the one that answers."""
     outcomes: list[Outcome] = []
     for generation in reversed(generations):
         reported = any(outcome.rejected for outcome in outcomes)
-        outcomes.append(generation.reconcile(document, seconds=seconds, reported=reported))
+        outcomes.append(generation.reconcile(document, reported=reported))
     return outcomes
 
 
@@ -136,26 +180,32 @@ def _walked(body: str) -> bool:
     return True
 
 
-def _documents(body: str) -> list[tuple[str, float]]:
-    """Keys and event times (seconds since the epoch) in an S3 notification.
+def _documents(body: str) -> list[_Named]:
+    """Read the documents that an S3 notification or one of our dead letters names.
 
     Keys that end in a slash are folders drawn by the console. The test event that S3 sends when
     notifications are set up has no records. Raises `Rejected`.
     """
     try:
-        notification = json.loads(body)
-        if notification.get("Event") == "s3:TestEvent":
+        values = json.loads(body)
+        if values.get("Event") == "s3:TestEvent":
+            return []
+        if "reason" in values:
+            letter = Rejected(values["reason"], values["message"])
+            if letter.reason != _NO_EVENT:
+                return [_Named(values["document"], letter=letter)]
+            _dead_letters().send(values["document"], letter)
             return []
         named = [
-            (
+            _Named(
                 unquote_plus(record["s3"]["object"]["key"]),
                 datetime.fromisoformat(record["eventTime"]).timestamp(),
             )
-            for record in notification["Records"]
+            for record in values["Records"]
         ]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise Rejected("bad_event", f"not an S3 event ({type(error).__name__})") from error
-    return [(key, at) for key, at in named if not key.endswith("/")]
+        raise Rejected(_NO_EVENT, f"not an S3 event ({type(error).__name__})") from error
+    return [each for each in named if not each.document.endswith("/")]
 
 
 def _metrics(outcome: Outcome) -> dict[str, int]:
@@ -179,7 +229,7 @@ def _generations() -> Sequence[Reconciler]:
     settings = _settings()
     limits = settings.limits
     concurrency = limits.embedding_concurrency
-    bedrock = _connect("bedrock-runtime", connections=concurrency)
+    bedrock = _connect("bedrock-runtime", attempts=1, connections=concurrency)
     reconcilers: list[Reconciler] = []
     for each in reversed(settings.knowledge):
         store = open_store(each, timeout_s=_STORE_S)
@@ -192,9 +242,7 @@ def _generations() -> Sequence[Reconciler]:
                 manifest=Manifest(_connect("dynamodb"), each.table),
                 knowledge=store,
                 embedder=embedder,
-                dead_letters=DeadLetters(
-                    _connect("sqs"), settings.dead_letter_queue_url, settings.documents_bucket
-                ),
+                dead_letters=_dead_letters(),
                 reader=Reader(
                     chunk_tokens=limits.chunk_tokens,
                     overlap_tokens=limits.overlap_tokens,
@@ -209,6 +257,17 @@ def _generations() -> Sequence[Reconciler]:
 
 
 @cache
+def _queue() -> Queue:
+    return Queue(_connect("sqs"), _settings().queue_url)
+
+
+@cache
+def _dead_letters() -> DeadLetters:
+    settings = _settings()
+    return DeadLetters(_connect("sqs"), settings.dead_letter_queue_url, settings.documents_bucket)
+
+
+@cache
 def _refill() -> Refill:
     """Return what fills the newest generation."""
     settings, newest = _settings(), _generations()[0]
@@ -217,11 +276,11 @@ def _refill() -> Refill:
         objects=newest.objects,
         manifest=newest.manifest,
         knowledge=newest.knowledge,
-        queue=Queue(_connect("sqs"), settings.queue_url),
+        queue=_queue(),
         pipeline=newest.reader.version,
     )
 
 
-def _connect(service: str, connections: int = 10) -> Any:
-    # Waiting longer is left to SQS: a message that fails comes back after its visibility timeout.
-    return client(service, read_timeout_s=20, attempts=4, connections=connections)
+def _connect(service: str, *, attempts: int = 4, connections: int = 10) -> Any:
+    # Waiting longer is left to the queue.
+    return client(service, read_timeout_s=20, attempts=attempts, connections=connections)

@@ -71,6 +71,13 @@ class Queue:
             if answer.get("Failed"):
                 raise Unavailable("ingest queue: messages were not taken")
 
+    def hide(self, receipt: str, seconds: int) -> None:
+        """Have a message that was received come back after so many seconds, if it is not done."""
+        with translated("ingest queue"):
+            self.client.change_message_visibility(
+                QueueUrl=self.url, ReceiptHandle=receipt, VisibilityTimeout=seconds
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class DeadLetters:

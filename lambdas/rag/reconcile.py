@@ -24,9 +24,10 @@ from dataclasses import dataclass, field
 
 from rag import unicode_text
 from rag.chunks import Chunk
-from rag.documents import Manifest, Row, Value
+from rag.documents import LEASE_S, Manifest, Row, Value
 from rag.embedding import Embedder, Vector
 from rag.errors import Rejected, Unavailable
+from rag.heartbeat import beating
 from rag.objects import DeadLetters, Objects, Source
 from rag.reading import Reader
 from rag.stores.store import KnowledgeStore, StoreError
@@ -36,6 +37,9 @@ _WINDOW = 192
 
 _WAKING_S = (10, 20)
 """Pauses between tries to read from the generation before."""
+
+_BEGINNINGS = 10
+"""Writers that may die over a document before it is rejected."""
 
 _GONE = "gone"
 _TOMBSTONE_S = 30 * 24 * 3600
@@ -51,7 +55,6 @@ class Outcome:
     """
 
     status: str
-    etag: str = field(default="", compare=False)
     rejected: bool = field(default=False, compare=False)
     embedded: int = 0
     unchanged: int = 0
@@ -109,27 +112,21 @@ class Reconciler:
     predecessor: Predecessor | None = None
     epoch: str = ""
 
-    def reconcile(self, document: str, *, seconds: float, reported: bool = False) -> Outcome:
+    def reconcile(self, document: str, *, reported: bool = False) -> Outcome:
         """Make the index hold the chunks of the object as it is now, and nothing else of it.
 
-        `seconds`: how long this process can live at most; `reported`: whether it is known already
-        that the document is rejected. Raises `LeaseHeld` when another writer
-        is at work on the document, and whatever the services raise; both mean: try again.
+        `reported`: whether it is known already that the document is rejected. Raises `LeaseHeld`
+        when another writer is at work on the document, and whatever the services raise; both mean:
+        try again.
         """
-        row = self.manifest.claim(document, seconds=seconds)
+        row = self.manifest.claim(document)
         try:
-            return self._converge(row, reported)
+            with beating(lambda: self.manifest.renew(row), every_s=LEASE_S / 3):
+                return self._converge(row, reported)
         except Exception:
             with suppress(Exception):  # the lease ends by itself; what went wrong matters more
                 self.manifest.release(row)
             raise
-
-    def is_current(self, document: str, outcome: Outcome) -> bool:
-        """Whether the object is still what the outcome is about."""
-        source = self.objects.get(document)
-        if source:
-            source.close()
-        return outcome.etag == (source.etag if source else _GONE)
 
     def _converge(self, row: Row, reported: bool) -> Outcome:
         source = self.objects.get(row.document)
@@ -139,16 +136,16 @@ class Reconciler:
             if source:
                 source.close()
             self.manifest.release(row)
-            return Outcome("unchanged", etag, rejected=row.status == "rejected")
+            return Outcome("unchanged", rejected=row.status == "rejected")
 
-        target = self._target(row.document, source, reported)
+        target = self._target(row, source, reported)
         known = set(row.chunks) if row.epoch == self.epoch else set()
         kept = [id_ for id_ in row.chunks if id_ in target.chunks and id_ in known]
         missing = [id_ for id_ in target.chunks if id_ not in known]
         stale = [id_ for id_ in row.chunks if id_ not in target.chunks]
         # Left by a writer that died. Deleted first, or the row would grow with every such death.
         leftovers = sorted({*(row.pending or ()), *row.stale} - target.chunks.keys())
-        self.knowledge.delete(leftovers)
+        self._delete(row, leftovers)
         reused, tokens, delay_s = 0, 0, 0.0
         changes = bool(missing or stale or row.pending is not None)
         if changes:
@@ -163,7 +160,7 @@ class Reconciler:
                 },
             )
             reused, tokens = self._write(row, target, kept, missing)
-            self.knowledge.delete(stale)
+            self._delete(row, stale)
             delay_s = self.knowledge.make_visible()
             self.manifest.bump_index_version(delay_s=delay_s)
         self.manifest.release(
@@ -183,7 +180,6 @@ class Reconciler:
         status = str(target.attributes["status"])
         return Outcome(
             status=status if changes or status != "indexed" else "unchanged",
-            etag=etag,
             rejected=status == "rejected",
             embedded=len(missing) - reused,
             reused=reused,
@@ -212,6 +208,7 @@ class Reconciler:
             texts = [_embedded_text(target.chunks[id_]) for id_ in anew]
             embedded, count = self.embedder.documents(texts)
             vectors |= zip(anew, embedded, strict=True)
+            self.manifest.renew(row)
             self.knowledge.write(
                 (
                     id_,
@@ -230,7 +227,13 @@ class Reconciler:
             self.manifest.save(row, {"chunks": written, "pending": missing[start + len(window) :]})
         return reused, tokens
 
-    def _target(self, document: str, source: Source | None, reported: bool) -> _Target:
+    def _delete(self, row: Row, ids: Sequence[str]) -> None:
+        if ids:
+            self.manifest.renew(row)
+            self.knowledge.delete(ids)
+
+    def _target(self, row: Row, source: Source | None, reported: bool) -> _Target:
+        document = row.document
         nothing: dict[str, Value] = dict.fromkeys(
             ("format", "title", "bytes", "reason", "expires_at")
         )
@@ -238,6 +241,8 @@ class Reconciler:
             expiry = int(self.manifest.clock()) + _TOMBSTONE_S
             return _Target({}, {**nothing, "status": "deleted", "expires_at": expiry})
         try:
+            if row.begun > _BEGINNINGS:
+                raise Rejected("too_complex", f"{row.begun - 1} functions died over it; split it")
             reading = self.reader.read(document, source)
         except Rejected as rejection:
             source.close()

@@ -15,7 +15,7 @@ from rag import unicode_text
 from rag.embedding import Vector
 from rag.errors import Unavailable
 from rag.stores.signed import SignedHttp
-from rag.stores.store import Found, Passage, StoreError
+from rag.stores.store import Found, Passage, StoreError, refusal
 
 # A NextGen collection refreshes every ten seconds; two more for clocks that disagree.
 _REFRESH_S = 12
@@ -137,7 +137,7 @@ class OpenSearch:
             if status == 429 or status >= 500:
                 raise Unavailable(f"knowledge store: status {status} for a chunk")
             if status >= 400 and "error" in result:
-                raise StoreError(status, result["error"]["type"])
+                raise refusal(status, result["error"]["type"])
 
 
 def cosine(score: float) -> float:
@@ -157,7 +157,7 @@ def _hits(response: Mapping[str, Any]) -> list[dict[str, Any]]:
     if status == 429 or status >= 500:
         raise Unavailable(f"knowledge store: status {status} for a search")
     if "error" in response:
-        raise StoreError(status, response["error"]["type"])
+        raise refusal(status, response["error"]["type"])
     return list(response["hits"]["hits"])
 
 

@@ -14,7 +14,7 @@ from functools import cache, partial
 from typing import Any
 
 from rag.errors import Unavailable
-from rag.stores.store import StoreError
+from rag.stores.store import refusal
 
 _CONNECT_TIMEOUT_S = 2
 # The first request starts a serverless collection, which needs 10 to 30 s.
@@ -75,7 +75,7 @@ class SignedHttp:
         if response.status in _WAITING:
             raise Unavailable(f"knowledge store: status {response.status}", retry_after_s=_WAKING_S)
         if response.status >= 400:
-            raise StoreError(response.status, _kind(response))
+            raise refusal(response.status, _kind(response))
         return json.loads(response.data or b"{}")
 
     def _sign(self, method: str, url: str, body: str, media: str) -> dict[str, str]:

@@ -11,6 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from rag.embedding import Vector
+from rag.errors import Unavailable
+
+_BLOCKED = "cluster_block_exception"
+"""OpenSearch refuses writes while its disk is full."""
 
 
 class StoreError(Exception):
@@ -20,6 +24,13 @@ class StoreError(Exception):
         super().__init__(f"the knowledge store answered {status} ({kind})")
         self.status = status
         self.kind = kind
+
+
+def refusal(status: int, kind: str) -> StoreError | Unavailable:
+    """Return the error of a request that was refused: for now, or for good."""
+    if kind == _BLOCKED:
+        return Unavailable(f"knowledge store: {kind}")
+    return StoreError(status, kind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,11 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rag.embedding.pause_s", lambda *_: 0)
+
+
+@pytest.fixture(autouse=True)
 def _forks_begin_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give a forked reader the memory that it has in Lambda, beside what this process holds.
 

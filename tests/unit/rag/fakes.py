@@ -258,6 +258,12 @@ class Sqs:
         self.world = world
         self.messages: list[dict[str, Any]] = []
         self.batches: list[dict[str, Any]] = []
+        self.hidden: list[tuple[str, int]] = []
+
+    def change_message_visibility(self, **call: Any) -> dict[str, Any]:
+        assert 0 <= call["VisibilityTimeout"] <= 12 * 3600
+        self.hidden.append((call["ReceiptHandle"], call["VisibilityTimeout"]))
+        return {}
 
     def send_message(self, **call: Any) -> dict[str, Any]:
         self.world.called("sqs")
@@ -490,4 +496,4 @@ class Services:
         for name, text in documents.items():
             key = name.replace("__", "/") + ".md"
             self.s3.objects[key] = text.encode()
-            self.reconciler().reconcile(key, seconds=300)
+            self.reconciler().reconcile(key)

@@ -295,7 +295,7 @@ def test_instructions_in_a_passage_stay_data(services: Services) -> None:
 )
 def test_the_hostile_samples_stay_data(services: Services, sample: Path) -> None:
     services.s3.objects[sample.name] = sample.read_bytes()
-    services.reconciler().reconcile(sample.name, seconds=300)
+    services.reconciler().reconcile(sample.name)
     services.bedrock.answer = "HIJACK [1] [99]"
     answer = ask(services, filters={"document": [sample.name]}, minimum_similarity=-1)
     user = services.bedrock.prompts[-1]["messages"][0]["content"][0]["text"]
@@ -426,7 +426,7 @@ def in_two_generations(services: Services) -> Answering:
     """Return the answer path of a deployment that fills another index."""
     path = services.answering()
     generation = services.next_generation()
-    generation.reconcile("stations.md", seconds=300)
+    generation.reconcile("stations.md")
     newer = Index(
         generation="newer",
         table="next",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -8,7 +9,9 @@ import pytest
 
 from rag import ingest_handler
 from rag.errors import Unavailable
+from rag.objects import Queue
 from rag.settings import IngestSettings
+from rag.stores.store import StoreError
 from tests.unit.rag.fakes import KNOWLEDGE, OpenSearchHttp, Services
 
 ENVIRONMENT = {
@@ -29,23 +32,31 @@ ENVIRONMENT = {
 }
 
 
-class Context:
-    def __init__(self, seconds: float = 300) -> None:
-        self.milliseconds = int(seconds * 1000)
-
-    def get_remaining_time_in_millis(self) -> int:
-        return self.milliseconds
-
-
 @pytest.fixture
 def services(monkeypatch: pytest.MonkeyPatch) -> Services:
     services = Services()
     monkeypatch.setattr(ingest_handler, "_settings", lambda: IngestSettings.load(ENVIRONMENT))
     monkeypatch.setattr(ingest_handler, "_generations", lambda: [services.reconciler()])
+    monkeypatch.setattr(ingest_handler, "_queue", lambda: Queue(services.sqs, "https://ingest"))
+    letters = services.reconciler().dead_letters
+    monkeypatch.setattr(ingest_handler, "_dead_letters", lambda: letters)
     return services
 
 
-def message(id_: str, *keys: str) -> dict[str, Any]:
+def sent(id_: str, body: str, *, tries: int = 1, age_s: float = 0) -> dict[str, Any]:
+    first = int((time.time() - age_s) * 1000)
+    return {
+        "messageId": id_,
+        "receiptHandle": f"receipt {id_}",
+        "body": body,
+        "attributes": {
+            "ApproximateReceiveCount": str(tries),
+            "ApproximateFirstReceiveTimestamp": str(first),
+        },
+    }
+
+
+def message(id_: str, *keys: str, tries: int = 1, age_s: float = 0) -> dict[str, Any]:
     records = [
         {
             "eventTime": "2026-01-31T12:00:00.000Z",
@@ -53,11 +64,12 @@ def message(id_: str, *keys: str) -> dict[str, Any]:
         }
         for key in keys
     ]
-    return {"messageId": id_, "body": json.dumps({"Records": records})}
+    return sent(id_, json.dumps({"Records": records}), tries=tries, age_s=age_s)
 
 
-def handle(*messages: dict[str, Any], seconds: float = 300) -> set[str]:
-    answer = ingest_handler.handler({"Records": list(messages)}, Context(seconds))
+def handle(*messages: dict[str, Any]) -> set[str]:
+    answer = ingest_handler.handler({"Records": list(messages)}, None)
+    assert answer is not None
     return {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
 
 
@@ -76,9 +88,10 @@ def test_a_batch_is_reconciled_document_by_document(
     measured = metrics(capsys.readouterr().out)
     assert measured["Deployment"] == "test"
     assert measured["DocumentsIndexed"] == [2.0]
+    assert measured["DocumentsUnchanged"] == 1
     assert measured["ChunksEmbedded"] == [2.0]
     assert measured["DocumentsDeleted"] == 1  # a plain field: METRICS does not name it
-    assert len(measured["IngestLag"]) == 3
+    assert len(measured["IngestLag"]) == 4
 
 
 def test_trouble_with_one_document_fails_its_messages_alone(
@@ -103,37 +116,99 @@ def test_trouble_with_one_document_fails_its_messages_alone(
 def test_poison_is_set_aside_and_stops_nobody(services: Services) -> None:
     services.s3.objects = {"bad.pdf": b"%PDF-1.7", "good.md": b"# Good\n\nText."}
     services.s3.objects["#index.md"] = b"A name like any other."
-    no_event = {"messageId": "0", "body": "{}"}
-    no_json = {"messageId": "9", "body": "hello"}
+    no_event, no_json = sent("0", "{}"), sent("9", "hello")
     messages = [message("1", "bad.pdf"), message("2", "good.md"), message("3", "#index.md")]
     assert handle(no_event, *messages, no_json) == set()
     reasons = [m["MessageAttributes"]["reason"]["StringValue"] for m in services.sqs.messages]
-    assert reasons == ["bad_event", "bad_event", "malformed"]
+    assert reasons == ["bad_event", "malformed", "bad_event"]
     indexed = {document["document"] for document in services.opensearch.documents.values()}
     assert indexed == {"good.md", "#index.md"}
 
 
-def test_a_change_during_the_work_is_part_of_the_work(services: Services) -> None:
-    services.s3.objects = {"a.md": b"# A\n\nOld.", "b.md": b"# B\n\nText."}
+def test_a_change_during_the_work_is_found_by_its_own_message(services: Services) -> None:
+    services.s3.objects = {"a.md": b"# A\n\nOld."}
+    turned_away: set[str] = set()
 
     def change() -> None:
         services.s3.objects["a.md"] = b"# A\n\nNew."
+        turned_away.update(handle(message("2", "a.md")))
 
     services.world.before[4] = change
-    assert handle(message("1", "a.md"), message("2", "b.md")) == set()
-    assert {d["text"] for d in services.opensearch.documents.values()} == {"New.", "Text."}
+    assert handle(message("1", "a.md")) == set()
+    assert turned_away == {"2"}
+    assert handle(message("2", "a.md", tries=2)) == set()
+    assert [d["text"] for d in services.opensearch.documents.values()] == ["New."]
+
+
+def test_what_fails_comes_back_sooner_at_first_and_later_each_time(services: Services) -> None:
+    services.s3.objects = {"a.md": b"# A\n\nText."}
+    services.opensearch.error = Unavailable("asleep")
+    for tries, age_s, least, most in (
+        (1, 0, 2, 4), (3, 20, 8, 16), (9, 400, 45, 90), (40, 5_000, 250, 500), (99, 1e6, 450, 900),
+    ):  # fmt: skip
+        services.sqs.hidden.clear()
+        assert handle(message("1", "a.md", tries=tries, age_s=age_s)) == {"1"}
+        (at_work, paused) = services.sqs.hidden
+        assert at_work == ("receipt 1", 60)
+        assert least <= paused[1] <= most + 1
+    assert services.sqs.messages == [], "trouble that passes is no dead letter"
+    services.opensearch.error = None
+    assert handle(message("1", "a.md", tries=99)) == set()
+
+
+def test_while_a_document_is_worked_on_others_know_it(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services.s3.objects = {"a.md": b"# A\n\nText."}
+    monkeypatch.setattr(ingest_handler, "_HIDDEN_S", 0.03)
+    embed = services.bedrock.invoke_model
+
+    def slowly(**call: Any) -> dict[str, Any]:
+        while len(services.sqs.hidden) < 4:
+            time.sleep(0.01)
+        return embed(**call)
+
+    monkeypatch.setattr(services.bedrock, "invoke_model", slowly)
+    assert handle(message("1", "a.md")) == set()
+    beats = len(services.sqs.hidden)
+    time.sleep(0.05)
+    assert len(services.sqs.hidden) == beats, "the last one is before the end of the work"
+
+
+def test_what_no_waiting_cures_is_a_dead_letter_after_some_tries(services: Services) -> None:
+    services.s3.objects = {"a.md": b"# A\n\nText.", "b.md": b"# B\n\nText."}
+    services.opensearch.error = StoreError(400, "mapper_exception")
+    assert handle(message("1", "a.md", "b.md", tries=7)) == {"1"}
+    assert handle(message("1", "a.md", "b.md", tries=8)) == set()
+    letters = [json.loads(letter["MessageBody"]) for letter in services.sqs.messages]
+    assert [letter["document"] for letter in letters] == ["a.md", "b.md"]
+    assert "mapper_exception" in letters[0]["message"]
+    # The cause is gone, and the letters are sent back to the queue.
+    services.opensearch.error = None
+    services.sqs.messages.clear()
+    assert handle(*(sent(str(n), json.dumps(each)) for n, each in enumerate(letters))) == set()
+    assert {d["document"] for d in services.opensearch.documents.values()} == {"a.md", "b.md"}
+    assert services.sqs.messages == []
+
+
+def test_a_letter_that_comes_back_is_kept_while_its_document_is_bad(services: Services) -> None:
+    services.s3.objects["bad.pdf"] = b"%PDF-1.7"
+    assert handle(message("1", "bad.pdf"), sent("2", "hello")) == set()
+    for _ in range(2):
+        letters = [letter["MessageBody"] for letter in services.sqs.messages]
+        services.sqs.messages.clear()
+        assert handle(*(sent(str(n), each) for n, each in enumerate(letters))) == set()
+        assert [letter["MessageBody"] for letter in services.sqs.messages] == letters
+    del services.s3.objects["bad.pdf"]
+    services.sqs.messages.clear()
+    assert handle(sent("1", letters[0])) == set()
+    assert services.sqs.messages == []
 
 
 def test_the_test_event_and_folders_of_the_console_are_no_documents(services: Services) -> None:
-    test_event = {"messageId": "1", "body": json.dumps({"Event": "s3:TestEvent"})}
+    test_event = sent("1", json.dumps({"Event": "s3:TestEvent"}))
     assert handle(test_event, message("2", "folder/")) == set()
     assert services.world.calls == 0
-
-
-def test_a_document_is_not_begun_without_the_time_to_end_it(services: Services) -> None:
-    services.s3.objects = {"a.md": b"# A\n\nText."}
-    assert handle(message("1", "a.md"), seconds=60) == {"1"}
-    assert services.world.log == ["dynamodb get"], "the row of the index, no more"
 
 
 def test_a_new_index_is_filled_by_the_queue(
@@ -150,12 +225,12 @@ def test_a_new_index_is_filled_by_the_queue(
     services.add(a="# A\n\nText.", b="# B\n\nMore text.")
     del services.sqs.batches[:]
     event = {"RequestType": "Create", "ResponseURL": "u", "StackId": "s", "RequestId": "r"}
-    assert ingest_handler.handler({**event, "LogicalResourceId": "l"}, Context()) is None
+    assert ingest_handler.handler({**event, "LogicalResourceId": "l"}, None) is None
     (told,) = reports
     assert told["Status"] == "SUCCESS"
     while services.sqs.batches:
-        sent, services.sqs.batches = services.sqs.batches, []
-        messages = [{"messageId": each["Id"], "body": each["MessageBody"]} for each in sent]
+        batch, services.sqs.batches = services.sqs.batches, []
+        messages = [sent(each["Id"], each["MessageBody"]) for each in batch]
         assert handle(*messages) == set()
     assert generation.manifest.client.tables["next"]["/"]["complete"]
     assert index.documents.keys() == services.opensearch.documents.keys()
@@ -167,7 +242,7 @@ def test_who_asks_for_it_by_hand_has_all_indexed_anew(
 ) -> None:
     services.add(a="# A\n\nText.")
     monkeypatch.setattr(ingest_handler, "_refill", lambda: services.refill(services.reconciler()))
-    assert handle({"messageId": "1", "body": '{"reindex": {"forget": true}}'}) == set()
+    assert handle(sent("1", '{"reindex": {"forget": true}}')) == set()
     assert "complete" not in services.dynamodb.tables["documents"]["/"]
     assert len(services.sqs.batches) == 2
 
@@ -178,7 +253,7 @@ def test_a_step_of_a_generation_that_is_gone_is_dropped(
     monkeypatch.setattr(ingest_handler, "_refill", lambda: services.refill(services.reconciler()))
     before = services.world.calls
     body = json.dumps({"walk": {"generation": "old", "walk": "w"}})
-    assert handle({"messageId": "1", "body": body}) == set()
+    assert handle(sent("1", body)) == set()
     assert services.world.calls == before
-    assert handle({"messageId": "1", "body": '{"walk": {"generation": "new"}}'}) == set()
+    assert handle(sent("1", '{"walk": {"generation": "new"}}')) == set()
     assert services.sqs.messages, "a broken step is set aside"

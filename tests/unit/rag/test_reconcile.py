@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rag import sandbox
 from rag.documents import INDEX_ROW, MAX_CHUNKS, LeaseHeld
-from rag.errors import Throttled, Unavailable
+from rag.errors import DeadlineExceeded, Throttled, Unavailable
 from rag.extract import extract
 from rag.reconcile import Outcome
 from rag.stores.store import StoreError
@@ -34,7 +34,7 @@ def services() -> Services:
 def reconcile(services: Services, content: str | bytes | None = None, key: str = KEY) -> Outcome:
     if content is not None:
         services.s3.objects[key] = content if isinstance(content, bytes) else content.encode()
-    return services.reconciler().reconcile(key, seconds=300)
+    return services.reconciler().reconcile(key)
 
 
 def row(services: Services, key: str = KEY) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def test_the_next_generation_takes_the_vectors_of_the_one_before(services: Servi
     services.s3.objects[KEY] = document("one", "changed", "three").encode()
     filled = OpenSearchHttp(services.world)
     services.bedrock.embedded.clear()
-    outcome = services.next_generation(filled).reconcile(KEY, seconds=300)
+    outcome = services.next_generation(filled).reconcile(KEY)
     assert (outcome.embedded, outcome.reused) == (1, 2)
     (embedded,) = services.bedrock.embedded
     assert "changed" in embedded
@@ -115,9 +115,9 @@ def test_a_generation_before_that_is_lost_stops_nothing(
     pauses: list[float] = []
     monkeypatch.setattr("rag.reconcile.time.sleep", pauses.append)
     generation = services.next_generation()
-    assert generation.reconcile(KEY, seconds=300).embedded == 1
+    assert generation.reconcile(KEY).embedded == 1
     services.s3.objects["b.md"] = document("two").encode()
-    assert generation.reconcile("b.md", seconds=300).embedded == 1
+    assert generation.reconcile("b.md").embedded == 1
     assert sum(pauses) in (0, 30)
 
 
@@ -125,20 +125,18 @@ def test_what_a_row_of_another_epoch_says_is_not_trusted(services: Services) -> 
     reconcile(services, document("one", "two"))
     services.opensearch.documents.clear()
     assert reconcile(services) == Outcome("unchanged")
-    outcome = services.reconciler(epoch="after the loss").reconcile(KEY, seconds=300)
+    outcome = services.reconciler(epoch="after the loss").reconcile(KEY)
     assert (outcome.embedded, outcome.unchanged) == (2, 0)
     assert len(services.opensearch.documents) == 2
-    assert services.reconciler(epoch="after the loss").reconcile(KEY, seconds=300) == Outcome(
-        "unchanged"
-    )
+    assert services.reconciler(epoch="after the loss").reconcile(KEY) == Outcome("unchanged")
 
 
 def test_a_rejection_that_is_known_is_not_reported_again(services: Services) -> None:
     services.s3.objects["picture.png"] = b"\x89PNG"
-    assert services.reconciler().reconcile("picture.png", seconds=300).rejected
-    again = services.reconciler().reconcile("picture.png", seconds=300)
+    assert services.reconciler().reconcile("picture.png").rejected
+    again = services.reconciler().reconcile("picture.png")
     assert (again.status, again.rejected) == ("unchanged", True)
-    services.next_generation().reconcile("picture.png", seconds=300, reported=again.rejected)
+    services.next_generation().reconcile("picture.png", reported=again.rejected)
     assert len(services.sqs.messages) == 1
 
 
@@ -192,7 +190,7 @@ def test_a_document_of_more_chunks_than_a_row_can_list_is_rejected(services: Ser
 
 def test_a_row_with_the_most_chunks_twice_over_fits_into_dynamodb(services: Services) -> None:
     manifest = services.reconciler().manifest
-    claimed = manifest.claim("k" * 1024, seconds=1)
+    claimed = manifest.claim("k" * 1024)
     ids = [f"{n:020x}" for n in range(MAX_CHUNKS)]
     manifest.save(claimed, {"chunks": ids, "stale": ids, "title": "t" * 200})
 
@@ -219,18 +217,64 @@ def test_trouble_that_passes_is_raised_and_frees_the_lease(
     assert reconcile(services).status == "indexed"
 
 
-def test_a_second_writer_waits_until_the_first_one_is_surely_gone(services: Services) -> None:
+def test_a_second_writer_waits_until_the_first_one_shows_no_life(services: Services) -> None:
     manifest = services.reconciler().manifest
-    held = manifest.claim(KEY, seconds=100)
+    held = manifest.claim(KEY)
+    services.world.now += 50
+    manifest.renew(held)
+    services.world.now += 50
     with pytest.raises(LeaseHeld):
         reconcile(services, document("one"))
-    services.world.now += 100
+    services.world.now += 11
+    assert reconcile(services).status == "indexed"
+    for late in (manifest.renew, lambda row: manifest.save(row, {"etag": "late"})):
+        with pytest.raises(LeaseHeld):
+            late(held)
+
+
+def test_a_writer_that_wakes_after_another_took_over_changes_nothing(services: Services) -> None:
+    services.s3.objects[KEY] = document("old").encode()
+    embed = services.bedrock.invoke_model
+
+    def frozen(**call: Any) -> dict[str, Any]:
+        services.bedrock.invoke_model = embed  # type: ignore[method-assign]
+        services.world.now += 100
+        services.s3.objects[KEY] = document("new").encode()
+        assert reconcile(services).status == "indexed"
+        return embed(**call)
+
+    services.bedrock.invoke_model = frozen  # type: ignore[method-assign]
     with pytest.raises(LeaseHeld):
         reconcile(services)
-    services.world.now += 61
-    assert reconcile(services).status == "indexed"
-    with pytest.raises(LeaseHeld):
-        manifest.save(held, {"etag": "late"})
+    assert [d["text"] for d in services.opensearch.documents.values()] == [
+        "Text of section 0 says new."
+    ]
+
+
+def test_a_document_over_which_many_functions_die_is_rejected(services: Services) -> None:
+    services.s3.objects[KEY] = document("one").encode()
+    manifest = services.reconciler().manifest
+    for _ in range(10):
+        manifest.claim(KEY)
+        services.world.now += 100
+    assert reconcile(services).status == "rejected"
+    assert len(services.sqs.messages) == 1
+    assert reconcile(services, document("two")).status == "indexed"
+
+
+def test_a_call_of_the_model_that_times_out_is_made_again(services: Services) -> None:
+    embed, errors = services.bedrock.invoke_model, [408, 503, 429]
+
+    def moody(**call: Any) -> dict[str, Any]:
+        if errors:
+            raise service_error("ModelTimeoutException", errors.pop())
+        return embed(**call)
+
+    services.bedrock.invoke_model = moody  # type: ignore[method-assign]
+    assert reconcile(services, document("one")).embedded == 1
+    errors[:] = [408] * 4
+    with pytest.raises(DeadlineExceeded):
+        reconcile(services, document("two"))
 
 
 @pytest.mark.parametrize(("is_serverless", "expected"), [(False, 0), (True, 12)])

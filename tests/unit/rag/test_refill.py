@@ -75,7 +75,7 @@ class Ingest:
             key = unquote_plus(record["s3"]["object"]["key"])
             if key not in self.broken:
                 epoch = self.reconciler.manifest.index().epoch
-                replace(self.reconciler, epoch=epoch).reconcile(key, seconds=300)
+                replace(self.reconciler, epoch=epoch).reconcile(key)
         except Crash:
             self.services.world.now += 10_000  # until the queue brings it again
             self.services.sqs.batches.append(message)
