@@ -25,7 +25,7 @@ def run() -> list[Measurement]:
     for file in SAMPLES.rglob("*.*"):
         key = file.relative_to(SAMPLES).as_posix()
         services.s3.objects[key] = file.read_bytes()
-        count += services.reconciler().reconcile(key, seconds=300).embedded
+        count += services.reconciler().reconcile(key).embedded
     ingest = time.perf_counter() - began
 
     answering, numbers = services.answering(), itertools.count()

@@ -117,7 +117,7 @@ def indexed(index: KnowledgeSettings, documents: Path) -> Services:
     for file in sorted(documents.rglob("*.*")):
         key = file.relative_to(documents).as_posix()
         services.s3.objects[key] = file.read_bytes()
-        reconciler.reconcile(key, seconds=300)
+        reconciler.reconcile(key)
     services.knowledge.make_visible()
     return services
 

@@ -23,7 +23,7 @@ from sustainability.stores.generation import METADATA, Generation
 _INGEST = "rag.ingest_handler.handler"
 _LOOK_S = 2
 _STANDSTILL_S = 900
-"""How long nothing may happen until a person should look: the queue retries after half an hour."""
+"""How long nothing may happen until a person should look; the queue never pauses for longer."""
 
 
 @dataclass(frozen=True)

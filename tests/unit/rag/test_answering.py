@@ -211,7 +211,7 @@ def test_no_kept_answer_is_stale(
             services.s3.objects.pop(f"{name}.md", None)
             if text:
                 services.s3.objects[f"{name}.md"] = f"# {name}\n\n{text}".encode()
-            services.reconciler().reconcile(f"{name}.md", seconds=300)
+            services.reconciler().reconcile(f"{name}.md")
             services.world.now += 60
 
 
