@@ -69,6 +69,20 @@ EXECUTE_FUNCTION = Replaceable(lambda_svc, "_execute_function_dispatch")
 EXECUTE_CONFIGURED_FUNCTION = Replaceable(lambda_svc, "_execute_function_with_config_scope")
 EMIT_LAMBDA_METRICS = Replaceable(lambda_svc, "_emit_lambda_metrics")
 
+
+def set_leased_workers_aside(function: str) -> None:
+    """Let the processes of ``function`` that answer a call finish it, out of reach of later calls.
+
+    MiniStack ends them when they were idle for its usual time, or when it stops.
+    """
+    with lambda_runtime._lock:
+        for key, workers in list(lambda_runtime._workers.items()):
+            if function in key.split(":"):
+                leased = [worker for worker in workers if worker.in_use]
+                workers[:] = [worker for worker in workers if not worker.in_use]
+                lambda_runtime._workers.setdefault("aside", []).extend(leased)
+
+
 # Unnecessary with alarms on metric math, evaluated by a clock that can be set.
 EVALUATE_ALARM = Replaceable(cloudwatch, "_evaluate_alarm")
 percentile_samples: Callable[[list[Any]], list[tuple[float, float]]] = (

@@ -45,6 +45,7 @@ def apply(*, runtime: Path, opensearch_url: str) -> None:
     _throttle_apis()
     _apply_properties_that_templates_set()
     _refuse_what_an_account_lacks()
+    _let_functions_finish_their_calls()
     _refuse_to_replace_what_has_a_name()
     _replace_domains_whose_engine_changes()
     _delete_buckets_as_the_service_does()
@@ -245,6 +246,21 @@ def _before_provisioning(
         return update(physical_id, old, new, *place)
 
     handler |= {"create": check_and_create, "update": check_and_update}
+
+
+def _let_functions_finish_their_calls() -> None:
+    """Upstream: an update of a function ends its calls, and their callers get an error.
+
+    AWS: calls that have begun finish with the code and the settings that they began with.
+    """
+    handler = internals.RESOURCE_HANDLERS["AWS::Lambda::Function"]
+    update = handler["update"]
+
+    def update_beside_calls(physical_id: str, *change: Any, **place: Any) -> Any:
+        internals.set_leased_workers_aside(physical_id)
+        return update(physical_id, *change, **place)
+
+    handler["update"] = update_beside_calls
 
 
 def _refuse_to_replace_what_has_a_name() -> None:
