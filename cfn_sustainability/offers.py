@@ -165,12 +165,23 @@ def large_models() -> tuple[str, ...]:
     return tuple(row["part"] for row in _rows("large_models.csv"))
 
 
+@dataclass(frozen=True, slots=True)
+class Graviton:
+    """The versions of an engine for which AWS offers Graviton."""
+
+    least: tuple[tuple[int, ...], ...]
+    """The first of each major version, in order; majors newer than all of these take it, too."""
+    sure: bool
+    """Whether a page of AWS says so."""
+
+
 @cache
-def graviton_since(engine: str) -> tuple[int, ...] | None:
-    """Return the first version of an engine for which AWS offers Graviton; None if not known."""
+def graviton(engine: str) -> Graviton | None:
+    """Return where AWS offers Graviton for an engine; None if the engine runs on x86 alone."""
     for row in _rows("graviton_engines.csv"):
         if row["engine"] == engine:
-            return version(row["least_version"])
+            least = sorted(filter(None, map(version, row["least_versions"].split())))
+            return Graviton(tuple(least), row["sure"] == "yes")
     return None
 
 

@@ -8,8 +8,8 @@ from cfn_sustainability.offers import (
     InstanceClass,
     Offer,
     generations,
+    graviton,
     graviton_sibling,
-    graviton_since,
     is_oldest_graviton,
     offers,
     parsed,
@@ -105,6 +105,7 @@ def graviton_faults(
         if sibling is not None and name not in settings.allowed_instances:
             surely = (
                 name.endswith(f".{sibling.size}")
+                and not sibling.has_disk  # newer engine versions, and few deployments, take these
                 and is_oldest_graviton(classes, sibling)
                 and classes.replaces(sibling.name, name, region)
             )
@@ -114,13 +115,18 @@ def graviton_faults(
 
 def takes_graviton(engine: str, engine_version: str | None) -> bool | None:
     """Return whether AWS offers Graviton for a version of an engine; None where it is not known."""
-    least = graviton_since(engine)
-    if least is None:
+    offered = graviton(engine)
+    if offered is None:
         return False
     own = version(_of_aurora(engine_version)) if engine_version else None
-    if own is None or (len(own) < len(least) and own == least[: len(own)]):
+    if own is None:
         return None
-    return own >= least
+    first = next((one for one in offered.least if one[0] == own[0]), offered.least[-1])
+    if len(own) < len(first) and own == first[: len(own)]:
+        return None
+    if own < first:
+        return False
+    return True if offered.sure else None
 
 
 def _of_aurora(engine_version: str) -> str:

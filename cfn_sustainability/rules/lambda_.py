@@ -40,6 +40,7 @@ def _may_hold_x86(function: Resource) -> bool:
         function.fragment("PackageType") == "Image"
         or function.has("Code.ImageUri")
         or function.has("Layers")
+        or function.has("FileSystemConfigs")
         or MARK in runtime
         or runtime.startswith("provided")
         or any(version.is_shared for version in _versions(function))
@@ -57,9 +58,9 @@ def _may_hold_x86(function: Resource) -> bool:
     fix="Set Architectures to [arm64] and build dependencies with native code for aarch64.",
     evidence="AWS Lambda Developer Guide, instruction set architectures; Sustainability Pillar",
     saving="Up to 60 % less energy at the same performance (AWS, of Graviton3 against x86)",
-    note="A warning where layers, a container image or a custom runtime may be built for x86, and "
-    "where another template may run a version at the edge. Lambda@Edge and some retired runtimes "
-    "have no arm64.",
+    note="A warning where layers, a mounted file system, a container image or a custom runtime may "
+    "hold code for x86, and where another template may run a version at the edge. Lambda@Edge and "
+    "some retired runtimes have no arm64.",
     cases=Cases(
         compliant="F: {Type: AWS::Lambda::Function, Properties: {Architectures: [arm64]}}",
         non_compliant="F: {Type: AWS::Lambda::Function, Properties: {Handler: app.handler}}",

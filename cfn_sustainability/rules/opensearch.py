@@ -38,8 +38,8 @@ I:
     fix="Choose a type such as r7g, m7g, c7g or or1.",
     evidence="Sustainability Pillar: Use instance types with the least impact",
     saving="Up to 60 % less energy at the same performance (AWS, of Graviton3 against x86)",
-    note="Elasticsearch before 7.9 and the small burstable t3 exist for x86 alone; a warning "
-    "where the version is not known.",
+    note="Elasticsearch before 7.9 and the small burstable t3 exist for x86 alone. A warning for "
+    "later versions of Elasticsearch, and where the version is not known.",
     cases=Cases(
         compliant=_domain("{InstanceType: or1.medium.search}"),
         non_compliant=_domain("{InstanceType: r5.large.search}"),

@@ -10,7 +10,8 @@ from cfn_sustainability.rules._schedules import minutes_between
 from cfn_sustainability.settings import RuleSettings
 from cfn_sustainability.template import Resource
 
-_APPS = ("JupyterLabAppSettings", "CodeEditorAppSettings")
+_APPS = ("JupyterLab", "CodeEditor")
+_USERS = "DefaultUserSettings"
 _IDLE = "AppLifecycleManagement.IdleSettings"
 
 
@@ -87,7 +88,8 @@ def _notebook_stops(notebook: Resource, _: RuleSettings) -> Iterator[Fault]:
     "Editor.",
     evidence="Amazon SageMaker AI Developer Guide, idle shutdown in Studio",
     note="A warning where a lifecycle configuration is attached, which may stop applications, too. "
-    "A user's profile may narrow what the domain sets.",
+    "A user's profile may narrow what the domain sets. Hidden applications, and domains of Studio "
+    "Classic alone, are not judged.",
     cases=Cases(
         compliant=_domain(_HOUR, _HOUR),
         non_compliant=_domain(_HOUR, "{LifecycleManagement: DISABLED}"),
@@ -102,16 +104,38 @@ def _notebook_stops(notebook: Resource, _: RuleSettings) -> Iterator[Fault]:
                 _domain(_HOUR, "{LifecycleManagement: ENABLED, IdleTimeoutInMinutes: 121}"),
             ),
             (Outcome.UNKNOWN, _domain("!ImportValue idle", _HOUR)),
+            (
+                Outcome.COMPLIANT,
+                """
+                D:
+                  Type: AWS::SageMaker::Domain
+                  Properties:
+                    DefaultUserSettings:
+                      StudioWebPortalSettings: {HiddenAppTypes: [JupyterLab, CodeEditor]}
+                """,
+            ),
+            (
+                Outcome.NOT_APPLICABLE,
+                """
+                D:
+                  Type: AWS::SageMaker::Domain
+                  Properties: {DefaultUserSettings: {StudioWebPortal: DISABLED}}
+                """,
+            ),
         ),
     ),
 )
 def _studio_stops(domain: Resource, settings: RuleSettings) -> Iterator[Fault]:
+    applies_if(domain.text(f"{_USERS}.StudioWebPortal", "ENABLED") != "DISABLED")
+    hidden = domain.texts(f"{_USERS}.StudioWebPortalSettings.HiddenAppTypes")
     for app in _APPS:
-        path = f"DefaultUserSettings.{app}.{_IDLE}"
+        of_app = f"{_USERS}.{app}AppSettings"
+        path = f"{of_app}.{_IDLE}"
+        if app in hidden:
+            continue
         if domain.text(f"{path}.LifecycleManagement") != "ENABLED":
-            settings_of_app = f"DefaultUserSettings.{app}"
             scripted = any(
-                domain.has(f"{settings_of_app}.{key}")
+                domain.has(f"{of_app}.{key}")
                 for key in ("LifecycleConfigArns", "BuiltInLifecycleConfigArn")
             )
             yield domain.fault(f"{path}.LifecycleManagement", "ENABLED", certain=not scripted)

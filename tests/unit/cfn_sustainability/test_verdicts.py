@@ -310,12 +310,22 @@ def test_facts_are_not_older_than_120_days() -> None:
     ("engine", "number", "taken"),
     [
         ("mysql", "8.0.36", True),
+        ("mysql", "8.0.23", False),  # R6g takes it, T4g does not
+        ("mysql", "8.4.3", True),
         ("mysql", "8.0", None),
         ("mysql", "5.7.44", False),
         ("mysql", None, None),
         ("aurora-mysql", "8.0.mysql_aurora.3.05.2", True),
         ("aurora-mysql", "5.7.mysql_aurora.2.07.1", False),
         ("oracle-ee", "19", False),
+        ("aurora-postgresql", "13.2", False),
+        ("aurora-postgresql", "13.9", True),
+        ("aurora-postgresql", "14", None),
+        ("aurora-postgresql", "18.1", True),
+        ("docdb", "3.6.0", False),
+        ("docdb", "5.0.0", None),  # no page of AWS was found that says so
+        ("kafka", "2.8.2.tiered", True),
+        ("kafka", "2.8.1", False),
         ("kafka", "3.2.0", False),
         ("kafka", "3.7.x", True),
     ],
