@@ -167,9 +167,7 @@ def _project(
                             f'{login.format(base.region)} "${{BASE_IMAGE%%/*}}"',
                             f'{login.format("$AWS_REGION")} "${{IMAGE%%/*}}"',
                             # Tags are immutable: an earlier attempt pushed the same image.
-                            'docker manifest inspect "$IMAGE" > /dev/null || '
-                            "(docker build --platform linux/amd64 --build-arg BASE_IMAGE "
-                            '--tag "$IMAGE" . && docker push "$IMAGE")',
+                            'docker manifest inspect "$IMAGE" > /dev/null || sh -e build.sh',
                         ]
                     }
                 },

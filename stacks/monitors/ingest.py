@@ -8,7 +8,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 
 from stacks.instruments.alarms import Alarms
 from stacks.instruments.graphs import BLUE, GREEN, GREY, ORANGE, RED, Line, graph
-from stacks.instruments.metrics import DAY, known, metric, own
+from stacks.instruments.metrics import DAY, known, maths, metric, own
 from stacks.rag import RagStack
 from sustainability.deployment.function_sizes import INGEST_MEMORY_MIB
 from sustainability.deployment.schema import Deployment
@@ -42,10 +42,20 @@ class IngestMonitor:
         lag = monitoring.ingest_lag
         self._lag = sla.add(
             "IngestLag",
-            metric("AWS/SQS", "ApproximateAgeOfOldestMessage", self._queue, "Maximum"),
+            # A message that waits for another try is not visible. Its age tells of the fault, and
+            # the dead letters do if the fault lasts.
+            maths(
+                "IF(waiting >= 1, age, 0)",
+                label="age of what waits, s",
+                waiting=metric(
+                    "AWS/SQS", "ApproximateNumberOfMessagesVisible", self._queue, "Average"
+                ),
+                age=metric("AWS/SQS", "ApproximateAgeOfOldestMessage", self._queue, "Maximum"),
+            ),
             ">",
             known("AWS/SQS", "ApproximateAgeOfOldestMessage").of_seconds(lag.total_seconds()),
-            says=f"A document change has waited longer than monitoring.ingest_lag, {lag}.",
+            says=f"A document change has waited longer than monitoring.ingest_lag, {lag}. What is "
+            "tried again after a failure does not count.",
         )
         waste.add(
             "EmbeddedAgain",

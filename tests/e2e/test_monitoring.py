@@ -47,7 +47,11 @@ CASES: dict[str, tuple[Values, Values]] = {
         {"ApproximateNumberOfMessagesVisible": 1},
         {"ApproximateNumberOfMessagesVisible": 0},
     ),
-    "IngestLag": ({"ApproximateAgeOfOldestMessage": 1e5}, {"ApproximateAgeOfOldestMessage": 9}),
+    "IngestLag": (
+        {"ApproximateAgeOfOldestMessage": 1e5, "ApproximateNumberOfMessagesVisible": 100},
+        # It waits for another try.
+        {"ApproximateAgeOfOldestMessage": 1e5, "ApproximateNumberOfMessagesVisible": 0},
+    ),
     "Errors": ({"Invocation5XXErrors": 1}, {"Invocation5XXErrors": 0}),
     "EndpointRefusals": ({"Invocation4XXErrors": 1}, {"Invocation4XXErrors": 0}),
     "EndpointLatency": ({"ModelLatency": 1e9}, {"ModelLatency": 1e3}),
