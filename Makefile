@@ -26,7 +26,7 @@ endif
 fast = $(python) -m pytest tests/infrastructure tests/unit --numprocesses auto --no-loadscope-reorder
 file = deployments/$(DEPLOYMENT).yaml
 
-.PHONY: help setup up ask add documents down status clean test test-fast test-training lint bench synth deploy verify destroy lock refresh record review upgrade
+.PHONY: help setup up ask add documents down status clean test test-fast test-training lint bench synth deploy verify destroy lock refresh record review sbom upgrade
 
 help: ## List all commands.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -69,7 +69,7 @@ status: setup ## Show what runs on this machine, and how many model copies run.
 clean: ## Stop everything, and delete all data and downloads.
 	@if [ -x $(python) ]; then $(python) -m local clean; fi
 	@rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/sustainable-genai"
-	@rm -rf $(VENV) $(TRAINING) node_modules .local .build cdk.out .model-choice .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(TRAINING) node_modules .local .build sbom cdk.out .model-choice .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -r {} +
 
 test: lint ## Run every check: style, types, unit, infrastructure and end-to-end tests.
@@ -108,6 +108,19 @@ verify: setup ## Use DEPLOYMENT once, and say what it does.
 destroy: setup ## Take DEPLOYMENT away again, and say what is kept; EVERYTHING=1 takes that too.
 	@$(against) $(python) -m sustainability destroy $(file) $(if $(EVERYTHING),--everything)
 
+sbom: setup .build/sbom/.ready ## Write what each part is made of, as CycloneDX: sbom/*.json.
+	@rm -rf sbom && mkdir sbom && \
+	  list() { .build/sbom/bin/cyclonedx-py requirements "$$1" --output-reproducible --no-validate -o "sbom/$$2.json" 2>&1 | { grep -v "Validation skipped" || true; }; } && \
+	  for lock in lambdas/*/requirements*.txt; do \
+	    part=$${lock#lambdas/} && part=$${part%.txt} && list $$lock function-$${part/\/requirements/}; \
+	  done && \
+	  list requirements/dev.txt development && list requirements/models.txt local-models && \
+	  npm sbom --sbom-format cyclonedx --package-lock-only --loglevel error > sbom/cdk-cli.json && ls sbom/*
+
+.build/sbom/.ready: requirements/sbom.txt
+	@$(python) -m uv venv --quiet --clear .build/sbom && \
+	  $(python) -m uv pip sync --quiet --require-hashes --python .build/sbom $< && touch $@
+
 refresh: setup ## Renew the facts that the rules take from cfn-lint.
 	@$(python) -m cfn_sustainability.refresh
 
@@ -129,6 +142,7 @@ lock: setup ## Resolve all Python dependencies again, within the limits of the .
 	  compile --no-emit-package triton requirements/training.in -c requirements/pipeline.txt \
 	    -o requirements/training.txt && \
 	  compile --no-deps requirements/trainium.in -o requirements/trainium.txt && \
+	  compile requirements/sbom.in -o requirements/sbom.txt && \
 	  compile --no-deps requirements/models.in -o requirements/models.txt && \
 	  compile requirements/opensearch.in -o requirements/opensearch.txt && \
 	  for lock in operations/requirements rag/requirements rag/requirements-ingest; do \
