@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     if options.html:
         write(options.html, report.as_html(deployment, drawn, met))
     print(
-        json.dumps(report.as_json(drawn, met), indent=2)
+        json.dumps(report.as_json(deployment, drawn, met), indent=2)
         if options.json
         else report.as_text(deployment, met)
     )

@@ -84,8 +84,10 @@ def _report(options: argparse.Namespace) -> int:
     if options.html:
         from sustainability.decide.service_levels import service_levels
         from sustainability.report.page import write
+        from sustainability.report.plan import as_section
 
-        write(options.html, as_html(result, found, service_levels(deployment), sci))
+        levels, served = service_levels(deployment), as_section(deployment, plan)
+        write(options.html, as_html(result, found, levels, sci, served))
     if options.json:
         print(json.dumps(as_json(result, found) | {"sci": sci}, indent=2))
     else:
@@ -114,7 +116,18 @@ def _compare(options: argparse.Namespace) -> int:
     changes = compare(before, after)
     broken = [(limit, change) for limit in limits if (change := limit.broken_by(changes))]
     if options.json:
-        print(json.dumps([{**asdict(change), "share": change.share} for change in changes]))
+        print(
+            json.dumps(
+                [
+                    {
+                        **asdict(change),
+                        "share": change.share,
+                        "too_close_to_call": change.is_noise,
+                    }
+                    for change in changes
+                ]
+            )
+        )
     else:
         print(as_markdown((name, str(options.deployment)), before, after, changes, broken))
     return 1 if broken else 0

@@ -28,6 +28,10 @@ class RegionError(UserError):
     """The Region of the deployment breaks a limit in its own file."""
 
 
+_HALF_MORE = 1.5
+"""Sources that differ by this factor are told of."""
+
+
 @dataclass(frozen=True)
 class Region:
     """A Region, its carbon per kWh of computing, and its services."""
@@ -39,6 +43,8 @@ class Region:
     """Carbon intensity of the electricity times PUE."""
     other_rank: int | None
     """Rank by the value of Electricity Maps, if the data has one and the rank differs."""
+    disagreement: str | None
+    """What Electricity Maps says instead, if the two sources differ by half or more."""
     after: Verdict | None
     """Whether the Region above in the ranking really has less carbon; None for the first."""
     inferentia2: bool
@@ -98,6 +104,7 @@ def rank_regions(accounting: Accounting = Accounting.LOCATION) -> list[Region]:
             other_rank=other_ranks[name]
             if second[name] != first[name] and other_ranks[name] != ranks[name]
             else None,
+            disagreement=_disagreement(name, facts),
             after=Verdict.between(carbon[above[name]], carbon[name]) if name in above else None,
             inferentia2=has_inferentia2(name),
             inference_components=has_resource(name, INFERENCE_COMPONENT),
@@ -106,6 +113,20 @@ def rank_regions(accounting: Accounting = Accounting.LOCATION) -> list[Region]:
         )
         for name in ordered
     ]
+
+
+def _disagreement(region: str, facts: Facts) -> str | None:
+    """Return both values of the grid if they differ by half: a state has imports, or parts."""
+    path = f"grid_electricity_maps/{region}"
+    if not facts.has(path):
+        return None
+    state, zone = facts(f"regions/{region}/grid", "gCO2e/kWh").mid, facts(path, "gCO2e/kWh").mid
+    if max(state, zone) < _HALF_MORE * min(state, zone):
+        return None
+    return (
+        f"sources disagree: {state:,.0f} g/kWh for the state or country (Ember), {zone:,.0f} for "
+        "the grid zone with its imports (Electricity Maps)"
+    )
 
 
 def _ranks(values: Mapping[str, float]) -> dict[str, int]:
@@ -173,7 +194,7 @@ def _obstacles(deployment: Deployment, plan: ServingPlan, region: Region) -> lis
 
 def _notes(deployment: Deployment, region: Region) -> list[str]:
     generator = ModelName.parse(deployment.answers.generator)
-    found = []
+    found = [] if region.disagreement is None else [region.disagreement]
     if generator.scope is not None:
         found.append("requests can run in another Region")
     else:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sustainability.deployment.schema import Objective
 from sustainability.facts.ranges import Estimate
 
 HOURS_PER_MONTH = 730
 NOTHING = Estimate.exact(0.0)
+UNITS = {Objective.ENERGY: "kWh", Objective.CARBON: "gCO2e", Objective.COST: "USD"}
+"""Of :meth:`Impact.by`."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,16 @@ class Impact:
     def carbon_g(self) -> Estimate:
         """Operational plus embodied carbon: the numerator of the Software Carbon Intensity."""
         return self.operational_g + self.embodied_g
+
+    def by(self, objective: Objective) -> Estimate:
+        """Return energy in kWh, carbon in gCO2e or cost in USD."""
+        match objective:
+            case Objective.ENERGY:
+                return self.kwh
+            case Objective.CARBON:
+                return self.carbon_g
+            case Objective.COST:
+                return self.usd
 
     def __add__(self, other: Impact) -> Impact:
         return Impact(

@@ -136,6 +136,9 @@ class Estimate:
     def __hash__(self) -> int:
         return hash(tuple(self.as_list()))
 
+    def __deepcopy__(self, memo: object) -> Estimate:
+        return self
+
     def __repr__(self) -> str:
         return f"Estimate({self.low!r}, {self.mid!r}, {self.high!r})"
 

@@ -13,7 +13,6 @@ from sustainability.energy.instances import busy_hour, instance_hour
 from sustainability.energy.site import Site
 from sustainability.facts.lookup import Facts
 from sustainability.facts.ranges import Estimate
-from sustainability.offers.bedrock import BATCH_RECORDS_MIN
 from sustainability.plan.serving_plan import Mode, ServingPlan
 
 
@@ -44,7 +43,7 @@ def bedrock_generation(
     reading = answers * traffic.input_tokens.mean
     writing = answers * deployment.answer_tokens.mean
     model = deployment.answers.generator
-    batch = in_batches(plan, demand)
+    batch = plan.in_batches(demand.generated)
     basis = (
         f"{model}, {reading / 1e6:,.2f} million input tokens, "
         f"{writing / 1e6:,.2f} million output tokens"
@@ -55,17 +54,6 @@ def bedrock_generation(
         Impact(),
         bedrock_tokens(model, input_tokens=reading, output_tokens=writing, site=site, batch=batch),
     )
-
-
-def in_batches(plan: ServingPlan, demand: Demand) -> bool:
-    """Return whether Bedrock answers in batch jobs, which cost less than on-demand calls.
-
-    A window with fewer questions than the minimum of a batch job is answered on demand.
-    """
-    if plan.batch is None:
-        return False
-    windows = len(plan.batch.hours) * HOURS_PER_MONTH / 24
-    return demand.generated * plan.bedrock_share >= BATCH_RECORDS_MIN * windows
 
 
 def embeddings(deployment: Deployment, demand: Demand, site: Site) -> Component:

@@ -17,7 +17,6 @@ from sustainability.energy.instances import busy_hour, instance_hour
 from sustainability.energy.site import Site
 from sustainability.facts.lookup import Facts
 from sustainability.footprint import services
-from sustainability.footprint.answers import in_batches
 from sustainability.footprint.recording import record_hour
 from sustainability.footprint.watching import Watch
 from sustainability.plan.serving_plan import ServingPlan
@@ -45,7 +44,7 @@ def coefficients(
     site = Site.of_region(region, accounting, facts)
     generating = Site.of_model(generator, region, accounting, facts)
     watch = Watch(deployment, plan, site)
-    batch = in_batches(plan, Demand.of(deployment, facts))
+    batch = plan.in_batches(Demand.of(deployment, facts).generated)
     found = {
         "hours": _standing(deployment, watch),
         "active_hours": watch.asked_hour() + watch.record_awake_hour(),

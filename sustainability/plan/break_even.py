@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property, partial
 
 from sustainability.deployment.schema import Accounting, Objective
 from sustainability.energy import power
 from sustainability.energy.bedrock import bedrock_tokens
 from sustainability.energy.impact import Impact
 from sustainability.energy.site import Site
+from sustainability.energy.verdict import Verdict
 from sustainability.facts.lookup import Facts
 from sustainability.facts.ranges import Estimate
 
@@ -32,28 +34,57 @@ class Tokens:
 
 @dataclass(frozen=True)
 class BreakEven:
-    """Requests per hour above which one running instance uses less; ``inf`` means never.
+    """Requests per hour above which one running instance uses less; ``inf`` means never."""
 
-    9 times of 10 the true rate lies between ``low`` and ``high``.
-    """
+    idle: Estimate
+    """Of an hour without requests."""
+    full: Estimate
+    """Of a fully loaded hour."""
+    request: Estimate
+    """Of a request on Bedrock. Grid and PUE are the same on both sides: so are their draws."""
+    full_per_hour: float
+    """Requests of a fully loaded hour."""
 
-    low: float
-    mid: float
-    high: float
+    @property
+    def mid(self) -> float:
+        """The rate by the middle estimates."""
+        return _meeting(self.idle.mid, self.full.mid, self.request.mid, self.full_per_hour)
+
+    @property
+    def low(self) -> float:
+        """The 5th percentile of the rate."""
+        return min(self.mid, self._ends[0])
+
+    @property
+    def high(self) -> float:
+        """The 95th percentile of the rate."""
+        return max(self.mid, self._ends[1])
+
+    @cached_property
+    def _ends(self) -> tuple[float, float]:
+        return Estimate.ends(
+            partial(_meeting, full_per_hour=self.full_per_hour), self.idle, self.full, self.request
+        )
 
     @property
     def worth_it(self) -> bool:
         """Whether a fully loaded instance uses less than Bedrock, by the middle estimates."""
         return self.mid < NEVER
 
+    def at(self, per_hour: float) -> Verdict:
+        """Compare an hour of one instance with one on Bedrock, at a rate of requests.
 
-@dataclass(frozen=True)
-class _Hour:
-    """One quantity of an idle instance-hour, a fully loaded one, and a request on Bedrock."""
-
-    idle: Estimate
-    full: Estimate
-    request: Estimate
+        Parameters
+        ----------
+        per_hour
+            At most :attr:`full_per_hour`.
+        """
+        part = per_hour / self.full_per_hour
+        # The idle energy is a part of both ends, so the hour is between them draw by draw.
+        hour = Estimate.combine(
+            lambda idle, full: idle + part * (full - idle), self.idle, self.full
+        )
+        return Verdict.between(hour, self.request * per_hour)
 
 
 def break_even(
@@ -95,26 +126,17 @@ def break_even(
     """
     facts = facts or Facts()
     home = Site.of_region(region, accounting, facts)
-    hour = _hour(
-        objective,
-        idle=instance_hour(instance_type, utilization=0, site=home),
-        full=instance_hour(instance_type, utilization=1, site=home),
+    return BreakEven(
+        idle=instance_hour(instance_type, utilization=0, site=home).by(objective),
+        full=instance_hour(instance_type, utilization=1, site=home).by(objective),
         request=bedrock_tokens(
             model,
             input_tokens=tokens.input,
             output_tokens=tokens.output,
             site=Site.of_model(model, region, accounting, facts),
-        ),
+        ).by(objective),
+        full_per_hour=full_per_hour,
     )
-    # Grid and PUE are the same on both sides, so a draw has the same for both.
-    low, high = Estimate.ends(
-        lambda idle, full, request: _meeting(idle, full, request, full_per_hour),
-        hour.idle,
-        hour.full,
-        hour.request,
-    )
-    mid = _meeting(hour.idle.mid, hour.full.mid, hour.request.mid, full_per_hour)
-    return BreakEven(low=min(low, mid), mid=mid, high=max(mid, high))
 
 
 def instance_hour(instance_type: str, *, utilization: float, site: Site) -> Impact:
@@ -125,15 +147,6 @@ def instance_hour(instance_type: str, *, utilization: float, site: Site) -> Impa
         embodied_g=machine.embodied_g_per_h,
         usd=site.facts(f"prices/instance/{instance_type}", "USD/h"),
     )
-
-
-def _hour(objective: Objective, *, idle: Impact, full: Impact, request: Impact) -> _Hour:
-    def quantity(impact: Impact) -> Estimate:
-        if objective is Objective.ENERGY:
-            return impact.kwh
-        return impact.carbon_g if objective is Objective.CARBON else impact.usd
-
-    return _Hour(quantity(idle), quantity(full), quantity(request))
 
 
 def _meeting(idle: float, full: float, request: float, full_per_hour: float) -> float:

@@ -15,6 +15,7 @@ from sustainability.plan.capacity import Capacity
 from sustainability.plan.clean_hours import profiles
 from sustainability.plan.endpoint_targets import SCALE_IN_COOLDOWN_S, copy_sentence
 from sustainability.plan.interactive import bedrock_plan
+from sustainability.plan.other_modes import least
 from sustainability.plan.serving_plan import (
     AlarmThresholds,
     Batch,
@@ -62,7 +63,7 @@ def plan_deferrable(situation: Situation) -> ServingPlan:
         )
     if not plans:
         raise _too_soon(situation, capacity, seconds)
-    return min(plans, key=situation.takes)
+    return least(situation, plans)
 
 
 def _async_plan(

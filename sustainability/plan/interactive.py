@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from sustainability.deployment.schema import Objective, Rate
-from sustainability.energy.impact import HOURS_PER_MONTH
+from sustainability.energy.impact import HOURS_PER_MONTH, UNITS, Impact
+from sustainability.energy.verdict import Verdict
 from sustainability.plan.capacity import Capacity
 from sustainability.plan.endpoint_targets import (
     HYSTERESIS,
@@ -19,6 +20,7 @@ from sustainability.plan.endpoint_targets import (
     shared_fields,
     wake_and_sleep,
 )
+from sustainability.plan.other_modes import least
 from sustainability.plan.realtime import in_advance, realtime_plan
 from sustainability.plan.serving_plan import AlarmThresholds, Mode, ServiceLevelError, ServingPlan
 from sustainability.plan.situation import Host, Situation
@@ -30,7 +32,6 @@ _LESS = {
     Objective.COST: "costs less",
 }
 """Words for a comparison, by what the deployment optimizes."""
-_UNITS = {Objective.ENERGY: "kWh", Objective.CARBON: "gCO2e", Objective.COST: "USD"}
 
 
 def plan_interactive(situation: Situation) -> ServingPlan:
@@ -62,7 +63,7 @@ def plan_interactive(situation: Situation) -> ServingPlan:
             obstacles.append(error)
     if not plans:
         raise _unmet(situation, obstacles)
-    best = min(plans, key=situation.takes)
+    best = least(situation, plans)
     return replace(best, reasons=(*best.reasons, *_comparison(situation, plans, best, obstacles)))
 
 
@@ -112,7 +113,7 @@ def _comparison(
         if (of_mode := [plan for plan in plans if plan.mode is mode])
     }
     taken = ", ".join(
-        f"{mode} {least[mode]:,.3g} {_UNITS[objective]}"
+        f"{mode} {least[mode]:,.3g} {UNITS[objective]}"
         for mode in sorted(least, key=least.get)  # type: ignore[arg-type]
     )
     yield (
@@ -121,6 +122,8 @@ def _comparison(
         if len(least) > 1
         else f"No other mode meets the service level and {_LESS[objective]}."
     )
+    if best.mode is Mode.BEDROCK:
+        yield from _idle_sentences(situation, best)
     if best.mode is Mode.BEDROCK and obstacles:
         yield f"Why no instance is always on: {obstacles[0]}."
     if best.model is not None:
@@ -131,6 +134,29 @@ def _comparison(
         )
 
 
+def _idle_sentences(situation: Situation, bedrock: ServingPlan) -> Iterator[str]:
+    """Yield how Bedrock alone compares with an instance that only waits: the least of any."""
+    objective = situation.deployment.inference.optimize
+    month = situation.month(bedrock).by(objective)
+    for host in situation.hosts(inference_components=situation.inference_components)[:1]:
+        idle = _idle(situation, host).by(objective)
+        yield (
+            f"In {objective}, a month of answers from Bedrock takes {month.mid:,.3g} "
+            f"{UNITS[objective]}, and one {host.instance_type} that answers nothing takes "
+            f"{idle.mid:,.3g} ({Verdict.between(idle, month)})."
+        )
+
+
+def _idle(situation: Situation, host: Host) -> Impact:
+    return situation.impact(
+        host.instance_type,
+        hours=HOURS_PER_MONTH,
+        utilization=0.0,
+        bedrock_tokens_in=0.0,
+        bedrock_tokens_out=0.0,
+    )
+
+
 def _always_on(
     situation: Situation, capacity: Capacity, host: Host, *, below: float
 ) -> list[ServingPlan]:
@@ -138,14 +164,7 @@ def _always_on(
 
     Not even one idle instance may take as much as ``below``.
     """
-    idle = situation.impact(
-        host.instance_type,
-        hours=HOURS_PER_MONTH,
-        utilization=0.0,
-        bedrock_tokens_in=0.0,
-        bedrock_tokens_out=0.0,
-    )
-    if situation.quantity(idle) >= below:
+    if situation.quantity(_idle(situation, host)) >= below:
         return []
     point = situation.break_even(host)
     means = [rate.mean_per_hour for rate in situation.week]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from sustainability.deployment.schema import Deployment, Objective, Store
+from sustainability.deployment.schema import Deployment, Store
+from sustainability.energy.impact import Impact
 from sustainability.energy.verdict import Verdict
 from sustainability.stores.choice import taken, turns
 from sustainability.stores.kinds import PROFILES, chosen
-
-_UNITS = {Objective.ENERGY: "Wh", Objective.CARBON: "gCO2e", Objective.COST: "USD"}
 
 
 def store_reasons(deployment: Deployment) -> tuple[str, ...]:
@@ -15,15 +14,16 @@ def store_reasons(deployment: Deployment) -> tuple[str, ...]:
     if deployment.knowledge.store is not Store.AUTO:
         return ()
     store, month = chosen(deployment), taken(deployment, PROFILES)
-    unit = _UNITS[deployment.inference.optimize]
-    others = ", ".join(
-        f"{PROFILES[other].service} {value.mid:,.3g}, {Verdict.between(month[store], value)}"
-        for other, value in month.items()
-        if other is not store
-    )
+    objective = deployment.inference.optimize
     reasons = [
         f"The knowledge store is {PROFILES[store].service}: of those that answer a search in time, "
-        f"it uses the least in a month, {month[store].mid:,.3g} {unit} ({others})."
+        f"it uses the least {objective}. A month takes {_amounts(month[store])}.",
+        *(
+            f"{PROFILES[other].service} would take {_amounts(impact)} ({objective}: "
+            f"{Verdict.between(impact.by(objective), month[store].by(objective))})."
+            for other, impact in month.items()
+            if other is not store
+        ),
     ]
     for turn in turns(deployment, PROFILES):
         size = deployment.knowledge.domain.instance_type if turn.store is Store.DOMAIN else ""
@@ -33,3 +33,13 @@ def store_reasons(deployment: Deployment) -> tuple[str, ...]:
             f"{PROFILES[turn.store].service}{machine} uses less."
         )
     return tuple(reasons)
+
+
+def _amounts(impact: Impact) -> str:
+    wh, grams, usd = impact.kwh.mid * 1000, impact.carbon_g.mid, impact.usd.mid
+    return f"{_digits(wh)} Wh, {_digits(grams)} gCO2e and {usd:,.2f} USD"
+
+
+def _digits(value: float) -> str:
+    """Return three significant digits, never in scientific notation."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

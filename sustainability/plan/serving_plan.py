@@ -9,6 +9,9 @@ from typing import ClassVar
 
 from sustainability.deployment.function_sizes import GENERATION_S, LONGEST_GENERATION_S
 from sustainability.deployment.schema import DeploymentError
+from sustainability.energy.impact import HOURS_PER_MONTH
+from sustainability.energy.verdict import Compared
+from sustainability.offers.bedrock import BATCH_RECORDS_MIN
 from sustainability.offers.endpoint_models import InferenceModel
 
 LEAST_CONCURRENCY = 10
@@ -117,6 +120,16 @@ class AlarmThresholds:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OtherMode:
+    """The best plan of another mode that meets the service level, beside the chosen one."""
+
+    mode: Mode
+    instance_type: str | None
+    compared: tuple[Compared, ...]
+    """Energy, carbon and cost; the one that the deployment optimizes is the first."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ServingPlan:
     """How a deployment is served. Only ``plan_serving`` builds it.
 
@@ -170,11 +183,29 @@ class ServingPlan:
     alarms: AlarmThresholds = AlarmThresholds()
     reasons: tuple[str, ...]
     """The reason for each decision, with the numbers to check it."""
+    other_modes: tuple[OtherMode, ...] = ()
+    """The runner-up is the first. Empty if no other mode meets the service level, or could take
+    less."""
 
     @property
     def generation_s(self) -> float:
         """Seconds of the answer function's time limit that are reserved for generation."""
         return GENERATION_S if self.patience_s is None else LONGEST_GENERATION_S
+
+    def in_batches(self, answers: float) -> bool:
+        """Return whether Bedrock answers in batch jobs, which cost less than on-demand calls.
+
+        A window with fewer questions than the minimum of a batch job is answered on demand.
+
+        Parameters
+        ----------
+        answers
+            Generated answers in a month (730 hours).
+        """
+        if self.batch is None:
+            return False
+        windows = len(self.batch.hours) * HOURS_PER_MONTH / 24
+        return answers * self.bedrock_share >= BATCH_RECORDS_MIN * windows
 
     @property
     def min_instances(self) -> int:

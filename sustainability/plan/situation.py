@@ -11,7 +11,6 @@ from sustainability.deployment.schema import (
     BedrockUse,
     Deployment,
     DeploymentError,
-    Objective,
     Rate,
 )
 from sustainability.energy.bedrock import bedrock_tokens
@@ -206,6 +205,7 @@ class Situation:
         utilization: float,
         bedrock_tokens_in: float,
         bedrock_tokens_out: float,
+        batch: bool = False,
     ) -> Impact:
         """Return the footprint of instance-hours plus tokens on Bedrock."""
         accounting, region = self.deployment.footprint.accounting, self.deployment.region
@@ -220,25 +220,27 @@ class Situation:
                 input_tokens=bedrock_tokens_in,
                 output_tokens=bedrock_tokens_out,
                 site=Site.of_model(generator, region, accounting, self.facts),
+                batch=batch,
             )
         return found
 
     def quantity(self, impact: Impact) -> float:
         """Return the middle estimate in kWh, gCO2e or USD, by ``inference.optimize``."""
-        objective = self.deployment.inference.optimize
-        if objective is Objective.ENERGY:
-            return impact.kwh.mid
-        return impact.carbon_g.mid if objective is Objective.CARBON else impact.usd.mid
+        return impact.by(self.deployment.inference.optimize).mid
 
     def takes(self, plan: ServingPlan) -> float:
         """Return the same :meth:`quantity` for a month of generation with ``plan``."""
-        elsewhere, traffic = self.answers_per_month * plan.bedrock_share, self.deployment.traffic
-        return self.quantity(
-            self.impact(
-                plan.instance_type,
-                hours=plan.expected_instance_hours,
-                utilization=plan.expected_utilization,
-                bedrock_tokens_in=elsewhere * traffic.input_tokens.mean,
-                bedrock_tokens_out=elsewhere * self.deployment.answer_tokens.mean,
-            )
+        return self.quantity(self.month(plan))
+
+    def month(self, plan: ServingPlan) -> Impact:
+        """Return the footprint of a month of generation with ``plan``."""
+        answers, traffic = self.answers_per_month, self.deployment.traffic
+        elsewhere = answers * plan.bedrock_share
+        return self.impact(
+            plan.instance_type,
+            hours=plan.expected_instance_hours,
+            utilization=plan.expected_utilization,
+            bedrock_tokens_in=elsewhere * traffic.input_tokens.mean,
+            bedrock_tokens_out=elsewhere * self.deployment.answer_tokens.mean,
+            batch=plan.in_batches(answers),
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 from sustainability.decide.break_even_curves import Curve, Meeting
 from sustainability.deployment.schema import Deployment, Objective
+from sustainability.energy.verdict import Verdict
 from sustainability.plan.break_even import BreakEven
 from sustainability.report import charts
 from sustainability.report.page import page, section, table
@@ -18,6 +19,10 @@ _HEADER = (
     "instance",
     "full load",
     *(f"{objective.value} break-even" for objective in Objective),
+)
+_BUSIEST_HEADER = (
+    "busiest hour, instance against Bedrock",
+    *(objective.value for objective in Objective),
 )
 _NEVER = "never"
 Points = tuple[tuple[float, float], ...]
@@ -50,6 +55,22 @@ def _rows(meetings: Sequence[Meeting]) -> list[tuple[str, ...]]:
     ]
 
 
+def _busiest(deployment: Deployment, meetings: Sequence[Meeting]) -> list[tuple[str, ...]]:
+    return [
+        (
+            meeting.offer.instance_type,
+            *(str(verdict) for verdict in _verdicts(deployment, meeting).values()),
+        )
+        for meeting in meetings
+    ]
+
+
+def _verdicts(deployment: Deployment, meeting: Meeting) -> dict[Objective, Verdict]:
+    """Compare the busiest hour on full instances, or on one that is not full, with Bedrock."""
+    rate = min(deployment.traffic.peak_per_hour, meeting.offer.full_per_hour)
+    return {objective: found.at(rate) for objective, found in meeting.rates.items()}
+
+
 def _lead(deployment: Deployment) -> str:
     traffic = deployment.traffic
     return (
@@ -62,12 +83,31 @@ def _lead(deployment: Deployment) -> str:
 
 def as_text(deployment: Deployment, meetings: Sequence[Meeting]) -> str:
     """Return the break-even table."""
-    return f"{_lead(deployment)}\n\n{text_table(_HEADER, _rows(meetings))}\n\n{EXPLANATION}"
+    return "\n\n".join(
+        (
+            _lead(deployment),
+            text_table(_HEADER, _rows(meetings)),
+            EXPLANATION,
+            text_table(_BUSIEST_HEADER, _busiest(deployment, meetings)),
+        )
+    )
 
 
-def as_json(curves: Sequence[Curve], meetings: Sequence[Meeting]) -> dict[str, Any]:
+def as_json(
+    deployment: Deployment, curves: Sequence[Curve], meetings: Sequence[Meeting]
+) -> dict[str, Any]:
     """Return curves and break-even rates; a rate that is never reached is ``null``."""
     return {
+        "busiest_hour": {
+            meeting.offer.instance_type: {
+                objective.value: {
+                    "chance_of_less_than_bedrock": verdict.chance,
+                    "too_close_to_call": verdict.too_close,
+                }
+                for objective, verdict in _verdicts(deployment, meeting).items()
+            }
+            for meeting in meetings
+        },
         "break_even_requests_per_hour": {
             meeting.offer.instance_type: {
                 objective.value: [
@@ -100,6 +140,11 @@ def as_html(deployment: Deployment, curves: Sequence[Curve], meetings: Sequence[
             charts.lines("Cost per hour", cost, "requests per hour", "USD per hour"),
         ),
         section("Break-even", EXPLANATION, table(_HEADER, _rows(meetings), words=True), wide=True),
+        section(
+            "In the busiest hour", "Instances that share the questions of the busiest hour, "
+            "against Bedrock. Less or more is said if it is so in 9 of 10 simulations.",
+            table(_BUSIEST_HEADER, _busiest(deployment, meetings), words=True), wide=True,
+        ),
         section(
             "The curves as a table", "For each power of ten.", _values(curves), wide=True,
         ),

@@ -178,13 +178,26 @@ def as_html(
     influences: Sequence[Influence],
     levels: Sequence[Level] = (),
     sci: Mapping[str, Any] | None = None,
+    served: str = "",
 ) -> str:
-    """Return the HTML page. ``levels`` are the same deployment at other service levels."""
+    """Return the HTML page.
+
+    Parameters
+    ----------
+    result, influences
+        The footprint, and the numbers that it depends on most.
+    levels
+        The same deployment at other service levels.
+    sci
+        The score by SCI for AI.
+    served
+        The section on the serving plan.
+    """
     lead = (
         f"Region {result.region}, {result.accounting}-based carbon, "
         f"{result.answers_per_month:,.0f} answers per month. Every value is an estimate."
     )
-    sections = [_key_figures(result)]
+    sections = [_key_figures(result), *([served] if served else [])]
     sections += [section("Warning", warning, "", wide=True) for warning in result.warnings]
     if sci is not None and sci["scores"]["answer"]:
         excluded = f"Not included: {'; '.join(sci['excluded'])}."

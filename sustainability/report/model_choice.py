@@ -7,6 +7,7 @@ from typing import Any
 
 from sustainability.decide.model_choice.candidates import Candidate
 from sustainability.decide.model_choice.choice import Bar, Choice, Result
+from sustainability.energy.verdict import doubts
 from sustainability.report.text import amount, spread, table
 
 _HEADER = (
@@ -59,7 +60,9 @@ def reason(choice: Choice) -> str:
         text += "No candidate is smaller."
     if choice.unasked:
         larger = ", ".join(map(names.__getitem__, choice.unasked))
-        text += f"\nNot asked, because they use more energy: {larger}."
+        text += f"\nNot asked, because they use more energy by the middle estimates: {larger}."
+    if but := doubts({names[other]: found for other, found in choice.beside.items()}):
+        text += f"\nBut {but}."
     return text + _certainty(choice.chosen)
 
 
@@ -72,6 +75,20 @@ def as_json(choice: Choice, bar: Bar, *, embedded: bool) -> dict[str, Any]:
         "choice": choice.chosen.candidate.describe() if choice.chosen else None,
         "unasked": [candidate.describe() for candidate in choice.unasked],
         "reason": reason(choice),
+        "chosen_compared_with": [
+            {
+                "candidate": other.describe(),
+                **{
+                    row.quantity: {
+                        "difference": row.share,
+                        "chance_of_less": row.verdict.chance,
+                        "too_close_to_call": row.verdict.too_close,
+                    }
+                    for row in found
+                },
+            }
+            for other, found in choice.beside.items()
+        ],
     }
 
 

@@ -8,9 +8,13 @@ from typing import Any
 
 from sustainability.decide.what_if import Alternative
 from sustainability.deployment.schema import Deployment
+from sustainability.energy.impact import UNITS
+from sustainability.energy.verdict import doubts
 from sustainability.facts.ranges import Estimate
 from sustainability.plan.serving_plan import DemandThreshold, ServingPlan
-from sustainability.report.text import amount, table
+from sustainability.report.page import folded, section
+from sustainability.report.page import table as html_table
+from sustainability.report.text import amount, percent, table
 
 VERSION = 1
 """Of the JSON; ``docs/schemas/plan.schema.json`` describes it."""
@@ -19,11 +23,14 @@ VERSION = 1
 def as_text(deployment: Deployment, plan: ServingPlan, alternatives: Sequence[Alternative]) -> str:
     """Return the plan, its reasons, and a table of the monthly footprint of each alternative."""
     blocks = [
-        f"{deployment.name}: mode {plan.mode}",
+        headline(deployment, plan),
         table(("", "plan"), _rows(deployment, plan)),
         "Why\n"
         + "\n".join(f"  {number}. {reason}" for number, reason in enumerate(plan.reasons, 1)),
     ]
+    if plan.other_modes:
+        compared = table(*_others(plan))
+        blocks.append(f"Compared with the best plan of each other mode\n{compared}")
     if plan.schedule:
         blocks.append(
             "Schedule\n"
@@ -37,6 +44,41 @@ def as_text(deployment: Deployment, plan: ServingPlan, alternatives: Sequence[Al
     return "\n\n".join(blocks)
 
 
+def headline(deployment: Deployment, plan: ServingPlan) -> str:
+    """Return the mode, and what is doubtful about it: a tie, or a disadvantage in the rest."""
+    but = doubts({other.mode: other.compared for other in plan.other_modes})
+    return f"{deployment.name}: mode {plan.mode}" + (f", but {but}" if but else "")
+
+
+def as_section(deployment: Deployment, plan: ServingPlan) -> str:
+    """Return the decision, its reasons and the comparison with other modes, as HTML."""
+    reasons = [(reason,) for reason in plan.reasons]
+    body = html_table(*_others(plan), words=True) if plan.other_modes else ""
+    return section(
+        "How it is served",
+        f"{headline(deployment, plan)}.",
+        body + folded("Why", html_table(("reason",), reasons, words=True)),
+        wide=True,
+    )
+
+
+def _others(plan: ServingPlan) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return header and rows of the comparison with the best plan of each other mode."""
+    rows: list[tuple[str, ...]] = [
+        (
+            f"{other.mode}{f' ({other.instance_type})' if other.instance_type else ''}: "
+            f"{row.quantity}, {UNITS[row.quantity]}",
+            amount(row.other),
+            amount(row.chosen),
+            percent(row.share),
+            str(row.verdict),
+        )
+        for other in plan.other_modes
+        for row in other.compared
+    ]
+    return ("a month of answers", "there", str(plan.mode), "difference", "verdict"), rows
+
+
 def as_json(
     deployment: Deployment, plan: ServingPlan, alternatives: Sequence[Alternative]
 ) -> dict[str, Any]:
@@ -44,6 +86,7 @@ def as_json(
     return {
         "version": VERSION,
         "deployment": deployment.name,
+        "headline": headline(deployment, plan),
         "plan": _dict(plan),
         "schedule": [action.schedule for action in plan.schedule],
         "what_if": [

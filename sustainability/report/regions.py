@@ -56,7 +56,8 @@ _OFFER_HEADER = (
 def regions_as_text(regions: Sequence[Region]) -> str:
     """Return the plain ranking."""
     rows = [_offer(region) for region in regions]
-    return f"{text_table(_OFFER_HEADER, rows, left=3)}\n\n{CREDIT}"
+    notes = [f"{region.name}: {region.disagreement}." for region in regions if region.disagreement]
+    return "\n\n".join((text_table(_OFFER_HEADER, rows, left=3), "\n".join(notes), CREDIT))
 
 
 def region_as_json(region: Region) -> dict[str, Any]:
@@ -69,6 +70,7 @@ def region_as_json(region: Region) -> dict[str, Any]:
         "country": region.place.country,
         "gco2e_per_it_kwh": region.gco2e_per_it_kwh.as_list(),
         "too_close_to_the_one_above": region.after is not None and region.after.too_close,
+        "sources_disagree": region.disagreement,
         "inferentia2": region.inferentia2,
         "inference_components": region.inference_components,
         "serverless_search": region.serverless_search,
@@ -85,6 +87,7 @@ def fit_as_json(fit: Fit) -> dict[str, Any]:
         "notes": list(fit.notes),
         "carbon_change": fit.carbon_change,
         "chance_of_less_carbon": fit.verdict.chance,
+        "too_close_to_call": fit.verdict.too_close,
         "users_km": fit.users_km,
         "data_km": fit.data_km,
     }
@@ -100,15 +103,20 @@ def _fit_cells(deployment: Deployment, fits: Sequence[Fit]) -> list[tuple[str, .
     facts = Facts()
     rows: list[tuple[str, ...]] = []
     for fit in fits:
-        rank, name, city, carbon, _, inferentia2, *_, models = _offer(fit.region)
+        rank, name, city, *_, models = _offer(fit.region)
         here = fit.region.name == deployment.region
         away = "?" if fit.users_km is None else f"{round_trip_ms(fit.users_km, facts).mid:.0f} ms"
         remarks = [*(["current Region"] if here else []), *fit.obstacles, *fit.notes]
         rows.append(
-            (rank, name, city, carbon, "" if here else percent(fit.carbon_change), away,
-             inferentia2, models, ", ".join(remarks))
+            (rank, name, city, spread(fit.region.gco2e_per_it_kwh), "" if here else _change(fit),
+             away, _yes(fit.region.inferentia2), models, ", ".join(remarks))
         )  # fmt: skip
     return rows
+
+
+def _change(fit: Fit) -> str:
+    change = percent(fit.carbon_change)
+    return f"{change}, {fit.verdict}" if fit.verdict.too_close else change
 
 
 def fits_as_text(deployment: Deployment, fits: Sequence[Fit]) -> str:
@@ -136,6 +144,9 @@ def advice(deployment: Deployment, fits: Sequence[Fit]) -> str:
             f"{deployment.region} has the lowest carbon of all Regions that offer what "
             f"{deployment.name} needs."
         )
+        ties = [fit.region.name for fit in possible if fit.verdict.too_close and fit is not here]
+        if ties:
+            first += f" Too close to call: {', '.join(ties)}."
     else:
         best = min(better, key=lambda fit: fit.carbon_change)
         first = (
@@ -160,8 +171,7 @@ def as_html(deployment: Deployment, fits: Sequence[Fit]) -> str:
         for fit in shown
     ]
     changes = [
-        (fit.region.name, spread(fit.region.gco2e_per_it_kwh), percent(fit.carbon_change))
-        for fit in shown
+        (fit.region.name, spread(fit.region.gco2e_per_it_kwh), _change(fit)) for fit in shown
     ]
     sections = [
         section(

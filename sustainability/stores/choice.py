@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sustainability.deployment.schema import Deployment, Objective, Store
+from sustainability.deployment.schema import Deployment, Store
 from sustainability.energy.demand import Demand
 from sustainability.energy.impact import HOURS_PER_MONTH, Impact
 from sustainability.energy.site import Site
 from sustainability.facts.lookup import Facts
-from sustainability.facts.ranges import Estimate
 from sustainability.stores.profile import StoreProfile
 
 _MOST_PER_HOUR = 100_000
@@ -37,15 +36,18 @@ class _Choice:
         """Return the store that uses the least with ``times`` as many questions."""
         demand = Demand.of(self.deployment, self.facts, times=times)
         fitting = [store for store in self.profiles if self._in_time(store, demand)]
-        return min(fitting or self.profiles, key=lambda store: self.taken(store, demand).mid)
+        objective = self.deployment.inference.optimize
+        return min(
+            fitting or self.profiles,
+            key=lambda store: self.taken(store, demand).by(objective).mid,
+        )
 
-    def taken(self, store: Store, demand: Demand) -> Estimate:
-        """Return the store's monthly amount of the quantity that the deployment optimizes."""
+    def taken(self, store: Store, demand: Demand) -> Impact:
+        """Return what the store takes in a month."""
         site = Site.of_region(
             self.deployment.region, self.deployment.footprint.accounting, self.facts
         )
-        month = self.profiles[store].component(self.deployment, demand, site).traffic
-        return _objective(self.deployment, month)
+        return self.profiles[store].component(self.deployment, demand, site).traffic
 
     def _in_time(self, store: Store, demand: Demand) -> bool:
         """Whether a search in this store fits the searches' part of the latency limit."""
@@ -89,18 +91,8 @@ def turns(deployment: Deployment, profiles: Mapping[Store, StoreProfile]) -> lis
     return found
 
 
-def taken(deployment: Deployment, profiles: Mapping[Store, StoreProfile]) -> dict[Store, Estimate]:
-    """Return each store's monthly amount of the quantity that the deployment optimizes."""
+def taken(deployment: Deployment, profiles: Mapping[Store, StoreProfile]) -> dict[Store, Impact]:
+    """Return what each store would take in a month of the declared traffic."""
     choice = _Choice(deployment, profiles)
     demand = Demand.of(deployment, choice.facts)
     return {store: choice.taken(store, demand) for store in profiles}
-
-
-def _objective(deployment: Deployment, month: Impact) -> Estimate:
-    match deployment.inference.optimize:
-        case Objective.ENERGY:
-            return month.kwh * 1000
-        case Objective.CARBON:
-            return month.carbon_g
-        case Objective.COST:
-            return month.usd

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from sustainability.decide.model_choice.candidates import Candidate
 from sustainability.decide.model_choice.golden import Question
 from sustainability.decide.model_choice.scoring import Outcome, Scores
-from sustainability.deployment.schema import Deployment
+from sustainability.deployment.schema import Deployment, Objective
 from sustainability.energy.impact import Impact
+from sustainability.energy.verdict import Compared, compared
 from sustainability.errors import UserError
 
 Answers = Callable[[Candidate, Sequence[Question]], Iterable[Outcome]]
@@ -94,6 +95,9 @@ class Choice:
     results: Sequence[Result]
     chosen: Result | None
     unasked: Sequence[Candidate]
+    beside: Mapping[Candidate, tuple[Compared, ...]]
+    """The chosen candidate compared with each larger one that may be as good, for the tokens that
+    the deployment expects."""
 
 
 def choose(
@@ -125,7 +129,24 @@ def choose(
         results.append(result)
         if not chosen and not result.missed:
             chosen = result
-    return Choice(results=results, chosen=chosen, unasked=candidates[len(results) :])
+    unasked = candidates[len(results) :]
+    good = [result.candidate for result in results if not result.missed]
+    return Choice(
+        results=results,
+        chosen=chosen,
+        unasked=unasked,
+        beside=_beside(deployment, [*good, *unasked]) if chosen else {},
+    )
+
+
+def _beside(
+    deployment: Deployment, good: Sequence[Candidate]
+) -> dict[Candidate, tuple[Compared, ...]]:
+    chosen, *others = good
+    expected = chosen.expected(deployment)
+    return {
+        other: compared(expected, other.expected(deployment), Objective.ENERGY) for other in others
+    }
 
 
 def _result(candidate: Candidate, scores: Scores, deployment: Deployment, bar: Bar) -> Result:

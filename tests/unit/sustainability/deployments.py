@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 from sustainability.deployment.schema import Deployment
 from sustainability.plan.serving_plan import Mode, ServingPlan
@@ -33,16 +32,14 @@ def traffic(per_hour: float, **more: Any) -> dict[str, Any]:
 
 
 def a_plan(**fields: Any) -> ServingPlan:
-    """What the footprint reads of a plan; Bedrock answers all, unless fields say otherwise."""
+    """A plan in which Bedrock answers all, unless fields say otherwise."""
     plan = {
         "mode": Mode.BEDROCK,
         "instance_type": None,
         "expected_instance_hours": 0.0,
         "expected_utilization": 0.0,
+        "expected_attainment": None,
         "bedrock_share": 1.0,
-        "answer_concurrency": 10,
-        "batch": None,
-        "wake": None,
-        "sleep": None,
+        "reasons": (),
     }
-    return cast(ServingPlan, SimpleNamespace(**{**plan, **fields}))
+    return ServingPlan(**{**plan, **fields})

@@ -233,7 +233,7 @@ def test_it_stops_at_the_first_that_is_good_enough() -> None:
     text = report.as_text(choice, Bar(), embedded=False)
     assert f"Choice: {SMALL}. It meets the quality bar." in text
     assert f"Smaller candidates do not: {EXTRACTIVE}." in text
-    assert f"Not asked, because they use more energy: {LARGE}." in text
+    assert f"Not asked, because they use more energy by the middle estimates: {LARGE}." in text
     assert "between 0.21 and 1.00 (95 % confidence)" in text
     assert "Embedded" not in text
 
