@@ -117,6 +117,7 @@ def _extend(state: Path, args: argparse.Namespace) -> None:
         cloudformation,
         emf,
         endpoints,
+        message_moves,
         ministack_patches,
         sagemaker,
         search_index,
@@ -136,6 +137,7 @@ def _extend(state: Path, args: argparse.Namespace) -> None:
     )
     ministack_patches.apply(runtime=state / "runtime", opensearch_url=opensearch_url)
     alarms.replace_evaluation()
+    message_moves.install()
     emf.forward_log_events()
     service_metrics.publish_lambda_metrics()
     service_metrics.publish_api_metrics()

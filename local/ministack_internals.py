@@ -163,6 +163,25 @@ def queues() -> list[tuple[tuple[str, str, str], dict[str, Any]]]:
     return list(sqs._queues._data.items())
 
 
+# Unnecessary with message move tasks of SQS.
+SQS_ACTIONS: dict[str, Callable[[dict[str, Any], str], dict[str, Any]]] = sqs._HANDLERS
+"""Maps the name of an operation of SQS to the function that does it."""
+SQS_LOCK = sqs._queues_lock
+SqsError: type[Exception] = sqs._Err
+"""An answer of SQS with code and message."""
+
+
+def queue_of(arn: str) -> dict[str, Any] | None:
+    """Return the SQS queue with this ARN, with its attributes and messages."""
+    queue: dict[str, Any] | None = sqs._queue_by_arn(arn)
+    return queue
+
+
+def wake_event_sources() -> None:
+    """Let the functions that read queues look at them now."""
+    sqs.esm_wake.set()
+
+
 def reserve_concurrency(function: str, reserved: int | None) -> None:
     """Set the reserved concurrency of a Lambda function."""
     lambda_svc._functions[function]["concurrency"] = reserved

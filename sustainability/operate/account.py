@@ -199,7 +199,7 @@ class Account:
         uploaded = {}
         for key, path in files.items():
             body = path.read_bytes()
-            if present.get(key) == md5(body, usedforsecurity=False).hexdigest():
+            if present.get(key) == _entity_tag(body):
                 continue
             kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
             stored = client.put_object(Bucket=bucket, Key=key, Body=body, ContentType=kind)
@@ -402,6 +402,15 @@ def _pause_s(headers: Mapping[str, str], tries: int) -> float:
 
 def _refused(status: int, answer: Mapping[str, Any]) -> AccountError:
     return AccountError(f"the API answered {status}: {answer['error']['message']}")
+
+
+def entity_tags(files: Mapping[str, Path]) -> dict[str, str]:
+    """Return the entity tag that S3 gives to each file, by key: :meth:`Account.add` uploads it."""
+    return {key: _entity_tag(path.read_bytes()) for key, path in files.items()}
+
+
+def _entity_tag(body: bytes) -> str:
+    return md5(body, usedforsecurity=False).hexdigest()
 
 
 def collect(paths: Iterable[Path]) -> dict[str, Path]:

@@ -44,11 +44,11 @@ def folder(account: Account, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     folder = tmp_path_factory.mktemp("choice")
     document = folder / "lighthouses.md"
     document.write_text(LIGHTHOUSE)
-    account.wait_until_settled(account.add({document.name: document}), seconds=60, progress=quiet)
+    account.wait_until_settled(account.add({document.name: document}), seconds=600, progress=quiet)
     (folder / "golden.yaml").write_text(yaml.safe_dump(GOLDEN))
     yield folder
     account.remove(document.name)
-    account.wait_until_removed([document.name], seconds=60)
+    account.wait_until_removed([document.name], seconds=600)
 
 
 def choose(folder: Path, *arguments: str) -> int:

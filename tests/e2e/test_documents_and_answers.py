@@ -47,7 +47,7 @@ def put(account: Account, folder: Path, key: str, content: bytes | str) -> Docum
     file = folder / "content"
     file.write_bytes(content.encode() if isinstance(content, str) else content)
     uploaded = account.add({key: file})
-    (state,) = account.wait_until_settled(uploaded, seconds=60, progress=quiet)
+    (state,) = account.wait_until_settled(uploaded, seconds=600, progress=quiet)
     return state
 
 
@@ -276,10 +276,59 @@ def test_every_question_is_measured(account: Account, client: Callable[[str], An
 def test_a_deleted_document_takes_its_passages_along(account: Account, models: Models) -> None:
     account.remove("stations/field stations.md")
     account.remove("other/notes.txt")
-    account.wait_until_removed(["stations/field stations.md", "other/notes.txt"], seconds=60)
+    account.wait_until_removed(["stations/field stations.md", "other/notes.txt"], seconds=600)
     answer = ask(account, KESTREL)
     assert not answer["cached"]
     assert not answer["answered"]
+
+
+def test_a_trouble_that_passes_delays_a_document_by_seconds(
+    account: Account, folder: Path, models: Models
+) -> None:
+    error = "ServiceUnavailableException"
+    models.fail(match="embed", error=error, count=6)  # more than one call tries by itself
+    assert put(account, folder, "late.md", "# Late\n\nThe train was late.\n").status == "indexed"
+
+
+def test_dead_letters_are_sent_back_by_one_command_and_lost_deletions_with_them(
+    account: Account, client: Callable[[str], Any], folder: Path
+) -> None:
+    sqs, dead = client("sqs"), account.outputs["DeadLettersUrl"]
+    put(account, folder, "poison/broken.pdf", b"%PDF-1.7 and nothing more")
+    put(account, folder, "lost.md", "# The Dunlin station\n\nIt stands on stilts.\n")
+    queue = account.outputs["IngestQueueUrl"].rpartition("/")[2]
+    (mapping,) = (
+        each
+        for each in client("lambda").list_event_source_mappings()["EventSourceMappings"]
+        if each["EventSourceArn"].endswith(f":{queue}")
+    )
+    client("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+    try:
+        account.remove("lost.md")  # and its event is lost to the dead letters
+        (event,) = sqs.receive_message(
+            QueueUrl=account.outputs["IngestQueueUrl"], WaitTimeSeconds=20
+        )["Messages"]
+        sqs.send_message(QueueUrl=dead, MessageBody=event["Body"])
+        sqs.delete_message(
+            QueueUrl=account.outputs["IngestQueueUrl"], ReceiptHandle=event["ReceiptHandle"]
+        )
+    finally:
+        client("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+    assert "lost.md" in {state.key for state in account.documents()}
+    redrive = [sys.executable, "-m", "sustainability", "redrive", str(LOCAL)]
+    outcome = subprocess.run(redrive, capture_output=True, text=True)
+    assert "2 dead letters sent back, 1 are dead letters again" in outcome.stdout, outcome.stderr
+    assert "poison/broken.pdf: malformed" in outcome.stdout
+    assert outcome.returncode == 1
+    assert "lost.md" not in {state.key for state in account.documents()}
+    account.remove("poison/broken.pdf")
+    account.wait_until_removed(["poison/broken.pdf"], seconds=300)
+    time.sleep(10)  # the letter is hidden while the command reads it
+    outcome = subprocess.run(redrive, capture_output=True, text=True)
+    assert "1 dead letters sent back, 0 are" in outcome.stdout, outcome.stderr
+    assert subprocess.run(redrive, capture_output=True, text=True).stdout == (
+        "there are no dead letters\n"
+    )
 
 
 def test_destroy_leaves_nothing(account: Account, embedded: EmbeddedAws, folder: Path) -> None:

@@ -168,7 +168,7 @@ def system(
     document = folder / "harbour.md"
     document.write_text("# Harbour\n\nThe harbour of Brineport freezes every February.\n")
     uploaded = system.account.add({"harbour.md": document})
-    system.account.wait_until_settled(uploaded, seconds=60, progress=quiet)
+    system.account.wait_until_settled(uploaded, seconds=600, progress=quiet)
     return system
 
 

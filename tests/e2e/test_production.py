@@ -30,7 +30,7 @@ def test_the_domain_has_a_strict_index_and_answers_from_it(
     file = tmp_path / "harbour.md"
     file.write_text("# Harbour\n\nThe harbour of Brineport freezes every February.\n")
     uploaded = production.add({"harbour.md": file})
-    (state,) = production.wait_until_settled(uploaded, seconds=60, progress=quiet)
+    (state,) = production.wait_until_settled(uploaded, seconds=600, progress=quiet)
     assert state.status == "indexed"
     environment = production.function_environment("rag.answer_handler.handler")
     index = json.loads(environment["KNOWLEDGE"])[0]["index"]
