@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -26,6 +27,8 @@ SAMPLES = ROOT / "samples" / "documents"
 QUESTION = "How many NeuronCores does ml.inf2.xlarge have?"
 _QUESTION_PATIENCE_S = 300
 """How long `up` repeats its question on a slow machine."""
+_DOCUMENTS_PATIENCE_S = 600
+"""How long `up` waits for the documents."""
 
 
 def main() -> int:
@@ -55,8 +58,21 @@ def main() -> int:
     except UserError as error:
         print(error, file=sys.stderr)
         return 1
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print(
+            f"the disk is full ({error.filename or ROOT}): free some space and try again; what was "
+            "stored before is kept",
+            file=sys.stderr,
+        )
+        return 1
     except KeyboardInterrupt:
-        print("stopped; nothing runs that did not run before", file=sys.stderr)
+        print(
+            "stopped; nothing runs that did not run before, and what was uploaded is indexed after "
+            "the next start",
+            file=sys.stderr,
+        )
         return 130
     return 0
 
@@ -69,6 +85,7 @@ def up(embedded: EmbeddedAws, name: str) -> None:
     file = DEPLOYMENTS / f"{name}.yaml"
     deployment = Deployment.load(file)
     without = ("opensearch",) if chosen_store(deployment) is Store.VECTORS else ()
+    anew = embedded.ended_without_notice
     with _step("servers") as progress:
         fresh = embedded.start(progress, without=without)
     with ExitStack() as here:
@@ -79,10 +96,16 @@ def up(embedded: EmbeddedAws, name: str) -> None:
             from sustainability.commands.ask import describe
             from sustainability.operate.account import Account, collect
 
-            account, files = Account(deployment), collect([SAMPLES])
+            account, kept, files = (
+                Account(deployment),
+                embedded.kept(deployment.name),
+                collect([SAMPLES]),
+            )
             with _step("documents") as progress:
-                uploaded = account.add(files)
-                account.wait_until_settled(uploaded, seconds=300, progress=progress)
+                account.add(kept)
+                embedded.put_back(deployment.name)
+                account.add(files)
+                documents = _wait_for_documents(account, progress)
         # From here on the system runs, and it keeps running if the question fails.
         chosen = "" if name == "local" else f" DEPLOYMENT={name}"
         try:
@@ -95,13 +118,34 @@ def up(embedded: EmbeddedAws, name: str) -> None:
                 f"No answer yet: {error}\nEverything runs; a slow machine can need a second try:\n"
                 f'  make ask{chosen} Q="{QUESTION}"'
             )
+        if anew:
+            print(
+                "\nThe embedded AWS ended without notice last time, so all was deployed again; "
+                f"{len(kept)} documents that it held were put back."
+            )
         print(
-            f"\n{len(files)} documents are indexed, {len(uploaded)} of them new or changed.\n\n"
+            f"\n{documents}\n\n"
             f"Question: {QUESTION}\n\n{shown}\n\n"
             f"Try next:\n  make ask{chosen} "
             'Q="How many times fewer trainable parameters do the authors of LoRA report?"\n'
             f"  make add{chosen} FILE=path/to/your-document.md\n  make status\n  make down"
         )
+
+
+def _wait_for_documents(account: Account, progress: Progress) -> str:
+    """Wait for every document in the bucket, also of earlier calls; say how many are indexed."""
+    wanted = account.stored()
+    try:
+        settled = account.wait_until_settled(
+            wanted, seconds=_DOCUMENTS_PATIENCE_S, progress=progress
+        )
+    except UserError as error:
+        return f"Not all documents are indexed yet: {error}\nLook again: make documents"
+    indexed = sum(state.status == "indexed" for state in settled)
+    rejected = len(settled) - indexed
+    if rejected:
+        return f"{indexed} documents are indexed, {rejected} rejected; why: make documents"
+    return f"{indexed} documents are indexed."
 
 
 def _answer(account: Account, progress: Progress) -> dict[str, Any]:

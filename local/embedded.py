@@ -14,7 +14,7 @@ from typing import Any
 
 import urllib3
 
-from local import processes
+from local import kept, processes
 from local.processes import Server
 from local.surroundings import surroundings
 from sustainability.errors import UserError
@@ -72,6 +72,10 @@ class EmbeddedAws:
             If a server cannot start. The servers that this call started are stopped again.
         """
         self.state.mkdir(parents=True, exist_ok=True)
+        if (self.state / "logs/opensearch.log").exists() and not (
+            (self.state / "opensearch").exists() or "emulator" in self.running()
+        ):  # the tables would tell of passages that are gone
+            (self.state / "emulator/running").touch()
         fresh: list[Server] = []
         with stopping_on_failure(self.state, fresh):
             for name, command in self._commands().items():
@@ -85,6 +89,20 @@ class EmbeddedAws:
                     self.state, server, _READY[server.name], seconds=600, progress=progress
                 )
         return fresh
+
+    @property
+    def ended_without_notice(self) -> bool:
+        """Whether the emulator does not run, and did not save all when it ended."""
+        folder = self.state / "emulator"
+        return "emulator" not in self.running() and kept.ended_without_notice(folder)
+
+    def kept(self, deployment: str) -> dict[str, Path]:
+        """Return the documents of a deployment that outlived an end without notice, by key."""
+        return kept.documents(self.state / "emulator", deployment)
+
+    def put_back(self, deployment: str) -> None:
+        """Forget what :meth:`kept` returns: it is in the deployment's bucket again."""
+        kept.forget(self.state / "emulator", deployment)
 
     def running(self) -> dict[str, Server]:
         """Return the servers that run, by name."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import os
 import shutil
 import signal
@@ -21,12 +22,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
+from local import kept
 from local.surroundings import aws_variables
 
 if TYPE_CHECKING:
     from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 
 _HOST = "127.0.0.1"
+_RESERVE_BYTES = 32 << 20
+"""Space on the disk that must stay free for the state of the services."""
+_FULL = (
+    "<Error><Code>ServiceUnavailable</Code><Message>the disk of the embedded AWS is full; nothing "
+    "was stored</Message></Error>"
+)
 # Functions inherit the emulator's environment: it must contain only what AWS gives them.
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LOG_LEVEL")
 
@@ -43,10 +51,9 @@ def main() -> None:
     _require_free(args.port)
     state: Path = args.state.resolve()
     running = state / "running"
-    if running.exists():
-        print("The embedded AWS did not stop cleanly last time: it starts empty.", file=sys.stderr)
-        for kept in ("services", "objects"):
-            shutil.rmtree(state / kept, ignore_errors=True)
+    if kept.ended_without_notice(state):
+        print("The embedded AWS ended without notice last time: it starts empty.", file=sys.stderr)
+        kept.set_aside(state)
     _prepare_environment(args.port, state, args.models)
     loop = asyncio.new_event_loop()
     loop.run_until_complete(_serve(args, state, running))
@@ -66,13 +73,13 @@ def _require_free(port: int) -> None:
 
 def _prepare_environment(port: int, state: Path, models_url: str) -> None:
     """Set the variables that MiniStack and the functions read; remove all others."""
-    kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    inherited = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     temporary = state / "tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     os.environ.clear()
     os.environ.update(
-        kept,
+        inherited,
         AUTH="true",  # signatures and IAM policies are enforced
         TMPDIR=str(temporary),
         GATEWAY_PORT=str(port),
@@ -102,12 +109,27 @@ async def _serve(args: argparse.Namespace, state: Path, running: Path) -> None:
     config.bind = [f"{_HOST}:{args.port}"]
     beat = asyncio.create_task(heartbeat.beat(args.models))
     running.touch()
-    application = partial(_application, args.models)
+    application = partial(_application, state, args.models)
+    unsaved = _Errors()
+    logging.getLogger("persistence").addHandler(unsaved)
     await serve(application, config, shutdown_trigger=stop.wait)
     beat.cancel()
     lambda_runtime.reset()
-    if not _deploying():
+    if not (_deploying() or unsaved.seen):
         running.unlink()
+
+
+class _Errors(logging.Handler):
+    """Notes whether MiniStack reported an error, such as a file that it could not save."""
+
+    seen = False
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Note it."""
+        self.seen = True
 
 
 def _extend(state: Path, args: argparse.Namespace) -> None:
@@ -153,15 +175,27 @@ def _deploying() -> bool:
 
 
 async def _application(
-    models_url: str, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    state: Path,
+    models_url: str,
+    scope: Scope,
+    receive: ASGIReceiveCallable,
+    send: ASGISendCallable,
 ) -> None:
-    """MiniStack's ASGI application with our own routes."""
+    """MiniStack's ASGI application with our own routes.
+
+    It keeps an object that it cannot write in its memory, and loses it when it ends. So an upload
+    is refused while the disk is full.
+    """
     from ministack import app
 
     from local import clock, heartbeat, inventory, sagemaker
 
     if scope["type"] != "http" or not scope["path"].startswith("/_local/"):
-        await app.app(scope, receive, send)
+        is_upload = scope["type"] == "http" and scope["method"] == "PUT"
+        if is_upload and shutil.disk_usage(state).free < _RESERVE_BYTES:
+            await _answer(send, 503, "application/xml", _FULL)
+        else:
+            await app.app(scope, receive, send)
         return
     answer: Any
     match scope["method"], scope["path"]:
@@ -175,10 +209,13 @@ async def _application(
             answer = {"now": clock.now()}
         case request:
             raise LookupError(f"no {request}")
-    body = json.dumps(answer).encode()
-    headers = [(b"content-type", b"application/json")]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+    await _answer(send, 200, "application/json", json.dumps(answer))
+
+
+async def _answer(send: ASGISendCallable, status: int, media: str, body: str) -> None:
+    headers = [(b"content-type", media.encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body.encode(), "more_body": False})
 
 
 if __name__ == "__main__":

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -17,6 +20,9 @@ from pathlib import Path
 import psutil
 
 from sustainability.errors import UserError
+
+_READING_S = 60
+"""How long OpenSearch may read its indexes when it starts."""
 
 
 class ServerError(UserError):
@@ -52,9 +58,21 @@ def find(state: Path, name: str) -> Server | None:
     """Return the running server with this name, if there is one."""
     try:
         server = Server(**json.loads((state / f"{name}.json").read_text()))
-    except (OSError, ValueError, TypeError):
+    except FileNotFoundError:
         return None
+    except (OSError, ValueError, TypeError):
+        return _search(state, name)
     return server if server.alive else None
+
+
+def _search(state: Path, name: str) -> Server | None:
+    """Return the server whose file cannot be read: its command names its folder and its port."""
+    for process in psutil.process_iter(["cmdline", "create_time"]):
+        command = " ".join(process.info["cmdline"] or ())
+        port = re.search(r"\bport[ =](\d+)", command)
+        if port and str(state / name) in command:
+            return Server(name, process.pid, process.info["create_time"], int(port[1]))
+    return None
 
 
 def start(state: Path, name: str, command: list[str], *, port: int) -> Server:
@@ -87,7 +105,10 @@ def start(state: Path, name: str, command: list[str], *, port: int) -> Server:
     server = Server(
         name=name, pid=process.pid, born=psutil.Process(process.pid).create_time(), port=port
     )
-    (state / f"{name}.json").write_text(json.dumps(asdict(server)))
+    file = state / f"{name}.json"
+    written = file.with_suffix(".new")
+    written.write_text(json.dumps(asdict(server)))
+    written.rename(file)
     return server
 
 
@@ -101,18 +122,27 @@ def wait_until_ready(
     ServerError
         If the process ends before, or the time is over. The message has the end of its log.
     """
-    deadline = time.monotonic() + seconds
+    began = time.monotonic()
+    deadline = began + seconds
     log = _log(state, server.name)
     while True:
-        with (
-            contextlib.suppress(OSError),  # which every urllib error is
-            urllib.request.urlopen(server.url + path, timeout=5) as response,
-        ):
-            if response.status == 200:
-                return
+        try:
+            with urllib.request.urlopen(server.url + path, timeout=5) as response:
+                if response.status == 200:
+                    return
+        except urllib.error.HTTPError as error:
+            # It says red also while it still reads.
+            if b'"status":"red"' in error.read() and time.monotonic() - began > _READING_S:
+                raise ServerError(
+                    f"{server.name} cannot read its data: delete the folder {state / server.name} "
+                    "and run `make up` again; it indexes the documents anew"
+                ) from error
+        except OSError:
+            pass
         words = log.read_text(errors="replace").splitlines()
         if not server.alive:
-            raise ServerError(f"{server.name} did not start: " + "\n".join(words[-5:]))
+            full = [] if shutil.disk_usage(state).free else [f"the disk of {state} is full"]
+            raise ServerError(f"{server.name} did not start: " + "\n".join([*words[-5:], *full]))
         if time.monotonic() > deadline:
             raise ServerError(f"{server.name} is not ready after {seconds:.0f} s; see {log}")
         progress(f"{server.name}: {words[-1][:100] if words else 'starting'}")

@@ -30,8 +30,10 @@ def run(options: argparse.Namespace) -> int:
 
     account, files = Account(Deployment.load(options.deployment)), collect(options.paths)
     uploaded = account.add(files)
+    # Also those that an earlier call uploaded: ingest may still be at work on them.
+    wanted = {key: etag for key, etag in account.stored().items() if key in files}
     with status_line() as progress:
-        settled = account.wait_until_settled(uploaded, seconds=options.wait, progress=progress)
+        settled = account.wait_until_settled(wanted, seconds=options.wait, progress=progress)
     rejected = [state for state in settled if state.status == "rejected"]
     print(
         f"{len(files)} documents: {len(uploaded)} new or changed, "

@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     from sustainability.operate.filling import Filling
 
     deployment = Deployment.load(options.deployment)
-    states = sorted(Account(deployment).documents(), key=lambda state: state.key)
+    states = Account(deployment).present()
     if options.json:
         print(json.dumps([asdict(state) for state in states], indent=2))
         return 0

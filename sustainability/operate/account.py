@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, partial
 from hashlib import md5
@@ -191,20 +191,30 @@ class Account:
             From key to entity tag, for the files that were uploaded.
         """
         client, bucket = self._session.client("s3"), self.outputs["BucketName"]
-        present = {
-            item["Key"]: item["ETag"].strip('"')
-            for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
-            for item in page.get("Contents", [])
-        }
-        uploaded = {}
+        present, uploaded = self.stored(), {}
         for key, path in files.items():
             body = path.read_bytes()
-            if present.get(key) == _entity_tag(body):
+            if present.get(key) == md5(body, usedforsecurity=False).hexdigest():
                 continue
             kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-            stored = client.put_object(Bucket=bucket, Key=key, Body=body, ContentType=kind)
+            try:
+                stored = client.put_object(Bucket=bucket, Key=key, Body=body, ContentType=kind)
+            except botocore.exceptions.ClientError as error:
+                raise AccountError(
+                    f"{key}: S3 did not take it, nor those after it: {error}"
+                ) from error
             uploaded[key] = stored["ETag"].strip('"')
         return uploaded
+
+    def stored(self) -> dict[str, str]:
+        """Return the entity tag of each document in the bucket, by key."""
+        pages = self._session.client("s3").get_paginator("list_objects_v2")
+        return {
+            item["Key"]: item["ETag"].strip('"')
+            for page in pages.paginate(Bucket=self.outputs["BucketName"])
+            for item in page.get("Contents", [])
+            if not item["Key"].endswith("/")  # a folder that the console drew
+        }
 
     def remove(self, key: str) -> None:
         """Delete a document. Its passages leave the index soon after."""
@@ -232,6 +242,22 @@ class Account:
                 return
             arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
+    def present(self) -> list[DocumentState]:
+        """Return the state of each document in the bucket and in the index, in the order of keys.
+
+        What ingest has not done yet is ``waiting``: a document that is new, changed or deleted.
+        """
+        stored, known = self.stored(), {state.key: state for state in self.documents()}
+        found = []
+        for key in sorted(stored.keys() | known.keys()):
+            state = known.get(key, DocumentState(key, "waiting", "", "", 0, "", 0))
+            if key not in stored:
+                state = replace(state, status="waiting", reason="deleted, and still in the index")
+            elif state.etag != stored[key]:
+                state = replace(state, status="waiting", reason="not indexed yet as it is now")
+            found.append(state)
+        return found
+
     def wait_until_settled(
         self, etags: Mapping[str, str], *, seconds: float, progress: Progress
     ) -> list[DocumentState]:
@@ -240,7 +266,7 @@ class Account:
         Parameters
         ----------
         etags
-            From key to the entity tag that :meth:`add` returned.
+            From key to entity tag, as :meth:`add` and :meth:`stored` return it.
         seconds
             Longest time to wait, in seconds.
         progress
@@ -261,8 +287,10 @@ class Account:
             if time.monotonic() > deadline:
                 missing = sorted(set(etags) - {state.key for state in settled})
                 raise AccountError(
-                    f"after {seconds:.0f} s these documents are not indexed yet: "
-                    f"{', '.join(missing[:5])}; see the ingest function's log and the dead letters"
+                    f"after {seconds:.0f} s {len(missing)} of {len(etags)} documents wait to be "
+                    f"indexed: {', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}. None "
+                    "is lost: ingest tries each again within 2 minutes, and later within 15; see "
+                    "the ingest function's log and the dead letters"
                 )
             time.sleep(1)
 
@@ -402,15 +430,6 @@ def _pause_s(headers: Mapping[str, str], tries: int) -> float:
 
 def _refused(status: int, answer: Mapping[str, Any]) -> AccountError:
     return AccountError(f"the API answered {status}: {answer['error']['message']}")
-
-
-def entity_tags(files: Mapping[str, Path]) -> dict[str, str]:
-    """Return the entity tag that S3 gives to each file, by key: :meth:`Account.add` uploads it."""
-    return {key: _entity_tag(path.read_bytes()) for key, path in files.items()}
-
-
-def _entity_tag(body: bytes) -> str:
-    return md5(body, usedforsecurity=False).hexdigest()
 
 
 def collect(paths: Iterable[Path]) -> dict[str, Path]:

@@ -107,14 +107,7 @@ class Filling:
             raise AccountError(f"stack {self._stack} has no index; deploy it again")
         newest, *others = self._indexes
         row = self._row(newest["table"])
-        present = {
-            item["Key"]: item["ETag"].strip('"')
-            for page in self._session.client("s3")
-            .get_paginator("list_objects_v2")
-            .paginate(Bucket=self._account.outputs["BucketName"])
-            for item in page.get("Contents", [])
-            if not item["Key"].endswith("/")
-        }
+        present = self._account.stored()
         epoch = row.get("epoch", "")
         settled = sum(
             present.get(state.key) == state.etag and state.epoch == epoch
