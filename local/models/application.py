@@ -15,7 +15,7 @@ from local.models import bedrock
 from local.models.aws import ServiceError, invalid
 from local.models.body import read_object
 from local.models.contracts import Completion, Embedder, Generator, Prompt
-from local.models.faults import Answer, Fault, Faults
+from local.models.faults import Answer, Damage, Damaged, Fault, Faults
 from local.models.ledger import Ledger
 from local.models.sagemaker import Chat, container_error
 
@@ -31,6 +31,7 @@ class Response:
     status: int
     body: Mapping[str, Any]
     headers: Mapping[str, str] = field(default_factory=dict)
+    damage: Damage | None = None
 
 
 class Application:
@@ -48,6 +49,8 @@ class Application:
             response = self._route(method, path.partition("?")[0], headers, body)
         except ServiceError as error:
             response = error_response(error)
+        except Damaged as fault:
+            return Response(200, {}, damage=fault.damage)
         except Exception:
             traceback.print_exc(file=sys.stderr)
             message = "a fault of the local stand-in; see its log"

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Literal
 
 from pydantic import Field, field_validator
 
 from local.models.aws import ServiceError, error_statuses
 from local.models.body import Body
+
+Damage = Literal["garbage", "reset", "drip"]
+"""A body that is no JSON, a connection that is reset, and a body that comes byte by byte."""
+
+
+class Damaged(Exception):
+    """The response is to be broken in a way that no service would choose."""
+
+    def __init__(self, damage: Damage) -> None:
+        super().__init__(damage)
+        self.damage: Damage = damage
 
 
 class Fault(Body):
@@ -16,6 +28,7 @@ class Fault(Body):
 
     match: str
     error: str | None = None
+    damage: Damage | None = None
     message: str = "a fault that a test asked for"
     count: int = Field(default=1, ge=1)
     delay_s: float = Field(default=0, ge=0, le=600)
@@ -65,7 +78,7 @@ class Faults:
             return next((each.text for each in self._answers if each.match in target), None)
 
     def strike(self, target: str) -> None:
-        """Delay, or raise the `ServiceError`, that is due for this model or endpoint."""
+        """Delay, or raise the `ServiceError` or `Damaged`, that is due for this model."""
         with self._lock:
             fault = self._next(target)
         if fault is None:
@@ -73,6 +86,8 @@ class Faults:
         time.sleep(fault.delay_s)
         if fault.error is not None:
             raise ServiceError(fault.error, fault.message)
+        if fault.damage is not None:
+            raise Damaged(fault.damage)
 
     def _next(self, target: str) -> Fault | None:
         for index, (fault, left) in enumerate(self._left):

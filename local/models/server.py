@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
+import struct
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -14,6 +17,8 @@ from sustainability.errors import UserError
 _HOST = "127.0.0.1"
 _MAX_BODY = 25 * 2**20
 """Largest request body of InvokeModel, in bytes, as documented."""
+_GARBAGE = b"<html>This is not what was asked for, and it is no JSON either.</html>"
+_DRIP_S = 1.0
 
 
 class Server(ThreadingHTTPServer):
@@ -84,14 +89,25 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = _respond
 
     def _send(self, response: Response) -> None:
-        body = json.dumps(response.body).encode()
+        if response.damage == "reset":
+            linger = struct.pack("ii", 1, 0)  # closing then resets
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            self.close_connection = True
+            return
+        body = _GARBAGE if response.damage else json.dumps(response.body).encode()
         self.send_response(response.status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         for name, value in response.headers.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        if response.damage == "drip":
+            for byte in body:
+                self.wfile.write(bytes([byte]))
+                self.wfile.flush()
+                time.sleep(_DRIP_S)
+        else:
+            self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
         """Log nothing: the counters show the requests."""

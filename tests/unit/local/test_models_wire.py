@@ -16,7 +16,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ReadTimeoutError
+from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -384,6 +384,20 @@ def test_faults_reach_endpoints_and_can_be_taken_back(local: Local) -> None:
         local.chat(**CHAT)
     local.control("DELETE", "/_local/faults")
     assert local.chat(**CHAT)["choices"]
+
+
+@pytest.mark.parametrize("damage", ["garbage", "reset", "drip"])
+def test_a_response_can_be_damaged(
+    local: Local, damage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("local.models.server._DRIP_S", 0.01)
+    local.control("POST", "/_local/faults", {"match": "nova", "damage": damage})
+    if damage == "reset":
+        with pytest.raises(ConnectionClosedError):
+            local.bedrock.converse(modelId=NOVA, **ASK)
+    else:  # the client makes nothing of a body that it cannot read
+        assert "output" not in local.bedrock.converse(modelId=NOVA, **ASK)
+    assert local.bedrock.converse(modelId=NOVA, **ASK)["output"]
 
 
 def test_a_fault_can_be_a_delay_beyond_the_clients_patience(local: Local) -> None:
