@@ -1,14 +1,17 @@
 """What ran for a fortnight and did nothing: ten findings that need CloudWatch and the services.
 
-Each says what it takes a month, as a range. The ranges are estimates from list prices of us-east-1
-and of what was seen; they tell dear from cheap, not what a bill will say.
+Each says what it takes a month, as a range: an estimate from what was seen and from prices of
+us-east-1 in ``data/prices.csv``. It tells dear from cheap, not what a bill will say.
 """
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 import boto3
@@ -18,6 +21,7 @@ from cfn_sustainability.account import Caller, read, regions_of, why
 from cfn_sustainability.engine import judge
 from cfn_sustainability.errors import CallError
 from cfn_sustainability.finding import Finding, Judgement, Unseen
+from cfn_sustainability.offers import parsed
 from cfn_sustainability.reader import Document
 from cfn_sustainability.rule import Demand, Rule, Severity
 from cfn_sustainability.settings import RuleSettings
@@ -26,9 +30,13 @@ from cfn_sustainability.values import Undecidable
 
 DAYS = 14
 _HOURS = 730
+_XLARGE = 32
+"""``InstanceClass.weight`` of the size xlarge."""
 _GIB = 2**30
 _UNUSED = ("SUS03-BP02", "SUS02-BP03", "MLSUS03-BP01")
 _BATCHES = 100
+Range = tuple[float, float]
+"""The lowest and the highest amount."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +45,7 @@ class Seen:
 
     resource: str
     what: str
-    usd: tuple[float, float] | None
+    usd: Range | None
 
 
 class Usage:
@@ -88,23 +96,28 @@ class Usage:
         return max(values) if stat == "Maximum" else sum(values)
 
 
-def _hourly(name: str) -> tuple[float, float]:
-    """Return what an instance type costs an hour, from the smallest to the largest of its kind."""
-    series = name.removeprefix("ml.").partition(".")[0]
-    for start, prices in {
-        "p": (3.0, 120.0),
-        "g": (0.7, 20.0),
-        "inf": (0.3, 16.0),
-        "trn": (1.3, 25.0),
-    }.items():
-        if series.startswith(start):
-            return prices
-    return 0.05, 6.0
+@cache
+def _prices() -> dict[str, Range]:
+    text = files("cfn_sustainability").joinpath("data", "prices.csv").read_text(encoding="utf-8")
+    rows = csv.DictReader(text.splitlines())
+    return {row["key"]: (float(row["low"]), float(row["high"])) for row in rows}
 
 
-def _monthly(name: str, count: float = 1) -> tuple[float, float]:
-    low, high = _hourly(name)
-    return low * count * _HOURS, high * count * _HOURS
+def _price(key: str, amount: float = 1) -> Range:
+    """Return what an amount of something takes, in USD."""
+    low, high = _prices()[key]
+    return low * amount, high * amount
+
+
+def _monthly(name: str, count: float = 1) -> Range | None:
+    """Return what instances of a type take a month, in USD; None where the type tells no price."""
+    known = parsed(name)
+    if known is None:
+        return None
+    for family in ("inf", "trn", "p", "g"):
+        if known.series == family:
+            return _price(f"instance/{family}", count * _HOURS)
+    return _price("instance/cpu", count * _HOURS * known.weight / _XLARGE) if known.weight else None
 
 
 def _endpoints(usage: Usage) -> Iterator[Seen]:
@@ -117,15 +130,15 @@ def _endpoints(usage: Usage) -> Iterator[Seen]:
         variants = by_name.get(endpoint.get("EndpointConfigName"), {}).get("ProductionVariants", [])
         on = [v for v in variants if "InstanceType" in v]
         costs = [_monthly(v["InstanceType"], v.get("InitialInstanceCount", 1)) for v in on]
-        yield Seen(logical_id, "had no invocation", _sum(costs) if costs else None)
+        yield Seen(logical_id, "had no invocation", _sum(costs))
 
 
 def _stores(usage: Usage) -> Iterator[Seen]:
     for logical_id, store in usage.of_type("AWS::OpenSearchServerless::Collection").items():
         if not usage.total("AWS/AOSS", "SearchRequestRate", "CollectionName", store["Name"]):
-            grouped = store.get("CollectionGroupName")
-            takes = (0.0, 2 * 0.24 * _HOURS) if grouped else (0.24 * _HOURS, 4 * 0.24 * _HOURS)
-            yield Seen(logical_id, "had no search", takes)
+            units = _prices()["ocus/group" if store.get("CollectionGroupName") else "ocus/classic"]
+            low, high = _price("ocu", _HOURS)
+            yield Seen(logical_id, "had no search", (units[0] * low, units[1] * high))
     for logical_id, domain in usage.of_type("AWS::OpenSearchService::Domain").items():
         name = str(domain.get("DomainName") or logical_id.partition(" ")[2])
         if not usage.total("AWS/ES", "SearchRate", "DomainName", name):
@@ -139,8 +152,7 @@ def _throughputs(usage: Usage) -> Iterator[Seen]:
     for found in usage.caller.all("bedrock", *operation):
         arn = found["provisionedModelArn"]
         if not usage.total("AWS/Bedrock", "Invocations", "ModelId", arn):
-            units = found.get("modelUnits", 1)
-            cost = (5 * units * _HOURS, 80 * units * _HOURS)
+            cost = _price("model_unit", found.get("modelUnits", 1) * _HOURS)
             yield Seen("", f"{found['provisionedModelName']}: had no invocation", cost)
     for logical_id, guardrail in usage.of_type("AWS::Bedrock::Guardrail").items():
         arn = str(guardrail.get("GuardrailArn", ""))
@@ -194,7 +206,7 @@ def _artifacts(usage: Usage) -> Iterator[Seen]:
         if idle:
             size = sum(image.get("imageSizeInBytes", 0) for image in idle) / _GIB
             what = f"{len(idle)} images of {size:.1f} GiB were not pulled"
-            yield Seen(logical_id, what, (0.05 * size, 0.10 * size))
+            yield Seen(logical_id, what, _price("images", size))
 
 
 def _pulled(image: dict[str, Any]) -> datetime:
@@ -220,7 +232,7 @@ def _kept(usage: Usage, job: str, uri: str) -> Iterator[Seen]:
     size = sum(found["Size"] for found in objects) / _GIB
     if size:
         what = f"job {job} failed and kept {size:.3f} GiB in {uri}"
-        yield Seen("", what, (0.01 * size, 0.03 * size))
+        yield Seen("", what, _price("objects", size))
 
 
 def _unread_logs(usage: Usage) -> Iterator[Seen]:
@@ -238,7 +250,7 @@ def _unread_logs(usage: Usage) -> Iterator[Seen]:
         if not any(readers):
             monthly = written / DAYS * 30 / _GIB
             what = f"was written {written / _GIB:.3f} GiB, and no filter or query reads it"
-            yield Seen(logical_id, what, (0.25 * monthly, 0.80 * monthly))
+            yield Seen(logical_id, what, _price("logs", monthly))
 
 
 def _spare_memory(usage: Usage) -> Iterator[Seen]:
@@ -267,8 +279,12 @@ def _still_scaling(usage: Usage) -> Iterator[Seen]:
             yield Seen(logical_id, "never scaled", None)
 
 
-def _sum(costs: list[tuple[float, float]]) -> tuple[float, float]:
-    return sum(low for low, _ in costs), sum(high for _, high in costs)
+def _sum(costs: list[Range | None]) -> Range | None:
+    """Return what all take; None where one is not known, or there is none."""
+    known = [cost for cost in costs if cost is not None]
+    if not known or len(known) < len(costs):
+        return None
+    return sum(low for low, _ in known), sum(high for _, high in known)
 
 
 def _demand(name: str, what: str, fix: str, practices: tuple[str, ...] = _UNUSED) -> Demand:

@@ -194,7 +194,7 @@ def idle(caller: Caller) -> dict[str, list[str]]:
 def test_an_endpoint_without_invocations_says_what_it_takes(caller: Caller) -> None:
     deploy_endpoint(caller)
     (message,) = idle(caller)["EndpointAsked"]
-    assert "had no invocation in 14 days; it takes about 219.00 to 11,680.00 USD a month" in message
+    assert "had no invocation in 14 days; it takes about 722.70 to 11,373.40 USD a month" in message
     put(caller, "AWS/SageMaker", "Invocations", {"EndpointName": "bot", "VariantName": "a"}, 1)
     assert "EndpointAsked" not in idle(caller)
 
@@ -241,7 +241,7 @@ def test_logs_that_nothing_reads_are_told(caller: Caller) -> None:
     assert "LogsRead" not in idle(caller)  # nothing was written
     put(caller, "AWS/Logs", "IncomingBytes", {"LogGroupName": "chatter"}, 14 * 2**30)
     (message,) = idle(caller)["LogsRead"]
-    assert "it takes about 7.50 to 24.00 USD a month" in message
+    assert "it takes about 7.50 to 15.00 USD a month" in message
 
 
 def test_scaling_that_never_scaled_is_told(caller: Caller) -> None:
