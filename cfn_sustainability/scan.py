@@ -220,8 +220,7 @@ def _stack(name: str, region: str | None) -> Sources:
 
 
 def _needs_boto3(option: str, error: ModuleNotFoundError) -> CallError:
-    install = "python -m pip install 'cfn-sustainability[account]'"
-    return CallError(f"scan {option} needs {error.name}: {install}")
+    return CallError(f"scan {option} needs {error.name}: python -m pip install boto3")
 
 
 def _running(

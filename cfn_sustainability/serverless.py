@@ -57,7 +57,7 @@ def expand_sam(body: Mapping[str, Any]) -> Serverless:
         from samtranslator.parser.parser import Parser
         from samtranslator.translator.translator import Translator
     except ImportError:
-        return _functions_alone(body, "pip install 'cfn-sustainability[sam]' to expand them")
+        return _functions_alone(body, "pip install aws-sam-translator to expand them")
     logging.getLogger("samtranslator").setLevel(logging.CRITICAL)
     written = section(body, "Resources")
     try:

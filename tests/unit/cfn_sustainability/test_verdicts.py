@@ -245,7 +245,7 @@ def test_without_the_translator_functions_are_judged_and_the_rest_is_not_seen(
     assert ("LambdaTimeoutWithinBudget", "G") in findings(report)
     assert not {("LambdaArm64", "G"), ("LambdaLogGroupDeclared", "G")} & findings(report)
     (unseen,) = report["not_seen"]
-    assert "cfn-sustainability[sam]" in unseen["why"]
+    assert "pip install aws-sam-translator" in unseen["why"]
 
 
 def test_a_published_application_is_not_asked_for(
