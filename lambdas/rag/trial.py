@@ -82,10 +82,21 @@ def try_out(answering: Answering, question: str) -> dict[str, Any]:
 
 def main(environ: Mapping[str, str], questions: TextIO, answers: TextIO) -> None:
     """Answer line by line until the questions end."""
-    settings = replace(AnswerSettings.load(environ), deferral=None)
+    settings = _of_candidate(AnswerSettings.load(environ))
     answering = wire(settings, Prompt.parse(json.loads(environ["PROMPT"])))
     for line in questions:
         print(json.dumps(try_out(answering, json.loads(line))), file=answers, flush=True)
+
+
+def _of_candidate(settings: AnswerSettings) -> AnswerSettings:
+    """Return settings with which the candidate answers, at once, and no other model does."""
+    own = settings.endpoint is not None and settings.endpoint.model == settings.generator_model
+    return replace(
+        settings,
+        deferral=None,
+        endpoint=settings.endpoint if own else None,
+        bedrock_may_answer=not own,
+    )
 
 
 if __name__ == "__main__":

@@ -32,8 +32,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--models",
         nargs="+",
         metavar="ID",
-        help="Bedrock models or inference profiles; or extractive, which quotes the documents "
-        "without a model (default: extractive and the deployed generator)",
+        help="Bedrock models or inference profiles; the model of the deployment's endpoint; or "
+        "extractive, which quotes the documents without a model (default: extractive, the deployed "
+        "generator and the endpoint's model)",
     )
     parser.add_argument(
         "--bar",
@@ -114,9 +115,11 @@ def run(options: argparse.Namespace) -> int:
     account = Account(deployment)
     environment = account.function_environment("rag.answer_handler.handler")
     deployed = json.loads(environment["ANSWER_SETTINGS"])
+    endpoint = json.loads(environment.get("GENERATOR_ENDPOINT", "{}"))
+    own = [endpoint["model"]] if endpoint else []
     found = candidates(
         deployment,
-        models=options.models or [EXTRACTIVE, environment["GENERATOR_MODEL"]],
+        models=options.models or [EXTRACTIVE, environment["GENERATOR_MODEL"], *own],
         prompts=prompts,
         temperatures=options.temperature or [deployed["temperature"]],
         max_tokens=options.max_tokens or [deployed["max_tokens"]],

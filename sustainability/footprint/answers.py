@@ -70,6 +70,23 @@ def embeddings(deployment: Deployment, demand: Demand, site: Site) -> Component:
     )
 
 
+def own_tokens(
+    plan: ServingPlan, site: Site, *, input_tokens: float, output_tokens: float
+) -> Impact:
+    """Return the footprint of tokens on your own instances, with their share of the idle time."""
+    assert plan.instance_type is not None
+    on, found = instance_hour(plan.instance_type, site), Impact()
+    for tokens, wh, hours in zip(
+        (input_tokens, output_tokens),
+        instance_tokens(plan, site.facts),
+        instance_token_hours(plan),
+        strict=True,
+    ):
+        each = site.impact(wh / 1000, embodied_g=on.embodied_g * hours)
+        found += (each + Impact(usd=on.usd * hours)) * (tokens / 1000)
+    return found
+
+
 def instance_tokens(plan: ServingPlan, facts: Facts) -> tuple[Estimate, Estimate]:
     """Return the IT energy in Wh of reading and of writing 1,000 tokens on your own instances.
 

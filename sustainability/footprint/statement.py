@@ -16,11 +16,10 @@ from sustainability.deployment.schema import Deployment, Store
 from sustainability.energy.bedrock import bedrock_tokens, embedded_token
 from sustainability.energy.functions import function_second
 from sustainability.energy.impact import Impact
-from sustainability.energy.instances import instance_hour
 from sustainability.energy.site import Site
 from sustainability.facts.lookup import Facts
 from sustainability.footprint import services
-from sustainability.footprint.answers import instance_token_hours, instance_tokens
+from sustainability.footprint.answers import own_tokens
 from sustainability.footprint.footprint import footprint
 from sustainability.plan.serving_plan import ServingPlan
 from sustainability.stores.kinds import chosen, profile
@@ -79,14 +78,10 @@ def answer_coefficients(deployment: Deployment, plan: ServingPlan) -> dict[str, 
         "share": share(deployment, plan),
     }
     if plan.instance_type is not None:
-        on = instance_hour(plan.instance_type, here)
-        reading, writing = (
-            _taken(here.impact(wh / 1000, embodied_g=on.embodied_g * hours))
-            for wh, hours in zip(
-                instance_tokens(plan, facts), instance_token_hours(plan), strict=True
-            )
-        )
-        coefficients["endpoint"] = {"reading": reading, "writing": writing}
+        coefficients["endpoint"] = {
+            "reading": _taken(own_tokens(plan, here, input_tokens=1000, output_tokens=0)),
+            "writing": _taken(own_tokens(plan, here, input_tokens=0, output_tokens=1000)),
+        }
     return coefficients
 
 

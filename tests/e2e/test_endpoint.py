@@ -15,6 +15,7 @@ import yaml
 
 from local import processes
 from local.embedded import EmbeddedAws
+from sustainability.__main__ import main
 from sustainability.deployment.schema import Deployment
 from sustainability.operate.account import Account
 from sustainability.operate.cdk import Cdk
@@ -113,14 +114,14 @@ class System:
     """One deployment, whose YAML the tests change and deploy again."""
 
     def __init__(self, cli: Cli, file: Path) -> None:
-        self._cli, self._file = cli, file
+        self._cli, self.file = cli, file
         self.account: Account
         self.deployment: Deployment
 
     def deploy(self, **changes: Any) -> None:
         # JSON is YAML.
-        self._file.write_text(json.dumps(yaml.safe_load(NAP.read_text()) | changes))
-        self.deployment = Deployment.load(self._file)
+        self.file.write_text(json.dumps(yaml.safe_load(NAP.read_text()) | changes))
+        self.deployment = Deployment.load(self.file)
         self.account = Account(self.deployment)
         self._cli.deploy()
 
@@ -216,6 +217,27 @@ def test_an_ailing_endpoint_costs_one_probe_until_it_heals(
     models.answer("It freezes again.")
     clock.forward(60)
     assert system.ask()["served_by"] == "endpoint"
+
+
+def test_a_candidate_is_asked_itself_where_an_endpoint_answers(
+    system: System, models: Models, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    golden = [{"id": "ice", "question": HARBOUR, "answerable": True, "answer_contains": ["again"]}]
+    questions = tmp_path / "golden.yaml"
+    questions.write_text(json.dumps(golden))
+    zero = [f"--bar={score}=0" for score in ("correctness", "groundedness", "abstention")]
+    for candidate, operation in (
+        (system.deployment.answers.generator, "Converse"),
+        (MODEL, "InvokeEndpoint"),
+    ):
+        before = {name: models.requests(name) for name in ("Converse", "InvokeEndpoint")}
+        arguments = ["--questions", str(questions), "--history", str(tmp_path / "history"), *zero]
+        main(["choose-model", str(system.file), *arguments, "--models", candidate, "--json"])
+        (result,) = json.loads(capsys.readouterr().out)["results"]
+        assert result["candidate"]["model"] == candidate
+        assert result["wh_per_1000"]["mid"] > 0
+        asked = {name: models.requests(name) - count for name, count in before.items()}
+        assert asked == {"Converse": 0, "InvokeEndpoint": 0} | {operation: 1}
 
 
 def test_without_demand_it_sleeps(system: System, clock: Clock) -> None:

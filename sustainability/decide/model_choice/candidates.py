@@ -19,6 +19,8 @@ from sustainability.energy.impact import Impact
 from sustainability.energy.site import Site
 from sustainability.errors import UserError
 from sustainability.facts.lookup import Facts
+from sustainability.footprint.answers import own_tokens
+from sustainability.plan.serving import plan_serving
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class Candidate:
 
         Uses the coefficients and prices of the footprint in the Region of the deployment.
         Embedding, search and Lambda functions are the same for each candidate and not included.
+        The model of the deployment's own endpoint carries its share of the idle time, as planned.
 
         Parameters
         ----------
@@ -96,6 +99,13 @@ class Candidate:
             return Impact()
         facts = Facts()
         accounting = deployment.footprint.accounting
+        if self.model == deployment.inference.model:
+            return own_tokens(
+                plan_serving(deployment),
+                Site.of_region(deployment.region, accounting, facts),
+                input_tokens=1000 * tokens[0],
+                output_tokens=1000 * tokens[1],
+            )
         site = Site.of_model(self.model, deployment.region, accounting, facts)
         reading, writing = tokens
         return bedrock_tokens(

@@ -13,7 +13,7 @@ from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag import wiring
+from rag import trial, wiring
 from rag.answering import Trace
 from rag.endpoint_generator import Breaker, BridgedGenerator, Copies, EndpointGenerator, Fallback
 from rag.errors import DeadlineExceeded, SettingsError, Throttled, Unavailable
@@ -384,3 +384,23 @@ def test_an_endpoint_whose_energy_is_not_known_is_an_error() -> None:
     unknown = {name: value for name, value in FOOTPRINT.items() if name != "endpoint"}
     with pytest.raises(SettingsError, match="FOOTPRINT: endpoint: missing"):
         settings(FOOTPRINT=json.dumps(unknown))
+
+
+@pytest.mark.parametrize(
+    ("candidate", "endpoint", "bedrock"), [("other", None, True), ("qwen3-1.7b", "e", False)]
+)
+def test_on_a_bridge_the_candidate_is_tried_and_no_other_model(
+    monkeypatch: pytest.MonkeyPatch, candidate: str, endpoint: str | None, bedrock: bool
+) -> None:
+    composed: list[AnswerSettings] = []
+    monkeypatch.setattr(trial, "wire", lambda settings, prompt: composed.append(settings))
+    environ = {
+        **ENVIRONMENT,
+        "GENERATOR_ENDPOINT": json.dumps(ENDPOINT),
+        "GENERATOR_MODEL": candidate,
+        "PROMPT": json.dumps(PROMPT),
+    }
+    trial.main(environ, io.StringIO(""), io.StringIO())
+    (settings,) = composed
+    assert (settings.endpoint.endpoint if settings.endpoint else None) == endpoint
+    assert settings.bedrock_may_answer == bedrock
