@@ -10,6 +10,7 @@ from cfn_sustainability.rule import Cases, Outcome, Severity, applies_if, rule
 from cfn_sustainability.rules._instances import graviton_example, has_graviton_sibling
 from cfn_sustainability.settings import Profile, RuleSettings
 from cfn_sustainability.template import Resource
+from cfn_sustainability.values import Undecidable
 
 _EMR = "AWS::EMR::Cluster"
 _REDSHIFT = "AWS::Redshift::Cluster"
@@ -100,6 +101,8 @@ N:
 def _redshift_pauses(cluster: Resource, _: RuleSettings) -> Iterator[Fault]:
     actions = cluster.referrers("AWS::Redshift::ScheduledAction", at="TargetAction")
     if not any(action.has("TargetAction.PauseCluster") for action in actions):
+        if cluster.is_shared:
+            raise Undecidable
         yield cluster.fault("", "a scheduled pause", found="runs day and night")
 
 

@@ -123,7 +123,7 @@ def _cluster_stops(cluster: Resource, _: RuleSettings) -> Iterator[Fault]:
     applies_if(not cluster.has("ServerlessV2ScalingConfiguration"))
     applies_if(not cluster.has("ScalingConfiguration"))
     scheduled = any(tag.fragment("Key").lower() == "schedule" for tag in cluster.each("Tags"))
-    if not scheduled and not any(cluster.referrers(*_SCHEDULES)):
+    if not scheduled and cluster.is_alone(*_SCHEDULES):
         yield cluster.fault("", "a schedule that stops it", found="runs day and night")
 
 

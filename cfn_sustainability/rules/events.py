@@ -257,11 +257,11 @@ def _schedule_does_not_poll(schedule: Resource, settings: RuleSettings) -> Itera
     ),
 )
 def _queue_polls_long(queue: Resource, _: RuleSettings) -> Iterator[Fault]:
-    applies_if(
-        not any(queue.referrers(_MAPPING, at="EventSourceArn"))
-        and not any(queue.referrers("AWS::SQS::Queue", at="RedrivePolicy"))
-    )
     if queue.number("ReceiveMessageWaitTimeSeconds", 20) == 0:
+        applies_if(
+            queue.is_alone(_MAPPING, at="EventSourceArn")
+            and queue.is_alone("AWS::SQS::Queue", at="RedrivePolicy")
+        )
         yield queue.fault("ReceiveMessageWaitTimeSeconds", "20")
 
 

@@ -255,5 +255,5 @@ def _smallest_inferentia(model: Resource) -> str:
     ),
 )
 def _mlflow_serverless(server: Resource, _: RuleSettings) -> Iterator[Fault]:
-    if not any(server.referrers("AWS::Scheduler::Schedule", "AWS::Events::Rule")):
+    if server.is_alone("AWS::Scheduler::Schedule", "AWS::Events::Rule"):
         yield server.fault("", "AWS::SageMaker::MlflowApp", found="is on around the clock")

@@ -204,7 +204,8 @@ def _origin(uri: Any) -> str:
     fix="Train in the Region that the finding names, next to a copy of the data.",
     evidence="Machine Learning Lens: Select sustainable Regions; Ember yearly electricity data",
     note="Judged within one geography (eu, us, ap), because data may have to stay there, and only "
-    "if another Region emits less than half. allowed_regions limits the choice.",
+    "if another Region emits less than half. allowed_regions limits the choice; with one allowed "
+    "Region there is nothing to compare.",
     cases=Cases(
         compliant=_job('"A": {}', "ml.g4dn.xlarge"),
         non_compliant=_job('"A": {}', "ml.g5.xlarge"),

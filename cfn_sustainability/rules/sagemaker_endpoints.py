@@ -241,6 +241,8 @@ def _async_wakes(config: Resource, _: RuleSettings) -> Iterator[Fault]:
             by_name = [policy for e in _endpoints(config) for policy in policies(e)]
             kinds = {policy.text("PolicyType") for policy in (*policies(target), *by_name)}
             if target.number("MinCapacity", 0) == 0 and "StepScaling" not in kinds:
+                if any(one.is_shared for one in (target, *_endpoints(config))):
+                    raise Undecidable
                 yield variant.fault(
                     "", "a step policy for the first request", found="rests at zero"
                 )

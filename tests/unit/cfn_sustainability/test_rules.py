@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from cfn_sustainability.reference import rules_markdown
 from cfn_sustainability.rule import Outcome, Severity
 from cfn_sustainability.rules import ALL
 from cfn_sustainability.settings import Profile
-from cfn_sustainability.template import TEMPLATE, Template
+from cfn_sustainability.template import TEMPLATE, Resource, Template
 from tests.unit.cfn_sustainability.cases import CASES, Case
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -41,6 +43,38 @@ def test_case(case: Case) -> None:
     outcome, faults = judged(case)
     assert outcome is case.outcome
     assert bool(faults) == (outcome is Outcome.NON_COMPLIANT)
+
+
+PRESENCE_IS_THE_FAULT = {"GenerativeTracesExpire", "LambdaArm64"}
+"""Rules that a resource elsewhere can only turn against more, or whose doubt is a warning."""
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.outcome is Outcome.NON_COMPLIANT], ids=str
+)
+def test_what_leaves_to_unread_templates_is_not_called_alone(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rule that misses a relation cannot judge what another template may relate to."""
+    missed: set[str] = set()
+    referrers = Resource.referrers
+
+    def spied(one: Resource, *types: str, at: str = "") -> Iterator[Resource]:
+        found = list(referrers(one, *types, at=at))
+        if not found:
+            missed.add(one.logical_id)
+        yield from found
+
+    monkeypatch.setattr(Resource, "referrers", spied)
+    judged(case)
+    if case.rule.name in PRESENCE_IS_THE_FAULT or not missed:
+        return
+    outputs = {
+        f"Of{name}": {"Value": {"Ref": name}, "Export": {"Name": name}}
+        for name in case.body["Resources"]
+    }
+    shared = replace(case, body={**case.body, "Outputs": outputs})
+    assert judged(shared)[0] is not Outcome.NON_COMPLIANT
 
 
 def test_names_are_unique_and_every_rule_has_an_edge() -> None:
