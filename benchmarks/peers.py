@@ -28,7 +28,7 @@ def checkov(folder: Path) -> Found:
     """Return what checkov finds with all its rules for CloudFormation."""
     options = ("--framework", "cloudformation", "-o", "json", "--quiet", "--compact")
     report = _json(["checkov", "-d", str(folder), *options])
-    failed = report["results"]["failed_checks"]
+    failed = report["results"]["failed_checks"] if "results" in report else ()  # it found nothing
     return _by_stem((entry["file_path"], entry["check_id"]) for entry in failed)
 
 
