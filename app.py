@@ -8,6 +8,7 @@ from pathlib import Path
 
 import aws_cdk as cdk
 import cdk_nag
+from aws_cdk import aws_iam as iam
 
 from cfn_sustainability.pack import SustainabilityChecks
 from stacks.budget import BudgetStack
@@ -60,6 +61,9 @@ def add_stacks(app: cdk.App, deployment: Deployment) -> ServingPlan:
     plan = plan_serving(deployment)
     check_offers(deployment, plan)
     env = cdk.Environment(region=deployment.region)
+    company = deployment.company
+    if company.qualifier is not None:
+        app.node.set_context("@aws-cdk/core:bootstrapQualifier", company.qualifier)
     rag = RagStack(
         app,
         f"{deployment.name}-rag",
@@ -88,6 +92,12 @@ def add_stacks(app: cdk.App, deployment: Deployment) -> ServingPlan:
     )
     if deployment.monitoring.monthly_budget_usd is not None:
         BudgetStack(app, f"{deployment.name}-budget", deployment=deployment)
+    if company.permissions_boundary is not None:
+        for stack in app.node.children:
+            boundary = iam.ManagedPolicy.from_managed_policy_name(
+                stack, "Boundary", company.permissions_boundary
+            )
+            iam.PermissionsBoundary.of(stack).apply(boundary)
     cdk.Tags.of(app).add("deployment", deployment.name)
     for key, value in deployment.tags.items():
         cdk.Tags.of(app).add(key, value, exclude_resource_types=_FIXED_TAGS)

@@ -21,6 +21,8 @@ from constructs import Construct, IConstruct
 from cfn_sustainability.settings import Profile
 from stacks.common.acknowledgements import acknowledge
 from stacks.common.bedrock_permissions import grant_invoke
+from stacks.common.own_key import OwnKey
+from stacks.functions.private_network import PrivateNetwork
 from stacks.functions.python_function import PythonFunction
 from stacks.stores.kinds import build_indexes
 from sustainability.deployment.accepted import LONGEST_ANSWER_S
@@ -31,6 +33,7 @@ from sustainability.deployment.function_sizes import (
 )
 from sustainability.deployment.schema import BedrockUse, Deployment
 from sustainability.footprint.statement import answer_coefficients
+from sustainability.plan.private_endpoints import interface_endpoints
 from sustainability.plan.serving_plan import Mode, ServingPlan
 from sustainability.plan.watching import Watching
 from sustainability.stores.generation import METADATA, Generation
@@ -69,6 +72,15 @@ class RagStack(cdk.Stack):
         )
         self._deployment, self._plan = deployment, plan
         self._watching = Watching.of(deployment, plan)
+        self._key = OwnKey(self, deployment)
+        self._network = None
+        if deployment.company.network is not None:
+            self._network = PrivateNetwork(
+                self,
+                "Network",
+                network=deployment.company.network,
+                services=interface_endpoints(deployment, plan),
+            )
         self._indexes = build_indexes(
             self,
             deployment=deployment,
@@ -138,6 +150,8 @@ class RagStack(cdk.Stack):
             ),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             time_to_live_attribute="expires_at",
+            encryption=self._key.of_table,
+            encryption_key=self._key.key,
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
         acknowledge(
@@ -159,7 +173,10 @@ class RagStack(cdk.Stack):
         return sqs.Queue(
             self,
             id_,
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            encryption=self._key.of_queue,
+            encryption_master_key=self._key.key,
+            # The longest, so that the key is asked seldom.
+            data_key_reuse=cdk.Duration.days(1) if self._key.key else None,
             enforce_ssl=True,
             retention_period=retention,
             visibility_timeout=visibility_timeout,
@@ -173,7 +190,9 @@ class RagStack(cdk.Stack):
             self,
             "DocumentsBucket",
             versioned=True,
-            encryption=s3.BucketEncryption.S3_MANAGED,
+            encryption=self._key.of_bucket,
+            encryption_key=self._key.key,
+            bucket_key_enabled=True if self._key.key else None,
             enforce_ssl=True,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             removal_policy=self._removal,
@@ -199,6 +218,7 @@ class RagStack(cdk.Stack):
             "Only the ingest function reads this bucket, and its own log names every document. "
             "Access logs would soon be larger than the documents.",
         )
+        self._let_in(bucket)
         # The L1 property: the L2 method would add a custom resource and a function to set it.
         # The queue's policy must exist first, so it cannot name the bucket; it names the account.
         cfn_bucket = _resource(bucket, s3.CfnBucket)
@@ -220,6 +240,36 @@ class RagStack(cdk.Stack):
         cfn_bucket.node.add_dependency(permission.policy_dependable)
         return bucket
 
+    def _let_in(self, bucket: s3.Bucket) -> None:
+        """Let others in who bring documents: teams, each in its folder, and S3 replication."""
+        company = self._deployment.company
+        for folder, arns in company.contributors.items():
+            who = [iam.ArnPrincipal(arn) for arn in arns]
+            bucket.add_to_resource_policy(
+                iam.PolicyStatement(
+                    actions=["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
+                    principals=who,
+                    resources=[bucket.arn_for_objects(f"{folder}*")],
+                )
+            )
+            bucket.add_to_resource_policy(
+                iam.PolicyStatement(
+                    actions=["s3:ListBucket"],
+                    principals=who,
+                    resources=[bucket.bucket_arn],
+                    conditions={"StringLike": {"s3:prefix": f"{folder}*"}},
+                )
+            )
+        if company.replicators:
+            who = [iam.ArnPrincipal(arn) for arn in company.replicators]
+            bucket.add_to_resource_policy(
+                iam.PolicyStatement(
+                    actions=["s3:ReplicateObject", "s3:ReplicateDelete", "s3:ReplicateTags"],
+                    principals=who,
+                    resources=[bucket.arn_for_objects("*")],
+                )
+            )
+
     def _function(
         self,
         id_: str,
@@ -233,7 +283,7 @@ class RagStack(cdk.Stack):
         reserved_concurrency: int | None = None,
     ) -> PythonFunction:
         service = id_.lower()
-        return PythonFunction(
+        function = PythonFunction(
             self,
             id_,
             deployment=self._deployment,
@@ -250,6 +300,10 @@ class RagStack(cdk.Stack):
                 **environment,
             },
         )
+        self._key.grant(function.role)
+        if self._network is not None:
+            self._network.hold(function)
+        return function
 
     def _shared_environment(self) -> dict[str, str]:
         return {
@@ -374,13 +428,27 @@ class RagStack(cdk.Stack):
             grant_invoke(function.role, answers.generator)
         return function
 
+    @property
+    def _scopes(self) -> list[str] | None:
+        sign_in = self._deployment.company.sign_in
+        return list(sign_in.scopes) if sign_in is not None and sign_in.scopes else None
+
+    def _authorizer(self) -> apigateway.IHttpRouteAuthorizer:
+        sign_in = self._deployment.company.sign_in
+        if sign_in is None:
+            return authorizers.HttpIamAuthorizer()
+        return authorizers.HttpJwtAuthorizer(
+            "SignIn", sign_in.issuer, jwt_audience=list(sign_in.audience)
+        )
+
     def _build_api(self) -> apigateway.HttpApi:
         api = apigateway.HttpApi(
             self,
             "Api",
             description=f"Answers from documents ({self._deployment.name})",
             create_default_stage=False,
-            default_authorizer=authorizers.HttpIamAuthorizer(),
+            default_authorizer=self._authorizer(),
+            default_authorization_scopes=self._scopes,
         )
         integration = integrations.HttpLambdaIntegration("AnswerIntegration", self.answer)
         api.add_routes(

@@ -49,6 +49,7 @@ class PythonFunction(lambda_.Function):
         )
         cfn_log_group = cast("logs.CfnLogGroup", log_group.node.default_child)
         cfn_log_group.retention_in_days = deployment.monitoring.log_retention_days
+        cfn_log_group.kms_key_id = deployment.company.key
         role = iam.Role(
             scope,
             f"{id_}Role",

@@ -60,7 +60,9 @@ class DomainStore(Construct):
             ebs_options=opensearch.CfnDomain.EBSOptionsProperty(
                 ebs_enabled=True, volume_type="gp3", volume_size=domain.volume_gb
             ),
-            encryption_at_rest_options={"enabled": True},
+            encryption_at_rest_options=opensearch.CfnDomain.EncryptionAtRestOptionsProperty(
+                enabled=True, kms_key_id=deployment.company.key
+            ),
             node_to_node_encryption_options={"enabled": True},
             domain_endpoint_options=opensearch.CfnDomain.DomainEndpointOptionsProperty(
                 enforce_https=True, tls_security_policy="Policy-Min-TLS-1-2-PFS-2023-10"

@@ -32,7 +32,7 @@ class ServerlessStore(Construct):
         super().__init__(scope, id_)
         self._name = f"{deployment.name}-documents"
         self._deployment = deployment
-        resource = f"collection/{self._name}"
+        resource, key = f"collection/{self._name}", deployment.company.key
         encryption = aoss.CfnSecurityPolicy(
             self,
             "Encryption",
@@ -41,7 +41,7 @@ class ServerlessStore(Construct):
             policy=json.dumps(
                 {
                     "Rules": [{"ResourceType": "collection", "Resource": [resource]}],
-                    "AWSOwnedKey": True,
+                    **({"KmsARN": key} if key else {"AWSOwnedKey": True}),
                 }
             ),
         )

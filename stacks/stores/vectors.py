@@ -40,6 +40,8 @@ class VectorStore(Construct):
             "dimension": deployment.knowledge.embedding.dimensions,
             "distance": "cosine",
             "shown": list(_SHOWN),
+            # The index, not its bucket: another key is then another index beside this one.
+            **({"key": deployment.company.key} if deployment.company.key else {}),
         }
 
     def add_index(self, generation: Generation) -> StoredIndex:
@@ -53,6 +55,11 @@ class VectorStore(Construct):
             data_type="float32",
             dimension=shape["dimension"],
             distance_metric=shape["distance"],
+            encryption_configuration=s3vectors.CfnIndex.EncryptionConfigurationProperty(
+                sse_type="aws:kms", kms_key_arn=shape["key"]
+            )
+            if "key" in shape
+            else None,
             metadata_configuration=s3vectors.CfnIndex.MetadataConfigurationProperty(
                 non_filterable_metadata_keys=shape["shown"]
             ),

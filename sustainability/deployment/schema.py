@@ -17,7 +17,6 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainSerializer,
     ValidationError,
@@ -36,7 +35,9 @@ from sustainability.deployment.accepted import (
     check_tags,
     embedding_dimensions,
 )
+from sustainability.deployment.company import Company
 from sustainability.deployment.durations import Duration, parse_duration
+from sustainability.deployment.section import Section
 from sustainability.deployment.yaml_source import YamlSource
 from sustainability.errors import UserError
 
@@ -50,10 +51,6 @@ _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 class DeploymentError(UserError):
     """A deployment file that cannot be used. The message names file, line, key and solution."""
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Availability(StrEnum):
@@ -104,7 +101,7 @@ class Accounting(StrEnum):
     """That of the grid minus the renewable energy that AWS bought."""
 
 
-class ServiceLevel(_Section):
+class ServiceLevel(Section):
     """What users need: ``latency_p95`` or ``deadline``. A stricter level costs energy."""
 
     latency_p95: Duration | None = None
@@ -135,7 +132,7 @@ class ServiceLevel(_Section):
         return self
 
 
-class Tokens(_Section):
+class Tokens(Section):
     """The distribution of a token count over requests."""
 
     mean: float = Field(gt=0, allow_inf_nan=False)
@@ -190,7 +187,7 @@ Hours = Annotated[
 ]
 
 
-class Rate(_Section):
+class Rate(Section):
     """Questions per hour: the mean, and the peak at which the service level must be met."""
 
     mean_per_hour: float = Field(ge=0, allow_inf_nan=False)
@@ -212,7 +209,7 @@ class Period(Rate):
     """``8-18``: from 8:00 until 18:00."""
 
 
-class Traffic(_Section):
+class Traffic(Section):
     """When questions come, how many, and how long questions and answers are."""
 
     timezone: str = "UTC"
@@ -274,7 +271,7 @@ class Traffic(_Section):
         return max(rate.peak_per_hour for rate in self.week())
 
 
-class Embedding(_Section):
+class Embedding(Section):
     """The embedding model, and the dimensions of its vectors."""
 
     model: str = "amazon.titan-embed-text-v2:0"
@@ -300,7 +297,7 @@ class Embedding(_Section):
 IamPrincipal = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:(iam|sts)::\d{12}:[a-z-]+/\S+$")]
 
 
-class Serverless(_Section):
+class Serverless(Section):
     """Limit of an OpenSearch Serverless collection group; its minimum is always zero."""
 
     max_ocu: Annotated[int, AfterValidator(check_ocu)] = Field(default=2, ge=1, le=96)
@@ -309,7 +306,7 @@ class Serverless(_Section):
     """ARNs of roles or users that may search the store directly, as ``choose-model`` does."""
 
 
-class Domain(_Section):
+class Domain(Section):
     """Size of an OpenSearch domain. ``service_level.availability`` sets the number of nodes."""
 
     instance_type: Annotated[str, AfterValidator(check_search_instance)] = Field(
@@ -318,7 +315,7 @@ class Domain(_Section):
     volume_gb: int = Field(default=10, ge=10, le=1024)
 
 
-class Knowledge(_Section):
+class Knowledge(Section):
     """The documents, and how they are stored and searched."""
 
     store: Store = Store.AUTO
@@ -345,7 +342,7 @@ class Knowledge(_Section):
         return self
 
 
-class Answers(_Section):
+class Answers(Section):
     """How a question is answered: model, inference parameters and token budgets."""
 
     generator: str = "mistral.ministral-3-3b-instruct"
@@ -377,7 +374,7 @@ class Answers(_Section):
         return self.generator != EXTRACTIVE
 
 
-class Inference(_Section):
+class Inference(Section):
     """The model for Inferentia2 instances, and whether Bedrock may answer instead."""
 
     bedrock: BedrockUse = BedrockUse.ALLOWED
@@ -405,7 +402,7 @@ class Inference(_Section):
     identity that deploys to create grants. Without a key, SageMaker uses an AWS owned key."""
 
 
-class Waste(_Section):
+class Waste(Section):
     """Thresholds of the alarms on waste."""
 
     used_share: float = Field(default=0.1, gt=0, lt=1)
@@ -418,7 +415,7 @@ class Waste(_Section):
     """Highest number of passages embedded in a day, as a multiple of all passages."""
 
 
-class Monitoring(_Section):
+class Monitoring(Section):
     """Who gets messages, how long logs are kept, and the monthly budget."""
 
     email: str | None = Field(default=None, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
@@ -477,7 +474,7 @@ class Rung(StrEnum):
     SCRATCH = "scratch"
 
 
-class Customization(_Section):
+class Customization(Section):
     """What speaks for and against training a model: ``customize --advise`` reads it."""
 
     need: Need = Need.FORM
@@ -504,7 +501,7 @@ class Customization(_Section):
     """How often the task or its data changes so much that the model must be tuned again."""
 
 
-class Footprint(_Section):
+class Footprint(Section):
     """How carbon is counted, and its limits."""
 
     accounting: Accounting = Accounting.LOCATION
@@ -514,7 +511,7 @@ class Footprint(_Section):
     """Data residency: the Region must be in this area, such as EU, or a country code such as SE."""
 
 
-class Deployment(_Section):
+class Deployment(Section):
     """One environment: what it needs, and its limits. Everything else is derived from it."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{1,19}$")
@@ -523,7 +520,7 @@ class Deployment(_Section):
     """The AWS account that this deployment belongs to: credentials for another are refused."""
     profile: Profile = Profile.DEVELOPMENT
     """How strict the sustainability rules are, and whether documents are kept after deletion."""
-    tags: Annotated[dict[str, str], AfterValidator(check_tags)] = {}
+    tags: Annotated[dict[str, str], AfterValidator(check_tags)] = Field(default={})
     service_level: ServiceLevel
     traffic: Traffic
     knowledge: Knowledge = Knowledge()
@@ -534,6 +531,28 @@ class Deployment(_Section):
     monitoring: Monitoring = Monitoring()
     footprint: Footprint = Footprint()
     rules: RuleSettings = RuleSettings()
+    company: Company = Company()
+
+    @model_validator(mode="after")
+    def _within_reach(self) -> Self:
+        """Refuse what the section ``company`` cannot do together with the rest."""
+        network, kind = self.company.network, self.knowledge.store
+        if network is not None and network.endpoints and kind is not Store.VECTORS:
+            raise ValueError(
+                "company.network.endpoints needs knowledge.store: vectors, which has an interface "
+                "endpoint; with another store, set company.network.endpoints: false, and give the "
+                "subnets a way to the internet"
+            )
+        if self.company.key is not None and self.service_level.deadline is not None:
+            raise ValueError(
+                "company.key does not reach the mailbox of answers in the background; state "
+                "latency_p95 in place of a deadline, or leave company.key out"
+            )
+        if self.company.key is not None:
+            region = self.company.key.split(":")[3]
+            if region != self.region:
+                raise ValueError(f"company.key is in {region}; it must be in {self.region}")
+        return self
 
     @model_validator(mode="after")
     def _one_profile(self) -> Self:

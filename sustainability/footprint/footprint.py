@@ -97,6 +97,7 @@ def footprint(deployment: Deployment, plan: ServingPlan, facts: Facts | None = N
         *answers.instances(plan, site),
         services.requests(demand, site),
         services.storage(deployment, site),
+        *services.endpoints(deployment, plan, site),
         services.transfer(demand, site),
         services.logs(deployment, demand, site),
         watch.component(demand),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from sustainability.deployment.schema import Deployment
 from sustainability.energy import power
@@ -10,6 +10,8 @@ from sustainability.energy.demand import Demand
 from sustainability.energy.impact import HOURS_PER_MONTH, Component, Impact
 from sustainability.energy.site import Site
 from sustainability.facts.ranges import Estimate
+from sustainability.plan.private_endpoints import interface_endpoints
+from sustainability.plan.serving_plan import ServingPlan
 
 _POLLED_MINUTES = HOURS_PER_MONTH * 60
 _DAYS_PER_MONTH = HOURS_PER_MONTH / 24
@@ -45,6 +47,25 @@ def requests(demand: Demand, site: Site) -> Component:
         f"{demand.questions:,.0f} questions, {polls:,.0f} polls of the empty queue",
         idle,
         traffic,
+    )
+
+
+def endpoints(deployment: Deployment, plan: ServingPlan, site: Site) -> Iterator[Component]:
+    """Yield the cost of interface endpoints, which run in each zone day and night.
+
+    AWS publishes nothing about their energy, so that none is counted.
+    """
+    names, network = interface_endpoints(deployment, plan), deployment.company.network
+    if not names or network is None:
+        return
+    hours = len(names) * len(network.subnets) * HOURS_PER_MONTH
+    kept = Impact(usd=site.facts("prices/vpc/interface_endpoint", "USD/h") * hours)
+    yield Component(
+        "VPC endpoints",
+        f"{len(names)} interface endpoints in {len(network.subnets)} zones; AWS publishes no "
+        "energy for them, so none is counted",
+        kept,
+        kept,
     )
 
 

@@ -33,6 +33,8 @@ from sustainability.errors import UserError
 _FORMATS = Path(__file__).resolve().parents[2] / "lambdas" / "rag" / "formats.json"
 """File name extensions that ingest reads, from the function's own list."""
 
+TOKEN = "ANSWERS_TOKEN"
+"""Environment variable with a token of the identity provider, for an API that wants one."""
 INDEX_ROW = "/"
 """The row of the documents table that is about the index as a whole."""
 
@@ -220,6 +222,45 @@ class Account:
         """Delete a document. Its passages leave the index soon after."""
         self._session.client("s3").delete_object(Bucket=self.outputs["BucketName"], Key=key)
 
+    def forget(self, key: str, *, seconds: float) -> tuple[int, int]:
+        """Delete every version of a document, its passages, and each stored answer that cites it.
+
+        Returns
+        -------
+        tuple[int, int]
+            How many versions and how many answers were deleted.
+        """
+        client, bucket = self._session.client("s3"), self.outputs["BucketName"]
+        versions = [
+            {"Key": key, "VersionId": version["VersionId"]}
+            for page in client.get_paginator("list_object_versions").paginate(
+                Bucket=bucket, Prefix=key
+            )
+            for version in (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
+            if version["Key"] == key
+        ]
+        for version in versions:
+            client.delete_object(Bucket=bucket, **version)
+        self.wait_until_removed([key], seconds=seconds)
+        # Only now: until then, a question could have stored another answer from it.
+        return len(versions), self._forget_answers(key)
+
+    def _forget_answers(self, key: str) -> int:
+        name = self.function_environment("rag.answer_handler.handler")["ANSWERS_TABLE"]
+        table = self._session.resource("dynamodb").Table(name)
+        arguments: dict[str, Any] = {}
+        deleted = 0
+        while True:
+            page = table.scan(**arguments)
+            for row in page["Items"]:
+                answer = json.loads(row.get("answer", "{}"))
+                if any(each["document"] == key for each in answer.get("citations", ())):
+                    table.delete_item(Key={"id": row["id"]})
+                    deleted += 1
+            if "LastEvaluatedKey" not in page:
+                return deleted
+            arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
     def documents(self) -> Iterator[DocumentState]:
         """Yield the state of each document that ingest has seen and that still exists."""
         table = self._session.resource("dynamodb").Table(self.outputs["DocumentsTable"])
@@ -360,6 +401,23 @@ class Account:
                 raise _refused(status, answer)
             time.sleep(_pause_s(headers, tries))
 
+    def _sign(self, request: AWSRequest) -> None:
+        """Say who calls: by a token of the identity provider, if it guards the API, else by IAM."""
+        sign_in = self._deployment.company.sign_in
+        if sign_in is not None:
+            token = os.environ.get(TOKEN)
+            if not token:
+                raise AccountError(
+                    f"this API wants a token of {sign_in.issuer} for "
+                    f"{' or '.join(sign_in.audience)}; get one from it, and set {TOKEN}"
+                )
+            request.headers["Authorization"] = f"Bearer {token}"
+            return
+        credentials = self._session.get_credentials()
+        if credentials is None:
+            raise AccountError("no AWS credentials; run `aws sso login` or set AWS_PROFILE")
+        SigV4Auth(credentials, "execute-api", self._deployment.region).add_auth(request)
+
     def call(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, *, signed: bool = True
     ) -> tuple[int, dict[str, str], dict[str, Any]]:
@@ -372,10 +430,7 @@ class Account:
         request = AWSRequest(method=method, url=url, data=data)
         request.headers["Content-Type"] = "application/json"
         if signed:
-            credentials = self._session.get_credentials()
-            if credentials is None:
-                raise AccountError("no AWS credentials; run `aws sso login` or set AWS_PROFILE")
-            SigV4Auth(credentials, "execute-api", self._deployment.region).add_auth(request)
+            self._sign(request)
         headers = dict(request.headers.items())
         embedded = os.environ.get("AWS_ENDPOINT_URL")
         if embedded:  # one port serves all APIs; the host header selects one

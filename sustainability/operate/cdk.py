@@ -95,10 +95,16 @@ class Cdk:
             return None
         return found
 
+    @property
+    def _toolkit(self) -> str:
+        """The stack of the CDK's own bucket and roles; a company may have one of its own."""
+        qualifier = self.deployment.company.qualifier
+        return "CDKToolkit" if qualifier is None else f"CDKToolkit-{qualifier}"
+
     def is_bootstrapped(self) -> bool:
         """Whether account and Region are bootstrapped: the CDK's own bucket and roles exist."""
         try:
-            self.session.client("cloudformation").describe_stacks(StackName="CDKToolkit")
+            self.session.client("cloudformation").describe_stacks(StackName=self._toolkit)
         except botocore.exceptions.ClientError as error:
             if "does not exist" in str(error):
                 return False
@@ -111,7 +117,16 @@ class Cdk:
 
     def bootstrap(self) -> None:
         """Bootstrap: create the CDK's own bucket and roles."""
-        self._run("bootstrap", f"aws://{self.account}/{self.deployment.region}")
+        company = self.deployment.company
+        own = ["--qualifier", company.qualifier] if company.qualifier else []
+        if company.permissions_boundary:
+            own += ["--custom-permissions-boundary", company.permissions_boundary]
+        self._run(
+            "bootstrap",
+            f"aws://{self.account}/{self.deployment.region}",
+            *("--toolkit-stack-name", self._toolkit),
+            *own,
+        )
 
     def diff(self) -> None:
         """Print what a deployment would change."""

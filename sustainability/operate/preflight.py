@@ -104,7 +104,8 @@ def _checks(
     for model in models:
         yield f"Bedrock model {model}", partial(_model_access, session, model)
     yield "Lambda concurrency", partial(_concurrency, session, plan.answer_concurrency)
-    yield "CDK bootstrap", partial(_bootstrap, session)
+    qualifier = deployment.company.qualifier or "hnb659fds"
+    yield "CDK bootstrap", partial(_bootstrap, session, qualifier)
     for service in _services_with_roles(deployment, plan):
         yield f"service-linked role of {service}", partial(_service_role, session, service)
     if plan.instance_type is None or plan.model is None:
@@ -149,11 +150,11 @@ def _concurrency(session: boto3.Session, needed: int) -> tuple[bool, str]:
     )
 
 
-def _bootstrap(session: boto3.Session) -> tuple[bool, str]:
+def _bootstrap(session: boto3.Session, qualifier: str) -> tuple[bool, str]:
     version: list[int] = []
 
     def look() -> None:
-        found = session.client("ssm").get_parameter(Name="/cdk-bootstrap/hnb659fds/version")
+        found = session.client("ssm").get_parameter(Name=f"/cdk-bootstrap/{qualifier}/version")
         version.append(int(found["Parameter"]["Value"]))
 
     if _is_absent(look):

@@ -273,6 +273,25 @@ def test_every_question_is_measured(account: Account, client: Callable[[str], An
     assert {"Questions", "CacheHits", "InputTokens", "OutputTokens"} <= names
 
 
+def test_a_forgotten_document_leaves_no_version_and_no_stored_answer(
+    account: Account, folder: Path, client: Callable[[str], Any]
+) -> None:
+    key, bucket = "people/jane.md", account.outputs["BucketName"]
+    for year in ("1990", "1991"):
+        put(account, folder, key, f"# Jane\n\nThe keeper Jane joined the lighthouse in {year}.\n")
+    answer = ask(account, "In which year did the keeper Jane join the lighthouse?")
+    assert key in {citation["document"] for citation in answer["citations"]}
+
+    versions, answers = account.forget(key, seconds=60)
+
+    assert (versions, answers >= 1) == (2, True)
+    kept = client("s3").list_object_versions(Bucket=bucket, Prefix=key)
+    assert not kept.get("Versions")
+    assert not kept.get("DeleteMarkers")
+    status, _, _ = account.call("GET", f"/answers/{answer['id']}")
+    assert status == 404
+
+
 def test_a_deleted_document_takes_its_passages_along(account: Account, models: Models) -> None:
     account.remove("stations/field stations.md")
     account.remove("other/notes.txt")

@@ -103,6 +103,20 @@ EDITS: dict[str, dict[str, Any]] = {
         "inference.volume_key": "arn:aws:kms:eu-north-1:123456789012:key/"
         "mrk-1234abcd12ab34cd56ef1234567890ab",
     },
+    "a company's accounts": {
+        "company.qualifier": "acme",
+        "company.permissions_boundary": "workload",
+        "company.key": "arn:aws:kms:eu-north-1:123456789012:key/"
+        "mrk-1234abcd12ab34cd56ef1234567890ab",
+        "company.network": {
+            "vpc": "vpc-0123456789abcdef0",
+            "subnets": ["subnet-0123456789abcdef0"],
+            "endpoints": False,
+        },
+        "company.sign_in": {"issuer": "https://login.example.com", "audience": ["answers"]},
+        "company.contributors": {"handbook/": ["arn:aws:iam::123456789012:role/editors"]},
+        "company.replicators": ["arn:aws:iam::123456789012:role/replication"],
+    },
     "another model, without Bedrock": {
         "service_level.latency_p95": "24s",
         "inference.bedrock": "never",
@@ -146,13 +160,14 @@ def test_every_field_of_a_deployment_is_edited() -> None:
 def edited(base: str, edit: Mapping[str, Any]) -> Deployment:
     """Return the deployment with other values; of latency and deadline, the one that it has."""
     data = yaml.safe_load((FOLDER / f"{base}.yaml").read_text())
-    other = "deadline" if "latency_p95" in data["service_level"] else "latency_p95"
+    interactive = "latency_p95" in data["service_level"]
+    other = "deadline" if interactive else "latency_p95"
     for path, value in edit.items():
         *sections, key = path.split(".")
         section = data
         for name in sections:
             section = section.setdefault(name, {})
-        if key != other:
+        if key != other and (interactive or path != "company.key"):  # both are refused
             section[key] = value
     return Deployment.model_validate(data)
 

@@ -256,6 +256,9 @@ def test_a_hundred_executions_must_stay_unreserved(
 def test_an_old_bootstrap_is_missing_and_none_is_made_by_deploy(account: StubbedAccount) -> None:
     session = cast("boto3.Session", account)
     account.expect("ssm", "get_parameter", {"Parameter": {"Value": "5"}})
-    assert _bootstrap(session) == (False, "version 5, 6 needed; run `npx cdk bootstrap`")
+    assert _bootstrap(session, "hnb659fds") == (
+        False,
+        "version 5, 6 needed; run `npx cdk bootstrap`",
+    )
     account.refuse("ssm", "get_parameter", "ParameterNotFound")
-    assert _bootstrap(session)[0]
+    assert _bootstrap(session, "hnb659fds")[0]
