@@ -96,11 +96,8 @@ def up(embedded: EmbeddedAws, name: str) -> None:
             from sustainability.commands.ask import describe
             from sustainability.operate.account import Account, collect
 
-            account, kept, files = (
-                Account(deployment),
-                embedded.kept(deployment.name),
-                collect([SAMPLES]),
-            )
+            account, files = Account(deployment), collect([SAMPLES])
+            kept = embedded.kept(deployment.name)
             with _step("documents") as progress:
                 account.add(kept)
                 embedded.put_back(deployment.name)

@@ -72,9 +72,8 @@ class EmbeddedAws:
             If a server cannot start. The servers that this call started are stopped again.
         """
         self.state.mkdir(parents=True, exist_ok=True)
-        if (self.state / "logs/opensearch.log").exists() and not (
-            (self.state / "opensearch").exists() or "emulator" in self.running()
-        ):  # the tables would tell of passages that are gone
+        if self.ended_without_notice:
+            (self.state / "emulator").mkdir(exist_ok=True)
             (self.state / "emulator/running").touch()
         fresh: list[Server] = []
         with stopping_on_failure(self.state, fresh):
@@ -92,9 +91,15 @@ class EmbeddedAws:
 
     @property
     def ended_without_notice(self) -> bool:
-        """Whether the emulator does not run, and did not save all when it ended."""
-        folder = self.state / "emulator"
-        return "emulator" not in self.running() and kept.ended_without_notice(folder)
+        """Whether the emulator does not run, and cannot go on where it ended.
+
+        It did not save all, or the index that its tables tell of is gone.
+        """
+        if "emulator" in self.running():
+            return False
+        had_index = (self.state / "logs/opensearch.log").exists()
+        lost = had_index and not (self.state / "opensearch").exists()
+        return lost or kept.ended_without_notice(self.state / "emulator")
 
     def kept(self, deployment: str) -> dict[str, Path]:
         """Return the documents of a deployment that outlived an end without notice, by key."""

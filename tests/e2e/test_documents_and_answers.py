@@ -52,7 +52,7 @@ def put(account: Account, folder: Path, key: str, content: bytes | str) -> Docum
 
 
 def ask(account: Account, question: str, **options: Any) -> dict[str, Any]:
-    return account.ask(question, progress=quiet, **options)
+    return account.ask(question, progress=quiet, patience_s=600, **options)
 
 
 def test_a_document_goes_in_and_an_answer_comes_back_with_its_sources_and_its_cost(
@@ -341,7 +341,7 @@ def test_dead_letters_are_sent_back_by_one_command_and_lost_deletions_with_them(
     assert outcome.returncode == 1
     assert "lost.md" not in {state.key for state in account.documents()}
     account.remove("poison/broken.pdf")
-    account.wait_until_removed(["poison/broken.pdf"], seconds=300)
+    account.wait_until_removed(["poison/broken.pdf"], seconds=600)
     time.sleep(10)  # the letter is hidden while the command reads it
     outcome = subprocess.run(redrive, capture_output=True, text=True)
     assert "1 dead letters sent back, 0 are" in outcome.stdout, outcome.stderr

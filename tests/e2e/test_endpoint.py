@@ -89,7 +89,7 @@ class Clock:
         return {each.name for each in self._embedded.endpoints()}
 
 
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
+def until(condition: Callable[[], object], seconds: float = 600) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it has not come about"
@@ -145,7 +145,9 @@ class System:
         """Have so many others ask, each something else; return what they are told."""
         asked = [f"{about} Visitor {next(numbers)} asks." for _ in range(int(questions) + 1)]
         with ThreadPoolExecutor(4) as pool:
-            return list(pool.map(lambda each: self.account.ask(each, progress=quiet), asked))
+            return list(
+                pool.map(lambda each: self.account.ask(each, patience_s=600, progress=quiet), asked)
+            )
 
 
 HARBOUR, CHESS = "When does the harbour of Brineport freeze?", "Who won the chess match?"

@@ -20,7 +20,7 @@ RIGHT = {
 @pytest.fixture(scope="module")
 def handbook(account: Account) -> Account:
     """Return the deployed stack with the sample documents in it."""
-    account.wait_until_settled(account.add(collect([SAMPLES])), seconds=300, progress=quiet)
+    account.wait_until_settled(account.add(collect([SAMPLES])), seconds=600, progress=quiet)
     return account
 
 
@@ -38,7 +38,7 @@ def test_every_suggested_question_is_tried() -> None:
 def test_a_suggested_question_is_answered_rightly_and_cited(
     handbook: Account, question: str
 ) -> None:
-    answer = handbook.ask(question, progress=quiet)
+    answer = handbook.ask(question, patience_s=600, progress=quiet)
     assert answer["answered"]
     assert answer["grounded"] == 1
     assert re.search(RIGHT[question], answer["answer"])

@@ -87,7 +87,7 @@ def add(account: Account, folder: Path, documents: dict[str, str]) -> None:
     for number, (key, text) in enumerate(documents.items()):
         files[key] = folder / f"{number}.md"
         files[key].write_text(text)
-    account.wait_until_settled(account.add(files), seconds=120, progress=quiet)
+    account.wait_until_settled(account.add(files), seconds=600, progress=quiet)
 
 
 def ask(account: Account, about: str) -> tuple[int, dict[str, str], dict[str, Any]]:

@@ -113,7 +113,7 @@ def test_the_hour_of_some_answers_is_their_sum_by_hand(
     file = tmp_path / "tern.md"
     file.write_text(TERN)
     account.wait_until_settled(account.add({"tern.md": file}), seconds=600, progress=quiet)
-    answers = [account.ask(question, progress=quiet) for question in QUESTIONS]
+    answers = [account.ask(question, patience_s=600, progress=quiet) for question in QUESTIONS]
     if operations.now() >= hours[0] + HOUR:  # the clock may strike in between
         hours.append(hours[0] + HOUR)
     for hour in hours:

@@ -38,7 +38,9 @@ def test_the_domain_has_a_strict_index_and_answers_from_it(
     mapping = urllib3.request("GET", url).json()[index]["mappings"]
     assert mapping["dynamic"] == "strict"
     assert mapping["properties"]["embedding"]["compression_level"] == "32x"
-    answer = production.ask("When does the harbour of Brineport freeze?", progress=quiet)
+    answer = production.ask(
+        "When does the harbour of Brineport freeze?", patience_s=600, progress=quiet
+    )
     assert answer["citations"][0]["document"] == "harbour.md"
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from local import __main__ as command
 from local import kept, processes
+from local.embedded import EmbeddedAws, free_ports
 from sustainability.deployment.schema import Deployment
 from sustainability.operate.account import Account, AccountError, DocumentState
 
@@ -37,6 +38,16 @@ def test_a_clean_end_is_told_from_one_without_notice(tmp_path: Path) -> None:
     (tmp_path / "services/sqs.json").unlink()
     (tmp_path / "running").touch()
     assert kept.ended_without_notice(tmp_path)
+
+
+def test_tables_do_not_outlive_the_index_that_they_tell_of(tmp_path: Path) -> None:
+    embedded = EmbeddedAws(tmp_path, free_ports())
+    for folder in ("emulator/services", "opensearch", "logs"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "logs/opensearch.log").touch()
+    assert not embedded.ended_without_notice
+    (tmp_path / "opensearch").rmdir()
+    assert embedded.ended_without_notice
 
 
 def test_documents_outlive_several_ends_and_the_last_state_counts(tmp_path: Path) -> None:
