@@ -57,6 +57,7 @@ def measures(deployment: str, sources: Sources) -> dict[str, Measure]:
         ("input_tokens", "InputTokens", "Sum"),
         ("output_tokens", "OutputTokens", "Sum"),
         ("question_tokens", "EmbeddingTokens", "Sum"),
+        ("searches", "EmbeddingTokens", "SampleCount"),  # each embeds its question
     ):
         dimensions = {"Deployment": deployment, "service": "answer"}
         asked[name] = Measure(_OURS, metric, statistic, dimensions)
@@ -82,8 +83,6 @@ def _of_store(deployment: str, sources: Sources) -> dict[str, Measure]:
     if sources.vectors:
         ingest = {"Deployment": deployment, "service": "ingest"}
         return {
-            # Each search has the embedding of one question.
-            "searches": Measure(_OURS, "EmbeddingTokens", "SampleCount", answer),
             "written_chunks": Measure(_OURS, "ChunksEmbedded", "Sum", ingest),
         }
     client = {"ClientId": sources.account}
@@ -144,7 +143,7 @@ def count(values: Mapping[str, float], sources: Sources) -> Counted:
         "active_hours": float(of["questions"] > 0),
         "ingest_hours": float(documents > 0),
         "questions": of["questions"],
-        "generated": of["generated"],
+        "searches": of["searches"],
         "documents": documents,
         "answer_seconds": of["answer_duration"] / 1000,
         "ingest_seconds": of["ingest_duration"] / 1000,
@@ -158,7 +157,7 @@ def count(values: Mapping[str, float], sources: Sources) -> Counted:
         usage={**usage, **store.usage, **endpoint.usage},
         added={
             "request": of["questions"],
-            "search": of["searches"] or of["generated"],
+            "search": of["searches"],
             "awake": of["awake_s"],
             "embedding": of["question_tokens"] / 1000,
             "bedrock_reading": of["input_tokens"] * on_bedrock / 1000,
@@ -200,7 +199,7 @@ class _Machines(NamedTuple):
 
 def _count_store(of: _Zeroes, sources: Sources) -> _Machines:
     if sources.vectors:  # no machine of ours: a quantity for each thing that was done
-        return _Machines({name: of[name] for name in ("searches", "written_chunks")})
+        return _Machines({"written_chunks": of["written_chunks"]})
     return _count_units(of, sources) if sources.domain is None else _count_nodes(of, sources)
 
 

@@ -13,6 +13,7 @@ from stacks.instruments.metrics import DAY, HOUR, maths, metric, own, scaled
 from stacks.rag import RagStack
 from sustainability.deployment.function_sizes import ANSWER_MEMORY_MIB
 from sustainability.deployment.schema import Deployment
+from sustainability.energy.repetition import Repetition
 from sustainability.facts.lookup import Facts
 from sustainability.plan.serving_plan import ServingPlan
 
@@ -58,7 +59,8 @@ class AnswerMonitor:
             says="Prompts are longer than traffic.input_tokens.p95, which the plan uses. Lower "
             "answers.context_tokens or answers.passages, or correct traffic.input_tokens.",
         )
-        if traffic.cache_hit_share:
+        kept = Repetition.of(self._deployment).kept
+        if kept:
             waste.add(
                 "CacheCollapsed",
                 maths(
@@ -69,11 +71,11 @@ class AnswerMonitor:
                     questions=self._own("Questions"),
                 ),
                 "<",
-                100 * limits.cache_share * traffic.cache_hit_share,
+                100 * limits.cache_share * kept,
                 periods=1,
                 practice="AGENTSUS02-BP02",
-                says="The cache answers far fewer questions than traffic.cache_hit_share. Check "
-                "whether documents change too often or answers.cache is too short.",
+                says="The cache answers far fewer questions than traffic.cache_hit_share expects. "
+                "Check whether users ask new questions or answers.cache is too short.",
             )
         waste.add(
             "LogVolume",
@@ -122,7 +124,7 @@ class AnswerMonitor:
 
     def cache_share(self) -> cloudwatch.GraphWidget:
         """Return the daily graph of the share of questions that the cache answers."""
-        planned = self._deployment.traffic.cache_hit_share
+        planned = Repetition.of(self._deployment).kept
         return graph(
             "Answered by the cache",
             maths(

@@ -39,12 +39,13 @@ def run(options: argparse.Namespace) -> int:
 
     from sustainability.decide.what_if import alternatives
     from sustainability.deployment.schema import Deployment
+    from sustainability.energy.repetition import Repetition
     from sustainability.plan.serving import plan_serving
     from sustainability.report import plan as report
 
     deployment = Deployment.load(options.deployment)
     if options.from_trace:
-        return _fit(options.from_trace, deployment.traffic.cache_hit_share)
+        return _fit(options.from_trace, Repetition.of(deployment).kept)
     plan = plan_serving(deployment)
     others = alternatives(deployment, options.what_if)
     if options.json:

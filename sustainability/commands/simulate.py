@@ -81,6 +81,7 @@ def run(options: argparse.Namespace) -> int:
     import json
 
     from sustainability.deployment.schema import Deployment
+    from sustainability.energy.repetition import Repetition
     from sustainability.plan.serving import plan_serving
     from sustainability.plan.situation import Situation
     from sustainability.report import simulation as report
@@ -93,10 +94,10 @@ def run(options: argparse.Namespace) -> int:
     deployment = Deployment.load(options.deployment)
     source, traffic = _traffic(options, deployment)
     if options.plan_from_trace:
-        uncached = 1 - deployment.traffic.cache_hit_share
+        generated = 1 - Repetition.of(deployment).kept
         deployment = declaring(
             deployment,
-            rates_of(traffic).scaled(1 / uncached),
+            rates_of(traffic).scaled(1 / generated),
             variation=_variation(options, deployment),
             start=traffic.start,
         )

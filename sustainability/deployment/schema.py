@@ -221,7 +221,8 @@ class Traffic(Section):
     output_tokens: Tokens
     """Generated tokens per answer."""
     cache_hit_share: float = Field(default=0.0, ge=0, lt=1)
-    """Share of questions that the cache answers because they repeat an earlier one, 0 to 1."""
+    """Share of questions that repeat an earlier one within ``answers.cache``, 0 to 1: what the
+    cache would answer if no document changed. What changes leave of it is computed."""
     arrival_variation: float | None = Field(default=None, gt=0)
     """Coefficient of variation of the time between two questions: 1 for random arrivals, more for
     bursts. The default is that of a published trace of conversations."""
@@ -410,7 +411,7 @@ class Waste(Section):
     truncated_share: float = Field(default=0.05, gt=0, lt=1)
     """Highest share of answers that may be cut at ``answers.max_tokens``."""
     cache_share: float = Field(default=0.5, gt=0, lt=1)
-    """The cache must reach at least this share of ``traffic.cache_hit_share``."""
+    """The cache must answer at least this share of what it can by ``traffic.cache_hit_share``."""
     corpus_per_day: float = Field(default=2, gt=0)
     """Highest number of passages embedded in a day, as a multiple of all passages."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sustainability.deployment.schema import Deployment
 from sustainability.energy.impact import HOURS_PER_MONTH
+from sustainability.energy.repetition import Repetition
 from sustainability.facts.lookup import Facts
 from sustainability.facts.ranges import Estimate
 
@@ -18,6 +19,8 @@ class Demand:
     questions: float
     generated: float
     """Answers that a model writes. The others come from the cache."""
+    searched: float
+    """Questions that need a search: more than ``generated`` when documents change."""
     changed_documents: float
     search_hours: float
     """Hours in which the store must run for searches."""
@@ -32,17 +35,19 @@ class Demand:
     def of(cls, deployment: Deployment, facts: Facts, *, times: float = 1) -> Demand:
         """Return the demand that ``deployment`` declares, with ``times`` as many questions."""
         traffic, knowledge = deployment.traffic, deployment.knowledge
-        uncached = 1 - traffic.cache_hit_share
+        repetition = Repetition.of(deployment)
+        searches = 1 - repetition.unsearched
         tail = facts("workload/store_tail", "s").mid / 3600
         week = traffic.week()
-        searching = sum(_awake(rate.mean_per_hour * uncached * times, tail) for rate in week) / len(
+        searching = sum(_awake(rate.mean_per_hour * searches * times, tail) for rate in week) / len(
             week
         )
         asked = sum(_awake(rate.mean_per_hour * times, 1) for rate in week) / len(week)
         changed = knowledge.documents * knowledge.changed_per_month
         return cls(
             questions=traffic.questions_per_month * times,
-            generated=traffic.questions_per_month * uncached * times,
+            generated=traffic.questions_per_month * (1 - repetition.kept) * times,
+            searched=traffic.questions_per_month * searches * times,
             changed_documents=changed,
             search_hours=searching * HOURS_PER_MONTH,
             indexing_hours=_awake(changed / HOURS_PER_MONTH, tail) * HOURS_PER_MONTH,

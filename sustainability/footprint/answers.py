@@ -20,8 +20,10 @@ def functions(demand: Demand, site: Site) -> Component:
     """Return the footprint of the answer and ingest functions; zero without questions."""
     facts = site.facts
     cached = demand.questions - demand.generated
-    answering = facts("workload/answer_seconds", "s") * demand.generated + (
-        facts("workload/cached_seconds", "s") * cached
+    answering = (
+        facts("workload/answer_seconds", "s") * demand.generated
+        + facts("workload/cached_seconds", "s") * cached
+        + facts("serving/before_generation", "s") * (demand.searched - demand.generated)
     )
     ingesting = facts("workload/ingest_seconds", "s") * demand.changed_documents
     total = (
@@ -59,7 +61,7 @@ def bedrock_generation(
 def embeddings(deployment: Deployment, demand: Demand, site: Site) -> Component:
     """Return the footprint of the embeddings of questions and changed documents."""
     facts, model = site.facts, deployment.knowledge.embedding.model
-    tokens = facts("workload/question_tokens", "tokens") * demand.generated + (
+    tokens = facts("workload/question_tokens", "tokens") * demand.searched + (
         document_tokens(deployment, facts) * demand.changed_documents
     )
     return Component(

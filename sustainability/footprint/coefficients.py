@@ -25,7 +25,7 @@ from sustainability.stores.kinds import profile
 Coefficients = dict[str, Impact]
 """By quantity. ``hours`` covers what exists without questions and is not measured."""
 
-_NOBODY = Demand(0, 0, 0, 0, 0, 0, 0)
+_NOBODY = Demand(0, 0, 0, 0, 0, 0, 0, 0)
 
 
 def coefficients(
@@ -52,7 +52,7 @@ def coefficients(
         "questions": services.called(services.PER_QUESTION, site)
         + services.carried(site)
         + services.logged(deployment, site),
-        "generated": services.called(services.PER_GENERATED, site),
+        "searches": services.called(services.PER_SEARCHED, site),
         "documents": services.called(services.PER_DOCUMENT, site),
         "answer_seconds": function_second(ANSWER_MEMORY_MIB, site),
         "ingest_seconds": function_second(INGEST_MEMORY_MIB, site),
@@ -67,7 +67,8 @@ def coefficients(
             embedding, Site.of_model(embedding, region, accounting, facts)
         ),
     }
-    found |= profile(deployment).units(deployment, site)
+    for quantity, impact in profile(deployment).units(deployment, site).items():
+        found[quantity] = found.get(quantity, Impact()) + impact
     if plan.instance_type is not None:
         found["instance_hours"] = instance_hour(plan.instance_type, site)
         found["busy_hours"] = busy_hour(plan.instance_type, site)

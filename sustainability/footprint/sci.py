@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from sustainability.deployment.schema import Accounting, Deployment
+from sustainability.energy.repetition import Repetition
 from sustainability.energy.site import intensity
 from sustainability.facts.lookup import Facts
 from sustainability.footprint.footprint import footprint
@@ -40,7 +41,7 @@ def score(deployment: Deployment, plan: ServingPlan) -> dict[str, Any]:
         }
     )
     month, traffic = footprint(located, plan), deployment.traffic
-    generated = month.answers_per_month * (1 - traffic.cache_hit_share)
+    generated = month.answers_per_month * (1 - Repetition.of(deployment).kept)
     tokens = generated * (traffic.input_tokens.mean + deployment.answer_tokens.mean)
     grams = month.traffic.carbon_g
 

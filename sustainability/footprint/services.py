@@ -18,7 +18,8 @@ _DAYS_PER_MONTH = HOURS_PER_MONTH / 24
 
 PER_QUESTION = {"http_api/request": 1, "dynamodb/read": 2}
 """The call; a read of the answer cache; a read of the state that shows if documents changed."""
-PER_GENERATED = {"dynamodb/write": 1}
+PER_SEARCHED = {"dynamodb/write": 1}
+"""The answer is stored, or noted to stand after a change of documents."""
 PER_DOCUMENT = {"dynamodb/read": 1, "dynamodb/write": 1, "sqs/request": 3}
 """A message sent, received and deleted; a read and a write of the state of the document."""
 
@@ -39,7 +40,7 @@ def requests(demand: Demand, site: Site) -> Component:
     traffic = (
         idle
         + called(PER_QUESTION, site) * demand.questions
-        + called(PER_GENERATED, site) * demand.generated
+        + called(PER_SEARCHED, site) * demand.searched
         + called(PER_DOCUMENT, site) * demand.changed_documents
     )
     return Component(

@@ -67,7 +67,7 @@ def answer_coefficients(deployment: Deployment, plan: ServingPlan) -> dict[str, 
         ),
         "request": _taken(request),
         "search": _taken(
-            of_store.get("searches", Impact()) + services.called(services.PER_GENERATED, here)
+            of_store.get("searches", Impact()) + services.called(services.PER_SEARCHED, here)
         ),
         "awake": _taken(
             of_store.get("search_unit_hours", Impact())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from sustainability.deployment.schema import MOST_CONCURRENT_ANSWERS, Deployment
+from sustainability.energy.repetition import Repetition
 from sustainability.facts.lookup import Facts
 from sustainability.plan.serving_plan import (
     LEAST_CONCURRENCY,
@@ -54,7 +55,7 @@ def _seconds(deployment: Deployment, plan: ServingPlan, facts: Facts) -> float:
     if not deployment.answers.generated or plan.mode in (Mode.ASYNC, Mode.BATCH):
         return before
     situation = Situation.of(deployment, facts)
-    uncached = 1 - deployment.traffic.cache_hit_share
+    generated = 1 - Repetition.of(deployment).kept
     seconds = 0.0
     if plan.bedrock_share:
         each = situation.bedrock_token_s * deployment.answer_tokens.mean
@@ -63,4 +64,4 @@ def _seconds(deployment: Deployment, plan: ServingPlan, facts: Facts) -> float:
         capacity = situation.capacity(deployment.service_level.latency_p95)
         rate = capacity.rate_of(plan.max_copies, deployment.service_level.attainment)
         seconds = max(seconds, capacity.mean.total * capacity.slowdown(plan.max_copies, rate))
-    return before + uncached * seconds
+    return before + generated * seconds

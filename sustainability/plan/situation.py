@@ -15,6 +15,7 @@ from sustainability.deployment.schema import (
 )
 from sustainability.energy.bedrock import bedrock_tokens
 from sustainability.energy.impact import HOURS_PER_MONTH, Impact
+from sustainability.energy.repetition import Repetition
 from sustainability.energy.site import Site
 from sustainability.facts.lookup import Facts
 from sustainability.offers.endpoint_models import InferenceModel
@@ -69,11 +70,11 @@ class Situation:
     @cached_property
     def week(self) -> tuple[Rate, ...]:
         """The rate of each hour of the week, without the answers from the cache."""
-        uncached = 1 - self.deployment.traffic.cache_hit_share
+        generated = 1 - Repetition.of(self.deployment).kept
         return tuple(
             Rate(
-                mean_per_hour=rate.mean_per_hour * uncached,
-                peak_per_hour=rate.peak_per_hour * uncached,
+                mean_per_hour=rate.mean_per_hour * generated,
+                peak_per_hour=rate.peak_per_hour * generated,
             )
             for rate in self.deployment.traffic.week()
         )

@@ -21,7 +21,7 @@ _QUANTITIES = {
     "active_hours": "custom metrics of hours with questions",
     "ingest_hours": "custom metrics of hours in which documents change",
     "questions": "API calls and logs",
-    "generated": "storing new answers in the cache",
+    "searches": "searches, and storing answers in the cache",
     "documents": "document events",
     "answer_seconds": "running the answer function",
     "ingest_seconds": "running the ingest function",

@@ -10,7 +10,7 @@ _BATCHES = 1.5
 
 
 def comments(name: str, fit: Fit, cached: float) -> Iterator[str]:
-    """Yield lines to stand above the section. ``cached`` is the declared ``cache_hit_share``."""
+    """Yield lines to stand above the section. ``cached`` is the share that the cache answers."""
     yield f"Fitted to {name}: {fit.questions:,} questions in {fit.hours:.2f} hours."
     yield (
         f"Rates: ten minutes differ from the mean of their hour by {fit.rate_error:.0%} on average."
@@ -30,6 +30,6 @@ def comments(name: str, fit: Fit, cached: float) -> Iterator[str]:
         )
     if cached:
         yield (
-            f"The trace is taken as questions that reach a model; with a cache_hit_share of "
-            f"{cached:g}, divide the rates by {1 - cached:g}."
+            f"The trace is taken as questions that reach a model. The answer cache answers a "
+            f"share of {cached:.2g}: divide the rates by {1 - cached:.2g}."
         )

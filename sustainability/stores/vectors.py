@@ -31,10 +31,10 @@ class VectorsProfile:
         gigabytes = _gigabytes(deployment, site.facts)
         return Component(
             "Knowledge store",
-            f"S3 Vectors, {gigabytes.mid:,.2f} GB, {demand.generated:,.0f} queries",
+            f"S3 Vectors, {gigabytes.mid:,.2f} GB, {demand.searched:,.0f} queries",
             idle=stored,
             traffic=stored
-            + units["searches"] * demand.generated
+            + units["searches"] * demand.searched
             + units["written_chunks"] * changed,
         )
 

@@ -293,7 +293,11 @@ def test_the_runbook_has_an_entry_for_each_alarm_and_no_other(
         ("IngestLag", {"monitoring": {"ingest_lag": "2h"}}, 7200),
         ("InputOverBudget", {"traffic": {"input_tokens": {"mean": 10, "p95": 3210}}}, 3210),
         ("OutputTruncated", {"monitoring": {"waste": {"truncated_share": 0.2}}}, 20),
-        ("CacheCollapsed", {"traffic": {"cache_hit_share": 0.4}}, 20),
+        (
+            "CacheCollapsed",
+            {"traffic": {"cache_hit_share": 0.4}, "knowledge": {"changed_per_month": 0}},
+            20,
+        ),
     ],
 )
 def test_thresholds_are_the_deployments(

@@ -102,7 +102,13 @@ def mean_hour(deployment: Deployment, *, on_bedrock: float, end: int) -> dict[st
 
     questions, generated = demand.questions / hours, demand.generated / hours
     cached, documents = questions - generated, demand.changed_documents / hours
-    seconds = fact("answer_seconds", "s") * generated + fact("cached_seconds", "s") * cached
+    searched = demand.searched / hours
+    before_s = facts("serving/before_generation", "s").as_list()[end]
+    seconds = (
+        fact("answer_seconds", "s") * generated
+        + fact("cached_seconds", "s") * cached
+        + before_s * (searched - generated)
+    )
     return {
         "questions": questions,
         "generated": generated,
@@ -111,7 +117,7 @@ def mean_hour(deployment: Deployment, *, on_bedrock: float, end: int) -> dict[st
         "by_endpoint": generated * (1 - on_bedrock),
         "input_tokens": generated * deployment.traffic.input_tokens.mean,
         "output_tokens": generated * deployment.traffic.output_tokens.mean,
-        "question_tokens": fact("question_tokens", "tokens") * generated,
+        "question_tokens": fact("question_tokens", "tokens") * searched,
         "document_tokens": document_tokens(deployment, facts).as_list()[end] * documents,
         "indexed": documents,
         "answer_duration": seconds * 1000,
@@ -121,7 +127,7 @@ def mean_hour(deployment: Deployment, *, on_bedrock: float, end: int) -> dict[st
         "search_units": fact("search_ocus", "OCU") * demand.search_hours / hours * 60,
         "indexing_units": fact("indexing_ocus", "OCU") * demand.indexing_hours / hours * 60,
         "nodes": 1,
-        "searches": generated,
+        "searches": searched,
         "written_chunks": passages(deployment, facts).as_list()[end] * documents,
         "instance_minutes": 1.5 * 60,
         "busy_cores": 30,
