@@ -1,8 +1,8 @@
 """The answer cache while documents change: the answer path, with services in memory.
 
 A week of ``prod``'s changes: 2,000 of 20,000 documents a month. Each document has a subject of its
-own; questions are about 200 of them, and repeat as a Zipf distribution has it. A few documents stand
-for all others, so that what fills the prompt changes more often than it does there.
+own. Questions are about 200 of them, and repeat as a Zipf distribution has it. A few documents
+stand for all others, so that what fills the prompt changes more often than it does there.
 """
 
 from __future__ import annotations
