@@ -119,7 +119,7 @@ def _embedding_binary(base: Resource, _: RuleSettings) -> Iterator[Fault]:
     _KNOWLEDGE_BASE,
     severity=Severity.WARNING,
     practices=("GENSUS01-BP01",),
-    what="A knowledge base keeps its vectors in a store that costs nothing while nobody asks.",
+    what="A knowledge base keeps its vectors in a store that costs nothing between requests.",
     why="A classic OpenSearch Serverless collection keeps its capacity units running around "
     "the clock.",
     fix="Use S3_VECTORS, or a collection in a group of generation NEXTGEN.",

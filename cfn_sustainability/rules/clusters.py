@@ -71,7 +71,7 @@ def _redshift_nodes(cluster: Resource, settings: RuleSettings) -> Iterator[Fault
     severity=Severity.WARNING,
     practices=("SUS02-BP01", "SUS02-BP03"),
     profiles=(Profile.DEVELOPMENT,),
-    what="A development data warehouse pauses when nobody works.",
+    what="A development data warehouse pauses at night and on weekends.",
     why="A working week has 40 to 60 of 168 hours; the rest of the time its nodes wait.",
     fix="Add an AWS::Redshift::ScheduledAction with PauseCluster, or use Redshift Serverless.",
     evidence="Amazon Redshift Management Guide, pausing and resuming a cluster",

@@ -295,7 +295,7 @@ C:
     "AWS::EKS::Cluster",
     severity=Severity.WARNING,
     practices=("SUS04-BP05",),
-    what="The control plane of an EKS cluster logs what somebody reads.",
+    what="The control plane of an EKS cluster writes only logs that are read.",
     why="The logs of the API server, the scheduler and the controller manager write a line for "
     "nearly each request and decision; they help while somebody debugs the cluster.",
     fix="Keep audit and authenticator, and switch on the others while you debug.",

@@ -57,7 +57,7 @@ def _cluster_graviton(cluster: Resource, settings: RuleSettings) -> Iterator[Fau
     _CLUSTER,
     severity=Severity.WARNING,
     practices=("SUS02-BP01", "GENSUS01-BP01", "MLSUS03-BP01"),
-    what="A serverless database falls to a low capacity when nobody asks.",
+    what="A serverless database falls to a low capacity when it gets no requests.",
     why="The minimum capacity is on around the clock; each unit holds about 2 GiB of memory.",
     fix="Lower MinCapacity to 0.5, or to 0 with SecondsUntilAutoPause; in a cluster of the first "
     "version, enable AutoPause.",
@@ -94,7 +94,7 @@ def _cluster_floor(cluster: Resource, _: RuleSettings) -> Iterator[Fault]:
     severity=Severity.WARNING,
     practices=("SUS02-BP01", "SUS02-BP03", "MLSUS03-BP01"),
     profiles=(Profile.DEVELOPMENT,),
-    what="A development database cluster stops when nobody works.",
+    what="A development database cluster stops at night and on weekends.",
     why="A working week has 40 to 60 of 168 hours; the rest of the time the cluster waits.",
     fix="Stop and start it with EventBridge Scheduler, or tag it for the Instance Scheduler "
     "(key Schedule).",

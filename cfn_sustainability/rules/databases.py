@@ -190,7 +190,7 @@ def _database_standby(database: Resource, _: RuleSettings) -> Iterator[Fault]:
     severity=Severity.WARNING,
     practices=("GENSUS01-BP01", "SUS02-BP01", "MLSUS03-BP01"),
     profiles=(Profile.DEVELOPMENT,),
-    what="A serverless development database pauses when nobody asks.",
+    what="A serverless development database pauses when it gets no requests.",
     why="With a minimum above zero, Aurora keeps capacity units on at night.",
     fix="Set ServerlessV2ScalingConfiguration.MinCapacity to 0, with SecondsUntilAutoPause.",
     evidence="Amazon Aurora User Guide, scaling to zero with automatic pause and resume",

@@ -155,7 +155,7 @@ def _fleet_on_demand(fleet: Resource, _: RuleSettings) -> Iterator[Fault]:
     "AWS::Cloud9::EnvironmentEC2",
     severity=Severity.WARNING,
     practices=("SUS02-BP05", "MLSUS03-BP01"),
-    what="A Cloud9 environment stops when nobody types.",
+    what="A Cloud9 environment stops when it is idle.",
     why="Without AutomaticStopTimeMinutes an environment runs until somebody stops it, over "
     "nights and weekends.",
     fix="Set AutomaticStopTimeMinutes to 30.",

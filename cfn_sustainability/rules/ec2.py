@@ -207,7 +207,7 @@ def _group_scales(group: Resource, _: RuleSettings) -> Iterator[Fault]:
     severity=Severity.WARNING,
     practices=("SUS02-BP01", "SUS02-BP03", "MLSUS03-BP01"),
     profiles=(Profile.DEVELOPMENT,),
-    what="A development machine or database stops when nobody works.",
+    what="A development machine or database stops at night and on weekends.",
     why="A working week has 40 to 60 of 168 hours; the rest of the time the machine waits.",
     fix="Stop and start it with EventBridge Scheduler, or tag it for the Instance Scheduler "
     "(key Schedule).",

@@ -61,7 +61,7 @@ def _region_allowed(stack: Resource, settings: RuleSettings) -> Iterator[Fault]:
     severity=Severity.WARNING,
     practices=("MLSUS06-BP01", "AGENTSUS02-BP04"),
     what="A resource that uses energy carries the tags by which its use is attributed.",
-    why="Cost and carbon reports add up by tag; what carries none belongs to nobody.",
+    why="Cost and carbon reports add up by tag; what carries none is missing from them.",
     fix="Add the tags of required_tags; in the CDK, Tags.of(app).add(key, value).",
     evidence="Machine Learning Lens: Measure material efficiency",
     note="The rule judges nothing while required_tags is empty.",

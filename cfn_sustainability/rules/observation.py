@@ -172,7 +172,7 @@ def _container_insights(cluster: Resource, _: RuleSettings) -> Iterator[Fault]:
     "AWS::RDS::DBCluster",
     severity=Severity.WARNING,
     practices=("SUS04-BP05", "SUS03-BP02"),
-    what="A database is measured as finely, and as long, as somebody looks.",
+    what="A database is measured as finely, and for as long, as its metrics are used.",
     why="Advanced insights keep 15 months of every statement's counters; enhanced monitoring below "
     "30 seconds writes a document of all processes each time.",
     fix="Set DatabaseInsightsMode to standard, PerformanceInsightsRetentionPeriod to 7, "
@@ -307,7 +307,7 @@ def _traces_sampled(sampling: Resource, _: RuleSettings) -> Iterator[Fault]:
     "AWS::CloudWatch::MetricStream",
     severity=Severity.WARNING,
     practices=("SUS04-BP05", "SUS03-BP02"),
-    what="A metric stream sends the metrics that somebody looks at.",
+    what="A metric stream sends only the metrics that are used.",
     why="Without a filter it sends every metric of the account, each minute.",
     fix="Name the namespaces that are looked at in IncludeFilters.",
     evidence="Amazon CloudWatch User Guide, metric streams",

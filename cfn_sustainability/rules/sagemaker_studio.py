@@ -43,7 +43,7 @@ _HOUR = "{LifecycleManagement: ENABLED, IdleTimeoutInMinutes: 60}"
     "AWS::SageMaker::NotebookInstance",
     severity=Severity.WARNING,
     practices=("GENSUS01-BP01", "MLSUS03-BP01", "SUS02-BP05"),
-    what="A notebook instance stops when nobody uses it.",
+    what="A notebook instance stops when it is idle.",
     why="A notebook instance runs until somebody stops it, over nights and weekends.",
     fix="Attach a lifecycle configuration that stops the idle instance, or use Studio.",
     evidence="Machine Learning Lens: Minimize idle resources",

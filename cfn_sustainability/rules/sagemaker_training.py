@@ -126,7 +126,7 @@ def _training(resource: Resource) -> list[tuple[str, str, dict[str, Any]]]:
     severity=Severity.WARNING,
     practices=("GENSUS01-BP02",),
     what="A training job runs on spare capacity.",
-    why="Managed spot training uses instances that are on anyway and that nobody else wants.",
+    why="Managed spot training uses spare instances, which are on anyway.",
     fix="Set EnableManagedSpotTraining, CheckpointConfig and "
     "StoppingCondition.MaxWaitTimeInSeconds.",
     evidence="Generative AI Lens: Use efficient model customization services",
