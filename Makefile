@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
 TRAINING := .venv-training
+SITE := .venv-site
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -26,7 +27,7 @@ endif
 fast = $(python) -m pytest tests/infrastructure tests/unit --numprocesses auto --no-loadscope-reorder
 file = deployments/$(DEPLOYMENT).yaml
 
-.PHONY: help setup up ask add documents down status clean test test-fast test-training lint bench synth deploy verify destroy lock refresh record review sbom upgrade
+.PHONY: help setup up ask add documents down status clean test test-fast test-training lint bench synth deploy verify destroy lock refresh record review sbom site upgrade
 
 help: ## List all commands.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -69,7 +70,7 @@ status: setup ## Show what runs on this machine, and how many model copies run.
 clean: ## Stop everything, and delete all data and downloads.
 	@if [ -x $(python) ]; then $(python) -m local clean; fi
 	@rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/sustainable-genai"
-	@rm -rf $(VENV) $(TRAINING) node_modules .local .build sbom cdk.out .model-choice .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(TRAINING) $(SITE) .site handbook/node_modules node_modules .local .build sbom cdk.out .model-choice .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -r {} +
 
 test: lint ## Run every check: style, types, unit, infrastructure and end-to-end tests.
@@ -124,6 +125,15 @@ sbom: setup .build/sbom/.ready ## Write what each part is made of, as CycloneDX:
 refresh: setup ## Renew the facts that the rules take from cfn-lint.
 	@$(python) -m cfn_sustainability.refresh
 
+site: setup $(SITE)/.ready ## Build the documentation as a site, in .site/html, with strict links.
+	@$(python) -m handbook .site && NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --strict --config-file .site/mkdocs.yml
+	@echo "Open .site/html/index.html"
+
+$(SITE)/.ready: requirements/site.txt handbook/package-lock.json
+	@[ -x $(SITE)/bin/python ] || $(PYTHON) -m venv $(SITE)
+	@$(python) -m uv pip sync --quiet --require-hashes --python $(SITE) requirements/site.txt && \
+	  npm ci --prefix handbook --silent --no-audit --no-fund && touch $@
+
 record: setup ## Record the templates again, after an intended change.
 	@$(python) -m pytest tests/infrastructure -q -k recorded --snapshot-update
 
@@ -145,6 +155,7 @@ lock: setup ## Resolve all Python dependencies again, within the limits of the .
 	  compile requirements/sbom.in -o requirements/sbom.txt && \
 	  compile --no-deps requirements/models.in -o requirements/models.txt && \
 	  compile requirements/opensearch.in -o requirements/opensearch.txt && \
+	  compile requirements/site.in -o requirements/site.txt && \
 	  for lock in operations/requirements rag/requirements rag/requirements-ingest; do \
 	    compile lambdas/$$lock.in -c requirements/dev.txt -o lambdas/$$lock.txt; \
 	  done
