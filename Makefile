@@ -6,6 +6,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 TRAINING := .venv-training
 SITE := .venv-site
+LOG := .build/setup.log
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -14,7 +15,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # of the CDK takes four seconds more.
 unexport PYTHONDONTWRITEBYTECODE
 # Questions and paths reach the shell through the environment, so that any character is safe.
-export Q FILE ID DEPLOYMENT
+export Q FILE ID NAME DEPLOYMENT
 
 python := $(VENV)/bin/python
 # One rule for all targets: `local` and the examples live in the embedded AWS, which `make up`
@@ -27,7 +28,7 @@ endif
 fast = $(python) -m pytest tests/infrastructure tests/unit --numprocesses auto --no-loadscope-reorder
 file = deployments/$(DEPLOYMENT).yaml
 
-.PHONY: help setup up ask add documents down status clean test test-fast test-training lint bench synth deploy verify destroy lock refresh record review sbom site upgrade
+.PHONY: help setup up new ask add documents down status clean test test-fast test-training lint bench synth deploy verify destroy lock refresh record review sbom site upgrade
 
 help: ## List all commands.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,15 +41,21 @@ $(READY): requirements/uv.txt requirements/dev.txt requirements/models.txt packa
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 	  { echo "Python lacks its venv module; on Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
 	@echo "Setting up; the first time this downloads about 590 MB." && began=$$SECONDS && \
+	  mkdir -p .build && { \
 	  { [ -x $(python) ] || $(PYTHON) -m venv $(VENV); } && \
-	  $(python) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt && \
+	  $(python) -m pip install --quiet --retries 1 --disable-pip-version-check --require-hashes -r requirements/uv.txt && \
 	  $(python) -m uv pip sync --quiet --require-hashes requirements/dev.txt requirements/models.txt && \
 	  npm ci --silent --no-audit --no-fund && \
 	  $(python) -c 'from stacks.functions.bundle import bundle; bundle("operations"); bundle("rag"); bundle("rag", "requirements-ingest")' && \
-	  touch $@ && echo "set up in $$((SECONDS - began)) s"
+	  touch $@; } >$(LOG) 2>&1 || { $(PYTHON) requirements/reason.py $(LOG); exit 1; } && \
+	  echo "set up in $$((SECONDS - began)) s"
 
 up: setup ## Run the system on this machine (DEPLOYMENT=local or examples/...): deploy, add documents, ask.
 	@$(python) -m local up --deployment $(DEPLOYMENT)
+
+new: setup ## Make a deployment file, asking what it needs: make new NAME=...
+	@[ -n "$$NAME" ] || { echo 'usage: make new NAME=dev, or make new NAME=dev ARGS="--region eu-north-1 --yes"'; exit 2; }
+	@$(python) -m sustainability new "$$NAME" $(ARGS)
 
 ask: setup ## Ask a question: make ask Q="..."; or fetch a later answer: make ask ID=...
 	@[ -n "$$Q$$ID" ] || { echo 'usage: make ask Q="your question", or make ask ID=...'; exit 2; }
@@ -67,9 +74,9 @@ down: setup ## Stop the embedded AWS; its data is kept.
 status: setup ## Show what runs on this machine, and how many model copies run.
 	@$(python) -m local status
 
-clean: ## Stop everything, and delete all data and downloads.
+clean: ## Stop everything, and delete all data of this folder; EVERYWHERE=1 also what clones share.
 	@if [ -x $(python) ]; then $(python) -m local clean; fi
-	@rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/sustainable-genai"
+	@$(if $(EVERYWHERE),rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/sustainable-genai")
 	@rm -rf $(VENV) $(TRAINING) $(SITE) .site handbook/node_modules node_modules .local .build sbom cdk.out .model-choice .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -r {} +
 

@@ -17,12 +17,10 @@ from stacks.functions.bundle import BundleError
 from stacks.inference import InferenceStack
 from stacks.monitoring import MonitoringStack
 from stacks.rag import RagStack
-from sustainability.decide.region_ranking import check_region
-from sustainability.decide.region_requirements import check_offers
+from sustainability.decide.region_requirements import checked_plan
 from sustainability.deployment.schema import Deployment
 from sustainability.errors import UserError
 from sustainability.footprint.footprint import footprint
-from sustainability.plan.serving import plan_serving
 from sustainability.plan.serving_plan import Mode, ServingPlan
 from sustainability.report.footprint import synth_line
 from sustainability.stores.generation import SERVING, Generation
@@ -57,9 +55,7 @@ def add_stacks(app: cdk.App, deployment: Deployment) -> ServingPlan:
     UserError
         If the deployment needs what its Region does not offer, or what is not allowed there.
     """
-    check_region(deployment)
-    plan = plan_serving(deployment)
-    check_offers(deployment, plan)
+    plan = checked_plan(deployment)
     env = cdk.Environment(region=deployment.region)
     company = deployment.company
     if company.qualifier is not None:

@@ -84,10 +84,13 @@ def up(embedded: EmbeddedAws, name: str) -> None:
 
     file = DEPLOYMENTS / f"{name}.yaml"
     deployment = Deployment.load(file)
+    chosen = "" if name == "local" else f" DEPLOYMENT={name}"
+    if name != "local" and not name.startswith("examples/"):
+        chosen += " WHERE=here"  # any other name means an account to `make ask`
     without = ("opensearch",) if chosen_store(deployment) is Store.VECTORS else ()
     anew = embedded.ended_without_notice
     with _step("servers") as progress:
-        fresh = embedded.start(progress, without=without)
+        fresh = embedded.start(progress, without=without, command=f"make up{chosen}")
     with ExitStack() as here:
         with stopping_on_failure(embedded.state, fresh):
             here.enter_context(embedded.alone())
@@ -104,7 +107,6 @@ def up(embedded: EmbeddedAws, name: str) -> None:
                 account.add(files)
                 documents = _wait_for_documents(account, progress)
         # From here on the system runs, and it keeps running if the question fails.
-        chosen = "" if name == "local" else f" DEPLOYMENT={name}"
         try:
             with _step("question") as progress:
                 answer = _answer(account, progress)

@@ -61,28 +61,32 @@ class EmbeddedAws:
     ports: Mapping[str, int]
     cold_start_s: float = 10
 
-    def start(self, progress: Progress, *, without: Collection[str] = ()) -> list[Server]:
+    def start(
+        self, progress: Progress, *, without: Collection[str] = (), command: str = "make up"
+    ) -> list[Server]:
         """Start the servers that do not run yet, wait until all are ready, and return them.
 
         ``without`` names servers that are not needed: OpenSearch is downloaded at its first start.
+        ``command`` is what the person typed: an error says how to repeat it.
 
         Raises
         ------
         UserError
             If a server cannot start. The servers that this call started are stopped again.
         """
+        self._require_ports(without, command)
         self.state.mkdir(parents=True, exist_ok=True)
         if self.ended_without_notice:
             (self.state / "emulator").mkdir(exist_ok=True)
             (self.state / "emulator/running").touch()
         fresh: list[Server] = []
         with stopping_on_failure(self.state, fresh):
-            for name, command in self._commands().items():
+            for name, module in self._commands().items():
                 if name not in without and processes.find(self.state, name) is None:
                     port = self.ports[name]
                     options = ["--port", str(port), "--state", str(self.state / name)]
-                    command = [sys.executable, "-m", *command, *options]
-                    fresh.append(processes.start(self.state, name, command, port=port))
+                    line = [sys.executable, "-m", *module, *options]
+                    fresh.append(processes.start(self.state, name, line, port=port))
             for server in fresh:
                 processes.wait_until_ready(
                     self.state, server, _READY[server.name], seconds=600, progress=progress
@@ -136,7 +140,7 @@ class EmbeddedAws:
         """
         emulator = self._emulator()
         binaries = Path(sys.executable).parent
-        models_url = f"http://127.0.0.1:{self.ports['models']}"
+        models_url = f"http://127.0.0.1:{self._used_ports()['models']}"
         path = f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}"
         return surroundings(os.environ, emulator.url, models_url) | {"PATH": path}
 
@@ -220,8 +224,33 @@ class EmbeddedAws:
             raise UserError("the embedded AWS does not run; start it with `make up`")
         return emulator
 
+    def _used_ports(self) -> dict[str, int]:
+        """Return the port of each server: that on which it runs, whatever was asked for since."""
+        return {**self.ports, **{name: server.port for name, server in self.running().items()}}
+
+    def _require_ports(self, without: Collection[str], command: str) -> None:
+        waiting = [name for name in self.ports if name not in {*without, *self.running()}]
+        taken = [name for name in waiting if not processes.is_free(self.ports[name])]
+        if not taken:
+            return
+        kept = {port for name, port in self._used_ports().items() if name not in taken}
+        others: dict[str, int] = {}
+        for name in taken:
+            candidates = range(self.ports[name] % 50_000 + 1000, 65536)
+            others[name] = next(
+                port
+                for port in candidates
+                if port not in {*kept, *others.values()} and processes.is_free(port)
+            )
+        ports = ", ".join(f"{self.ports[name]} ({name})" for name in taken)
+        choices = " ".join(f"{name.upper()}_PORT={port}" for name, port in others.items())
+        raise UserError(
+            f"taken: port{'s' if len(taken) > 1 else ''} {ports}. Stop what listens there, or "
+            f"choose others: {command} {choices}"
+        )
+
     def _commands(self) -> dict[str, list[str]]:
-        urls = {name: f"http://127.0.0.1:{port}" for name, port in self.ports.items()}
+        urls = {name: f"http://127.0.0.1:{port}" for name, port in self._used_ports().items()}
         places = ["--opensearch", urls["opensearch"], "--models", urls["models"]]
         return {
             "opensearch": ["local.opensearch", "serve"],

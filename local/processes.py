@@ -75,23 +75,19 @@ def _search(state: Path, name: str) -> Server | None:
     return None
 
 
-def start(state: Path, name: str, command: list[str], *, port: int) -> Server:
-    """Start a server in a session of its own; its output goes to ``<state>/logs/<name>.log``.
-
-    Raises
-    ------
-    ServerError
-        If the port is taken.
-    """
+def is_free(port: int) -> bool:
+    """Return whether a server can listen on a port of the loopback interface."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise ServerError(
-                f"port {port} is taken, so {name} cannot start; stop what uses it, or choose "
-                f"another: make up {name.upper()}_PORT={port + 1000}"
-            ) from error
+        except OSError:
+            return False
+        return True
+
+
+def start(state: Path, name: str, command: list[str], *, port: int) -> Server:
+    """Start a server in a session of its own; its output goes to ``<state>/logs/<name>.log``."""
     log = _log(state, name)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
@@ -142,7 +138,9 @@ def wait_until_ready(
         words = log.read_text(errors="replace").splitlines()
         if not server.alive:
             full = [] if shutil.disk_usage(state).free else [f"the disk of {state} is full"]
-            raise ServerError(f"{server.name} did not start: " + "\n".join([*words[-5:], *full]))
+            # A server of ours ends with one sentence; another may end with a traceback.
+            told = words[-5:] if any("Traceback" in line for line in words) else words[-1:]
+            raise ServerError(f"{server.name} did not start: " + "\n".join([*told, *full]))
         if time.monotonic() > deadline:
             raise ServerError(f"{server.name} is not ready after {seconds:.0f} s; see {log}")
         progress(f"{server.name}: {words[-1][:100] if words else 'starting'}")

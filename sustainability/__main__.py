@@ -12,12 +12,30 @@ from sustainability import commands
 from sustainability.errors import UserError
 
 
+class _Parser(argparse.ArgumentParser):
+    """Accepts options between the arguments, as in ``ask FILE --json "question"``."""
+
+    _within = False
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: list[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse options first, then arguments; Python 3.11 does so by calling this method."""
+        if self._within or self._subparsers:
+            return super().parse_known_args(args, namespace)
+        self._within = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._within = False
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code.
 
     0: success. 1: refused, or a check failed. 2: wrong arguments.
     """
-    parser = argparse.ArgumentParser(prog="python -m sustainability", description=__doc__)
+    parser = _Parser(prog="python -m sustainability", description=__doc__)
     subparsers = parser.add_subparsers(required=True, metavar="<command>")
     for module in pkgutil.iter_modules(commands.__path__):
         importlib.import_module(f"{commands.__name__}.{module.name}").add_parser(subparsers)

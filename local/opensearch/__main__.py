@@ -48,7 +48,7 @@ def main() -> int:
     except OSError as error:
         print(
             f"cannot write {error.filename or options.cache} ({error.strerror}): "
-            "mend that, or choose other folders with --cache and --state",
+            "set HOME or XDG_CACHE_HOME to a folder that you can write to",
             file=sys.stderr,
         )
         return 1

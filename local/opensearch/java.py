@@ -48,8 +48,9 @@ def _install(home: Path) -> None:
         check=False,
     )
     if outcome.returncode:
+        reasons = outcome.stderr.strip().splitlines() or ["no message"]
         raise UserError(
-            f"cannot fetch Java: {outcome.stderr.strip()[-500:]}\nCheck the network, or set "
-            "UV_INDEX_URL to a package index that you can reach"
+            f"cannot fetch Java ({reasons[-1].strip().removeprefix('cause: ')}): check the "
+            "network, or set UV_INDEX_URL to a package index that you can reach"
         )
     part.replace(home)

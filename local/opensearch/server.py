@@ -42,7 +42,8 @@ def serve(*, port: int, state: Path, heap: str, cache: Path) -> NoReturn:
             *java_options(port=port, state=state, heap=heap, home=prepare(cache)),
         ]
     print(f"starting OpenSearch {OPENSEARCH_VERSION} on port {port}", file=sys.stderr, flush=True)
-    os.execv(command[0], command)
+    # Java reads file names by the locale: in the locale C it cannot read names like café.
+    os.execve(command[0], command, {**os.environ, "LC_ALL": "C.UTF-8"})
 
 
 def java_options(*, port: int, state: Path, heap: str, home: Path) -> list[str]:

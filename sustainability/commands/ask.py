@@ -16,9 +16,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Declare the command."""
     parser = subparsers.add_parser("ask", help="ask a deployed stack a question")
     parser.add_argument("deployment", type=Path, help="deployment file")
-    asked = parser.add_mutually_exclusive_group(required=True)
-    asked.add_argument("question", nargs="?")
-    asked.add_argument("--id", help="fetch the answer to an earlier question")
+    parser.add_argument("question", nargs="?", help="what to ask")
+    parser.add_argument("--id", help="instead of a question: fetch the answer to an earlier one")
     parser.add_argument("--document", help="search only this document")
     parser.add_argument("--collection", help="search only documents in this folder")
     parser.add_argument(
@@ -31,8 +30,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(options: argparse.Namespace) -> int:
     """Ask and print. Wait while the store starts, or until a later answer is ready."""
     from sustainability.deployment.schema import Deployment
+    from sustainability.errors import UserError
     from sustainability.operate.account import Account
 
+    if (options.question is None) == (options.id is None):
+        raise UserError("give either a question in quotes, or --id ID of an earlier one")
     account = Account(Deployment.load(options.deployment))
     filters = {
         name: value for name in ("document", "collection") if (value := getattr(options, name))

@@ -68,14 +68,14 @@ def run(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> int:
     import json
 
+    from sustainability.decide.region_requirements import checked_plan
     from sustainability.deployment.schema import Deployment
     from sustainability.footprint.footprint import footprint, influences
     from sustainability.footprint.sci import score
-    from sustainability.plan.serving import plan_serving
     from sustainability.report.footprint import as_html, as_json, as_text
 
     deployment = Deployment.load(options.deployment)
-    plan = plan_serving(deployment)
+    plan = checked_plan(deployment)
     sci = score(deployment, plan)
     if options.format == "sci.json":
         print(json.dumps(sci, indent=2))

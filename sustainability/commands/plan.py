@@ -37,16 +37,16 @@ def run(options: argparse.Namespace) -> int:
     """Print the plan."""
     import json
 
+    from sustainability.decide.region_requirements import checked_plan
     from sustainability.decide.what_if import alternatives
     from sustainability.deployment.schema import Deployment
     from sustainability.energy.repetition import Repetition
-    from sustainability.plan.serving import plan_serving
     from sustainability.report import plan as report
 
     deployment = Deployment.load(options.deployment)
     if options.from_trace:
         return _fit(options.from_trace, Repetition.of(deployment).kept)
-    plan = plan_serving(deployment)
+    plan = checked_plan(deployment)
     others = alternatives(deployment, options.what_if)
     if options.json:
         print(json.dumps(report.as_json(deployment, plan, others), indent=2))

@@ -22,14 +22,12 @@ def run(options: argparse.Namespace) -> int:
     """Print the result of every check; return 1 if something is missing."""
     import boto3
 
-    from sustainability.decide.region_requirements import check_offers
+    from sustainability.decide.region_requirements import checked_plan
     from sustainability.deployment.schema import Deployment
     from sustainability.operate.preflight import Status, preflight
-    from sustainability.plan.serving import plan_serving
 
     deployment = Deployment.load(options.deployment)
-    plan = plan_serving(deployment)
-    check_offers(deployment, plan)
+    plan = checked_plan(deployment)
     findings = preflight(deployment, plan, boto3.Session(region_name=deployment.region))
     for finding in findings:
         print(finding)

@@ -14,7 +14,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(options: argparse.Namespace) -> int:
     """Print the schema."""
-    from sustainability.deployment.schema import Deployment
+    from sustainability.offers.editor_schema import editor_schema
 
-    print(json.dumps(Deployment.model_json_schema(), indent=2))
+    print(json.dumps(editor_schema(), indent=2))
     return 0

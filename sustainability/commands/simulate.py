@@ -82,6 +82,7 @@ def run(options: argparse.Namespace) -> int:
 
     from sustainability.deployment.schema import Deployment
     from sustainability.energy.repetition import Repetition
+    from sustainability.offers.names import check_names
     from sustainability.plan.serving import plan_serving
     from sustainability.plan.situation import Situation
     from sustainability.report import simulation as report
@@ -92,6 +93,7 @@ def run(options: argparse.Namespace) -> int:
 
     _check(options)
     deployment = Deployment.load(options.deployment)
+    check_names(deployment)
     source, traffic = _traffic(options, deployment)
     if options.plan_from_trace:
         generated = 1 - Repetition.of(deployment).kept

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from sustainability.deployment.schema import Accounting, Deployment
 from sustainability.energy.site import intensity, pue
 from sustainability.energy.verdict import Verdict
-from sustainability.errors import UserError
 from sustainability.facts.lookup import Facts
 from sustainability.facts.ranges import Estimate
 from sustainability.footprint.footprint import footprint
 from sustainability.offers.bedrock import IN_REGION, ModelName, access, models_in
-from sustainability.offers.region_map import Place, check_area, place, places, timezone_coordinates
+from sustainability.offers.region_map import Place, place, places, timezone_coordinates
 from sustainability.offers.region_services import (
     INFERENCE_COMPONENT,
     SEARCH_COLLECTION,
@@ -22,11 +21,6 @@ from sustainability.offers.region_services import (
 )
 from sustainability.plan.serving_plan import ServingPlan
 from sustainability.stores.kinds import profile
-
-
-class RegionError(UserError):
-    """The Region of the deployment breaks a limit in its own file."""
-
 
 _HALF_MORE = 1.5
 """Sources that differ by this factor are told of."""
@@ -142,11 +136,8 @@ def fit_regions(deployment: Deployment, plan: ServingPlan) -> list[Fit]:
     Raises
     ------
     PlaceError
-        If the Region of the deployment or its ``footprint.within`` is not known.
+        If the Region of the deployment is not known.
     """
-    area = deployment.footprint.within
-    if area is not None:
-        check_area(area)
     home = place(deployment.region)
     users = timezone_coordinates(deployment.traffic.timezone)
     present = footprint(deployment, plan).traffic.carbon_g
@@ -205,35 +196,3 @@ def _notes(deployment: Deployment, region: Region) -> list[str]:
                 "can run in another Region"
             )
     return found
-
-
-def check_region(deployment: Deployment) -> None:
-    """Refuse a Region that breaks ``footprint.within`` or ``footprint.ceiling_gco2e_per_kwh``.
-
-    Raises
-    ------
-    RegionError
-        Names the limit, and Regions that meet both, the one with the lowest carbon first.
-    """
-    area, ceiling = deployment.footprint.within, deployment.footprint.ceiling_gco2e_per_kwh
-    accounting, facts = deployment.footprint.accounting, Facts()
-    if area is not None:
-        check_area(area)
-    carbon = {name: carbon_of_computing(name, accounting, facts).mid for name in places()}
-
-    def keeps(name: str) -> bool:
-        return (area is None or place(name).within(area)) and (
-            ceiling is None or carbon[name] <= ceiling
-        )
-
-    here = place(deployment.region)
-    if keeps(here.region):
-        return
-    allowed = sorted(filter(keeps, places()), key=lambda name: carbon[name])[:5]
-    cure = f"choose one of {', '.join(allowed)}" if allowed else "no Region meets both limits"
-    if area is not None and not here.within(area):
-        raise RegionError(f"region {here.region} is outside footprint.within: {area}; {cure}")
-    raise RegionError(
-        f"region {here.region} has {carbon[here.region]:.0f} gCO2e per kWh of computing, above "
-        f"footprint.ceiling_gco2e_per_kwh: {ceiling:g}; {cure}"
-    )

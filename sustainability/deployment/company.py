@@ -95,6 +95,7 @@ class Network(Section):
     """Your VPC: the functions that see documents and questions run in it."""
 
     vpc: Annotated[str, _identifier("vpc", "VPC")]
+    """Id of the VPC."""
     subnets: tuple[Annotated[str, _identifier("subnet", "subnet")], ...] = Field(min_length=1)
     """Private subnets, one for each Availability Zone."""
     route_tables: tuple[Annotated[str, _identifier("rtb", "route table")], ...] = ()

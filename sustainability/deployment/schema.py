@@ -7,18 +7,19 @@ how much to provision; the project derives that. All defaults are here, and
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Self, get_args
+from typing import Annotated, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     Field,
     PlainSerializer,
+    PrivateAttr,
     ValidationError,
     ValidationInfo,
     WithJsonSchema,
@@ -37,9 +38,11 @@ from sustainability.deployment.accepted import (
 )
 from sustainability.deployment.company import Company
 from sustainability.deployment.durations import Duration, parse_duration
+from sustainability.deployment.faults import explain
 from sustainability.deployment.section import Section
-from sustainability.deployment.yaml_source import YamlSource
-from sustainability.errors import UserError
+from sustainability.deployment.written import Written
+from sustainability.deployment.yaml_source import YamlFault, YamlSource
+from sustainability.errors import UserError, choose
 
 HOURS_OF_WEEK = 7 * 24
 MOST_CONCURRENT_ANSWERS = 1000
@@ -135,8 +138,10 @@ class ServiceLevel(Section):
 class Tokens(Section):
     """The distribution of a token count over requests."""
 
-    mean: float = Field(gt=0, allow_inf_nan=False)
-    p95: float = Field(gt=0, allow_inf_nan=False)
+    mean: float = Field(gt=0)
+    """Mean over all requests."""
+    p95: float = Field(gt=0)
+    """95 of 100 requests have at most this many."""
 
     @model_validator(mode="after")
     def _heavy_enough(self) -> Self:
@@ -146,9 +151,9 @@ class Tokens(Section):
 
 
 def _parse_days(value: object) -> object:
-    if not isinstance(value, str):
+    if isinstance(value, tuple | list):
         return value
-    first, dash, last = value.lower().partition("-")
+    first, dash, last = str(value).lower().partition("-")
     if first not in _DAYS or (dash and last not in _DAYS):
         raise ValueError(f"days must be one of {', '.join(_DAYS)} or a range such as mon-fri")
     start, end = _DAYS.index(first), _DAYS.index(last or first)
@@ -158,9 +163,9 @@ def _parse_days(value: object) -> object:
 
 
 def _parse_hours(value: object) -> object:
-    if not isinstance(value, str):
+    if isinstance(value, tuple | list):
         return value
-    first, dash, last = value.partition("-")
+    first, dash, last = str(value).partition("-")
     if (
         not dash
         or not first.isdigit()
@@ -177,7 +182,13 @@ Days = Annotated[
     tuple[int, ...],
     BeforeValidator(_parse_days),
     PlainSerializer(lambda days: f"{_DAYS[days[0]]}-{_DAYS[days[-1]]}", return_type=str),
-    WithJsonSchema({"type": "string", "examples": ["mon-fri", "sat"]}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": "^(DAY)(-(DAY))?$".replace("DAY", "|".join(_DAYS)),
+            "examples": ["mon-fri", "sat"],
+        }
+    ),
 ]
 Hours = Annotated[
     tuple[int, int],
@@ -190,8 +201,10 @@ Hours = Annotated[
 class Rate(Section):
     """Questions per hour: the mean, and the peak at which the service level must be met."""
 
-    mean_per_hour: float = Field(ge=0, allow_inf_nan=False)
-    peak_per_hour: float = Field(ge=0, allow_inf_nan=False)
+    mean_per_hour: float = Field(ge=0)
+    """Questions in a usual hour."""
+    peak_per_hour: float = Field(ge=0)
+    """Questions in the busiest hour in which the service level must be met."""
 
     @model_validator(mode="after")
     def _peak_not_below_mean(self) -> Self:
@@ -213,7 +226,9 @@ class Traffic(Section):
     """When questions come, how many, and how long questions and answers are."""
 
     timezone: str = "UTC"
+    """IANA time zone of the periods, such as Europe/Stockholm."""
     periods: tuple[Period, ...] = ()
+    """Parts of the week with rates of their own. No hour may be in two."""
     otherwise: Rate = Rate(mean_per_hour=0, peak_per_hour=0)
     """The rate outside all periods."""
     input_tokens: Tokens
@@ -276,6 +291,7 @@ class Embedding(Section):
     """The embedding model, and the dimensions of its vectors."""
 
     model: str = "amazon.titan-embed-text-v2:0"
+    """Bedrock model or inference profile. Another model needs a new index."""
     dimensions: int = Field(default=256, ge=1, validate_default=True)
     """Length of a vector. Titan V2 supports 256, 512 and 1024; Cohere Embed 4 also 1536."""
 
@@ -295,13 +311,29 @@ class Embedding(Section):
         return value
 
 
-IamPrincipal = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:(iam|sts)::\d{12}:[a-z-]+/\S+$")]
+IamPrincipal = Annotated[
+    str,
+    Written(
+        r"arn:aws[a-z-]*:(iam|sts)::\d{12}:[a-z-]+/\S+",
+        "the ARN of a role or user",
+        "arn:aws:iam::123456789012:role/evaluation",
+    ),
+]
+
+
+SearchInstance = Annotated[
+    str,
+    Written(r"[a-z0-9]+\.[a-z0-9]+\.search", "an instance type for search", "m7g.medium.search"),
+    AfterValidator(check_search_instance),
+]
 
 
 class Serverless(Section):
     """Limit of an OpenSearch Serverless collection group; its minimum is always zero."""
 
-    max_ocu: Annotated[int, AfterValidator(check_ocu)] = Field(default=2, ge=1, le=96)
+    max_ocu: Annotated[int, AfterValidator(check_ocu)] = Field(
+        default=2, ge=1, le=96, json_schema_extra={"enum": [1, 2, 4, 8, *range(16, 97, 16)]}
+    )
     """Highest number of OpenSearch Compute Units (OCU): 2, 4, 8, 16 or a multiple of 16."""
     readers: tuple[IamPrincipal, ...] = ()
     """ARNs of roles or users that may search the store directly, as ``choose-model`` does."""
@@ -310,10 +342,10 @@ class Serverless(Section):
 class Domain(Section):
     """Size of an OpenSearch domain. ``service_level.availability`` sets the number of nodes."""
 
-    instance_type: Annotated[str, AfterValidator(check_search_instance)] = Field(
-        default="m7g.medium.search", pattern=r"^[a-z0-9]+\.[a-z0-9]+\.search$"
-    )
+    instance_type: SearchInstance = "m7g.medium.search"
+    """Instance type of the nodes, with an EBS volume."""
     volume_gb: int = Field(default=10, ge=10, le=1024)
+    """Size of the volume of each node, in GB."""
 
 
 class Knowledge(Section):
@@ -331,8 +363,11 @@ class Knowledge(Section):
     """OpenSearch text analyzer. A language analyzer such as ``english`` also finds other forms of a
     word. ``standard`` is for documents in several languages."""
     chunk_tokens: int = Field(default=220, ge=50, le=2000)
+    """Longest passage, in tokens: documents are cut into passages."""
     overlap_tokens: int = Field(default=0, ge=0, le=200)
+    """Tokens that two neighbouring passages share."""
     max_document_mb: float = Field(default=20, gt=0, le=100)
+    """Largest document, in MB. A larger one is not indexed."""
     serverless: Serverless = Serverless()
     domain: Domain = Domain()
 
@@ -350,8 +385,11 @@ class Answers(Section):
     """Bedrock model or inference profile: choose the smallest one that is good enough. Or
     ``extractive``, which quotes the passages and calls no model."""
     max_tokens: int = Field(default=300, ge=16, le=4096)
+    """Longest answer, in tokens. A longer one is cut."""
     temperature: float = Field(default=0.1, ge=0, le=1)
+    """How freely the model chooses the next token: 0 takes the most likely one."""
     top_p: float = Field(default=0.9, gt=0, le=1)
+    """The model chooses among the most likely tokens with this probability together."""
     top_k: int | None = Field(default=None, ge=1, le=500)
     """Only for models that support it."""
     candidates: int = Field(default=20, ge=1, le=100)
@@ -365,6 +403,7 @@ class Answers(Section):
     cache: Duration = parse_duration("1d")
     """How long the cache may return an answer while a search finds the same passages."""
     question_characters: int = Field(default=2000, ge=10, le=20000)
+    """Longest question, in characters. The API refuses a longer one."""
     concurrency: int | None = Field(default=None, ge=1, le=MOST_CONCURRENT_ANSWERS)
     """Reserved concurrency of the answer function; it limits the cost of a flood of questions. The
     default is what the peak needs, and at least 10."""
@@ -373,6 +412,17 @@ class Answers(Section):
     def generated(self) -> bool:
         """Whether a model writes the answers."""
         return self.generator != EXTRACTIVE
+
+
+KeyArn = Annotated[
+    str,
+    Written(
+        r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/"
+        r"(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})",
+        "the ARN of a KMS key, not of its alias",
+        "arn:aws:kms:eu-north-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+    ),
+]
 
 
 class Inference(Section):
@@ -394,13 +444,15 @@ class Inference(Section):
     image: str = "codebuild"
     """``codebuild`` builds the serving image in the AWS account, ``docker`` builds it with the CDK
     CLI; any other value is the URI of your own image."""
-    volume_key: str | None = Field(
-        default=None,
-        pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/"
-        r"(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$",
-    )
+    volume_key: KeyArn | None = None
     """ARN of the KMS key that encrypts the volumes of the instances. Its policy must allow the
     identity that deploys to create grants. Without a key, SageMaker uses an AWS owned key."""
+
+
+Email = Annotated[
+    str, Written(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address", "team@example.com")
+]
+_LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365)
 
 
 class Waste(Section):
@@ -419,7 +471,7 @@ class Waste(Section):
 class Monitoring(Section):
     """Who gets messages, how long logs are kept, and the monthly budget."""
 
-    email: str | None = Field(default=None, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
+    email: Email | None = None
     """Gets the messages of the alarms and of the budget."""
     monthly_budget_usd: float | None = Field(default=None, gt=0)
     """Monthly cost in USD; ``email`` gets a message if the forecast exceeds it."""
@@ -428,8 +480,10 @@ class Monitoring(Section):
     runbook: str = "docs/runbook.md"
     """Where the runbook is: a URL makes every alarm message link to its entry."""
     waste: Waste = Waste()
-    log_retention_days: int = 14
+    log_retention_days: int = Field(default=14, json_schema_extra={"enum": [*_LOG_DAYS]})
+    """How long CloudWatch Logs keeps the logs of the functions, in days."""
     tracing: bool = False
+    """Whether AWS X-Ray records how each part of an answer takes its time."""
 
     def runbook_entry(self, alarm: str) -> str:
         """Return the end of an alarm's message: the link to its runbook entry."""
@@ -438,10 +492,10 @@ class Monitoring(Section):
     @field_validator("log_retention_days")
     @classmethod
     def _kept_by_cloudwatch(cls, value: int) -> int:
-        kept = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365)
-        if value not in kept:
+        if value not in _LOG_DAYS:
             raise ValueError(
-                f"CloudWatch Logs can keep logs for {', '.join(map(str, kept))} days; choose one"
+                f"CloudWatch Logs can keep logs for {', '.join(map(str, _LOG_DAYS))} days; "
+                "choose one"
             )
         return value
 
@@ -512,16 +566,47 @@ class Footprint(Section):
     """Data residency: the Region must be in this area, such as EU, or a country code such as SE."""
 
 
+Name = Annotated[
+    str,
+    Written(
+        "[a-z][a-z0-9-]{1,19}",
+        "2 to 20 lower-case letters, digits and hyphens, first a letter",
+        "dev",
+    ),
+]
+RegionCode = Annotated[
+    str, Written(r"[a-z]{2}(-[a-z]+)+-\d", "the code of an AWS Region", "eu-north-1")
+]
+AccountId = Annotated[str, Written(r"\d{12}", "the 12 digits of an account", "123456789012")]
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """The file of a deployment. Deployments with the same settings are equal wherever they are."""
+
+    path: Path | None = field(default=None, compare=False)
+    source: YamlSource | None = field(default=None, compare=False)
+
+    def line(self, key: str) -> str:
+        if self.source is None:
+            return ""
+        location = [int(part) if part.isdigit() else part for part in key.split(".")]
+        return f"{self.path}:{self.source.line(location)}: "
+
+
 class Deployment(Section):
     """One environment: what it needs, and its limits. Everything else is derived from it."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9-]{1,19}$")
-    region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
-    account: str | None = Field(default=None, pattern=r"^\d{12}$")
+    name: Name
+    """Of the environment: the names of its stacks begin with it."""
+    region: RegionCode
+    """The AWS Region of all stacks."""
+    account: AccountId | None = None
     """The AWS account that this deployment belongs to: credentials for another are refused."""
     profile: Profile = Profile.DEVELOPMENT
     """How strict the sustainability rules are, and whether documents are kept after deletion."""
     tags: Annotated[dict[str, str], AfterValidator(check_tags)] = Field(default={})
+    """On every resource, for example to tell costs apart."""
     service_level: ServiceLevel
     traffic: Traffic
     knowledge: Knowledge = Knowledge()
@@ -533,6 +618,7 @@ class Deployment(Section):
     footprint: Footprint = Footprint()
     rules: RuleSettings = RuleSettings()
     company: Company = Company()
+    _origin: _Origin = PrivateAttr(default=_Origin())
 
     @model_validator(mode="after")
     def _within_reach(self) -> Self:
@@ -590,38 +676,36 @@ class Deployment(Section):
         path = Path(path)
         try:
             source = YamlSource.read(path)
+        except FileNotFoundError as error:
+            raise DeploymentError(f"{path}: no such file; {_nearest(path)}") from error
         except OSError as error:
             raise DeploymentError(f"{path}: {error.strerror}") from error
-        except ValueError as error:
-            raise DeploymentError(f"{path}: {error}") from error
+        except YamlFault as error:
+            raise DeploymentError(f"{path}:{error}") from error
         try:
-            return cls.model_validate(source.data)
+            deployment = cls.model_validate(source.data)
         except ValidationError as error:
             faults = sorted(
                 (
                     source.line(fault["loc"]),
-                    ".".join(map(str, fault["loc"])) or "deployment",
-                    _explain(fault["type"], fault["msg"], fault["loc"]),
+                    *explain(fault, source.written(fault["loc"]), cls),
                 )
                 for fault in error.errors(include_url=False)
             )
             raise DeploymentError(
                 "\n".join(f"{path}:{line}: {key}: {text}" for line, key, text in faults)
             ) from error
+        deployment._origin = _Origin(path, source)
+        return deployment
+
+    def place(self, key: str) -> str:
+        """Return ``file:line: key``, for an error about a setting; the key alone without a file."""
+        return f"{self._origin.line(key)}{key}"
 
 
-def _explain(kind: str, message: str, location: tuple[int | str, ...]) -> str:
-    if kind == "extra_forbidden":
-        return f"unknown key; allowed here: {', '.join(_keys_beside(location))}"
-    return message.removeprefix("Value error, ")
-
-
-def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
-    model: type[BaseModel] = Deployment
-    for part in location[:-1]:
-        field = model.model_fields.get(str(part))
-        candidates = (field.annotation, *get_args(field.annotation)) if field else ()
-        for candidate in candidates:
-            if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-                model = candidate
-    return sorted(model.model_fields)
+def _nearest(path: Path) -> str:
+    """Return the cure for a deployment file that does not exist."""
+    folder = next((parent for parent in path.parents if parent.name == "deployments"), path.parent)
+    known = {file: file.relative_to(folder).with_suffix("") for file in folder.rglob("*.yaml")}
+    asked = path.relative_to(folder).with_suffix("").as_posix()
+    return choose(asked, sorted(name.as_posix() for name in known.values()))

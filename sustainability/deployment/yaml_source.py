@@ -9,6 +9,22 @@ from typing import Any
 
 import yaml
 
+_CURES = {
+    "mapping values are not allowed": "write a text that contains ': ' in quotes",
+    "cannot start any token": "indent with spaces; write text that begins with a sign in quotes",
+    "could not find expected ':'": "write each key as `key: value`",
+    "determine a constructor": "a file has plain values only; remove the !tag",
+    "undefined alias": "write text that begins with * in quotes",
+}
+"""What to do about the errors of the parser whose own words do not say it."""
+
+
+class YamlFault(ValueError):
+    """A file that is not one YAML mapping. Begins with the line, counted from 1."""
+
+    def __init__(self, line: int, text: str) -> None:
+        super().__init__(f"{line}: {text}")
+
 
 @dataclass(frozen=True)
 class YamlSource:
@@ -25,27 +41,45 @@ class YamlSource:
         ------
         OSError
             If the file cannot be read.
-        ValueError
-            If it is not one YAML mapping in UTF-8, or a key occurs twice. Names line and column.
+        YamlFault
+            If it is not one YAML mapping in UTF-8, or a key occurs twice. Names the line.
         """
+        content = path.read_bytes()
         try:
-            text = path.read_text(encoding="utf-8")
+            text = content.decode("utf-8")
             root = yaml.compose(text, Loader=yaml.SafeLoader)
+            if not isinstance(root, yaml.MappingNode):
+                raise YamlFault(1, "expected a mapping: keys with values, such as `name: dev`")
+            _refuse_duplicates(root)
+            return cls(data=yaml.safe_load(text), root=root)
         except UnicodeDecodeError as error:
-            raise ValueError(f"not UTF-8 at byte {error.start}") from error
-        except yaml.YAMLError as error:
-            raise ValueError(" ".join(str(error).split())) from error
-        if not isinstance(root, yaml.MappingNode):
-            raise ValueError("line 1: expected a mapping of keys to values")
-        _refuse_duplicates(root)
-        return cls(data=yaml.safe_load(text), root=root)
+            line = content.count(b"\n", 0, error.start) + 1
+            raise YamlFault(line, f"not UTF-8 at byte {error.start}; save the file as UTF-8") from (
+                error
+            )
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            problem = str(error.problem)
+            cure = next((cure for words, cure in _CURES.items() if words in problem), None)
+            text = f"not YAML: {problem}{f'; {cure}' if cure else ''}"
+            raise YamlFault(mark.line + 1 if mark else 1, text) from error
+        except yaml.YAMLError as error:  # a character that YAML does not allow
+            raise YamlFault(1, f"not YAML: {getattr(error, 'reason', error)}") from error
 
     def line(self, location: Sequence[int | str]) -> int:
         """Return the line (from 1) of the deepest node of ``location`` that is in the file."""
+        return self._find(location)[0]
+
+    def written(self, location: Sequence[int | str]) -> str:
+        """Return the value at ``location`` as the file has it, or the key where the value ends."""
+        node = self._find(location)[1]
+        return str(node.value) if isinstance(node, yaml.ScalarNode) else ""
+
+    def _find(self, location: Sequence[int | str]) -> tuple[int, yaml.Node]:
         node, line = self.root, 1
         for part in location:
             if isinstance(node, yaml.MappingNode):
-                found = [(key, value) for key, value in node.value if key.value == part]
+                found = [(key, value) for key, value in node.value if key.value == str(part)]
                 if not found:
                     break
                 key, node = found[0]
@@ -53,7 +87,7 @@ class YamlSource:
             elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
                 node = node.value[part]
                 line = node.start_mark.line + 1
-        return line
+        return line, node
 
 
 def _refuse_duplicates(root: yaml.Node) -> None:
@@ -65,9 +99,11 @@ def _refuse_duplicates(root: yaml.Node) -> None:
             lines: dict[str, int] = {}
             for key, value in node.value:
                 line = key.start_mark.line + 1
+                if not isinstance(key, yaml.ScalarNode):
+                    raise YamlFault(line, "a key must be text, not a list or a mapping")
                 if key.value in lines:
-                    raise ValueError(
-                        f"line {line}: key {key.value!r} is already in line {lines[key.value]}"
+                    raise YamlFault(
+                        line, f"key {key.value!r} is already in line {lines[key.value]}"
                     )
                 lines[key.value] = line
                 children.append(value)

@@ -6,7 +6,7 @@ from sustainability.deployment.schema import EXTRACTIVE, Deployment
 from sustainability.energy.impact import Impact
 from sustainability.energy.site import Site
 from sustainability.energy.tokens import embodied_of_reading, generation, prefill
-from sustainability.facts.lookup import Facts
+from sustainability.facts.lookup import FactError, Facts
 from sustainability.facts.ranges import Estimate
 from sustainability.offers.bedrock import ModelName
 
@@ -22,18 +22,28 @@ def require_facts(deployment: Deployment, facts: Facts) -> None:
     FactError
         Names every missing row, so that you can add a new model in one step.
     """
-    answers, embedding = deployment.answers, deployment.knowledge.embedding.model
+    embedding, generator = deployment.knowledge.embedding.model, deployment.answers.generator
     rows = {
-        f"models/{ModelName.parse(embedding).model}/active": _PARAMETERS,
-        _price(embedding, "input", facts): _PRICE,
-    }
-    if answers.generated:
-        model = ModelName.parse(answers.generator).model
-        rows |= {f"models/{model}/{count}": _PARAMETERS for count in ("active", "total")}
-        rows |= {
-            _price(answers.generator, direction, facts): _PRICE for direction in ("input", "output")
+        "knowledge.embedding.model": {
+            f"models/{ModelName.parse(embedding).model}/active": _PARAMETERS,
+            _price(embedding, "input", facts): _PRICE,
         }
-    facts.require(rows)
+    }
+    if deployment.answers.generated:
+        model = ModelName.parse(generator).model
+        rows["answers.generator"] = {
+            f"models/{model}/{count}": _PARAMETERS for count in ("active", "total")
+        } | {_price(generator, direction, facts): _PRICE for direction in ("input", "output")}
+    faults = []
+    for key, needed in rows.items():
+        try:
+            facts.require(needed)
+        except FactError as error:
+            faults.append(
+                f"{deployment.place(key)}: size or price of this model is missing\n{error}"
+            )
+    if faults:
+        raise FactError("\n".join(faults))
 
 
 def bedrock_tokens(

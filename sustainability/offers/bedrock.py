@@ -38,6 +38,11 @@ def _offers() -> dict[str, dict[str, Any]]:
     return cast("dict[str, dict[str, Any]]", json.loads(text))
 
 
+def is_offered(model: str) -> bool:
+    """Return whether Bedrock has a model with this name in any Region."""
+    return model in _offers()
+
+
 def access(model: str, region: str) -> frozenset[str]:
     """Return how ``model`` can be called from ``region``, such as ``ON_DEMAND`` or ``EU``.
 

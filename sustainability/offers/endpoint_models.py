@@ -5,10 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sustainability.deployment.schema import DeploymentError
+from sustainability.errors import choose
 from sustainability.facts.lookup import Facts, load_facts
 from sustainability.facts.ranges import Estimate
 
 CORES_PER_CHIP = 2
+
+
+def model_names() -> list[str]:
+    """Return the models of ``sustainability/facts/data/inference_models.csv``."""
+    return sorted({key.split("/")[0] for key in load_facts("inference_models")})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,13 +49,11 @@ class InferenceModel:
         Raises
         ------
         DeploymentError
-            If the catalogue does not contain it. Lists the models that it contains.
+            If the catalogue does not contain it. Names the nearest, or all that it contains.
         """
-        names = sorted({key.split("/")[0] for key in load_facts("inference_models")})
-        if name not in names:
+        if name not in model_names():
             raise DeploymentError(
-                f"inference.model: {name!r} is not in "
-                f"sustainability/facts/data/inference_models.csv; choose one of {', '.join(names)}"
+                f"inference.model: {name} is not a compiled model; {choose(name, model_names())}"
             )
 
         def number(key: str, unit: str) -> Estimate:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from sustainability.errors import UserError
+from sustainability.errors import UserError, choose
 from sustainability.facts.lookup import DATA, Facts
 from sustainability.facts.ranges import Estimate
 
@@ -20,7 +20,7 @@ _COORDINATES = re.compile(r"([+-])(\d{2,3})(\d{2})(?:\d{2})?([+-])(\d{3})(\d{2})
 
 
 class PlaceError(UserError):
-    """An unknown Region or area. The message lists the known ones."""
+    """An unknown Region. The message has the nearest, or lists the known ones."""
 
 
 @dataclass(frozen=True)
@@ -85,24 +85,14 @@ def place(region: str) -> Place:
         return places()[region]
     except KeyError:
         raise PlaceError(
-            f"{region} is not a known Region; add it to sustainability/facts/data/places.csv and "
-            f"regions.csv, or choose one of {', '.join(sorted(places()))}"
+            f"{region} is not a known Region; {choose(region, sorted(places()))}"
         ) from None
 
 
-def check_area(area: str) -> None:
-    """Refuse an unknown area.
-
-    Raises
-    ------
-    PlaceError
-        If no Region is in a country or area with this name.
-    """
-    known = {name for entry in places().values() for name in entry.areas | {entry.country}}
-    if area.upper() not in known:
-        raise PlaceError(
-            f"footprint.within: {area} is not known; choose one of {', '.join(sorted(known))}"
-        )
+@cache
+def areas() -> frozenset[str]:
+    """Return the areas and countries that have a Region, as ``footprint.within`` names them."""
+    return frozenset(name for entry in places().values() for name in entry.areas | {entry.country})
 
 
 def timezone_coordinates(timezone: str) -> Coordinates | None:

@@ -86,7 +86,7 @@ def base_image(region: str) -> EcrImage:
     images = base_images()
     if region not in images:
         raise ImageError(
-            f"inference.image: no base image is pinned for {region}; build containers/neuron_vllm "
+            f"no base image is pinned for {region}; build containers/neuron_vllm "
             f"yourself, push it to ECR in {region} and name its URI, or add a row to "
             f"sustainability/facts/data/serving_images.csv, which contains {', '.join(images)}"
         )
@@ -104,10 +104,10 @@ def own_image(uri: str, region: str) -> EcrImage:
     try:
         image = EcrImage.parse(uri)
     except ImageError as error:
-        raise ImageError(f"inference.image: {error}; or write codebuild or docker") from error
+        raise ImageError(f"{error}; or write codebuild or docker") from error
     if image.region != region:
         raise ImageError(
-            f"inference.image: {uri} is in {image.region}, but SageMaker accepts only images in "
+            f"{uri} is in {image.region}, but SageMaker accepts only images in "
             f"its own Region: push it to {region}"
         )
     return image

@@ -7,6 +7,7 @@ from dataclasses import replace
 from sustainability.deployment.schema import Deployment
 from sustainability.energy.bedrock import require_facts
 from sustainability.facts.lookup import Facts
+from sustainability.offers.names import check_names
 from sustainability.plan.concurrency import answer_concurrency
 from sustainability.plan.deferrable import plan_deferrable
 from sustainability.plan.interactive import plan_interactive
@@ -26,10 +27,12 @@ def plan_serving(deployment: Deployment, facts: Facts | None = None) -> ServingP
     ServiceLevelError
         If the model cannot meet the service level with the instances that the deployment allows.
     DeploymentError
-        If the model is not in the catalogue, or the Region cannot serve it.
+        If the file names a Region, model or instance type that does not exist, or the Region
+        cannot serve the model.
     FactError
         If a number has no row in ``sustainability/facts/data``; names all rows of a new model.
     """
+    check_names(deployment)
     facts = facts or Facts()
     plan = _served(deployment, facts)
     return replace(

@@ -19,11 +19,14 @@ from sustainability.energy.repetition import Repetition
 from sustainability.energy.site import Site
 from sustainability.facts.lookup import Facts
 from sustainability.offers.endpoint_models import InferenceModel
-from sustainability.offers.region_map import places
 from sustainability.offers.region_services import INFERENCE_COMPONENT, has_resource, hosting_types
 from sustainability.plan.break_even import BreakEven, Tokens, break_even, instance_hour
 from sustainability.plan.capacity import Capacity
 from sustainability.plan.serving_plan import ServingPlan
+
+
+class NoHostError(DeploymentError):
+    """The Region offers no instance that can run the model, and nothing else may answer."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,9 @@ class Situation:
         longest = deployment.traffic.input_tokens.p95 + deployment.answers.max_tokens
         if longest > model.sequence_length:
             raise DeploymentError(
-                f"traffic.input_tokens.p95 plus answers.max_tokens is {longest:,.0f} tokens, but "
-                f"{model.name} is compiled for {model.sequence_length:,}; lower one of them"
+                f"{deployment.place('traffic.input_tokens.p95')} plus answers.max_tokens is "
+                f"{longest:,.0f} tokens, but {model.name} is compiled for "
+                f"{model.sequence_length:,}; lower one of them"
             )
         return cls(deployment, facts, model, deployment.inference.bedrock is BedrockUse.ALLOWED)
 
@@ -158,7 +162,7 @@ class Situation:
 
         Raises
         ------
-        DeploymentError
+        NoHostError
             If there is none, and Bedrock may not answer instead.
         """
         inference, offered = self.deployment.inference, hosting_types(self.deployment.region)
@@ -174,12 +178,10 @@ class Situation:
         )
         if found or self.bedrock:
             return found
-        wanted = set(inference.instance_types)
-        others = [region for region in places() if wanted & hosting_types(region)]
-        raise DeploymentError(
-            f"region {self.deployment.region}: SageMaker offers none of inference.instance_types "
-            f"there that can hold {self.model.name}, and inference.bedrock is never; Regions that "
-            f"offer one: {', '.join(others) or 'none'}"
+        raise NoHostError(
+            f"{self.deployment.place('region')}: SageMaker offers none of inference.instance_types "
+            f"in {self.deployment.region} that can hold {self.model.name}, and inference.bedrock "
+            "is never"
         )
 
     def break_even(self, host: Host) -> BreakEven:

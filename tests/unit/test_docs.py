@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,21 @@ def test_paths_and_links_of_a_page_exist(page: Path) -> None:
     missing += [link for link in _LINK.findall(text) if not (page.parent / link).exists()]
 
     assert not missing
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_clean_takes_what_other_clones_use_only_if_told(shared: bool, tmp_path: Path) -> None:
+    """In a folder without an environment: nothing runs there, and nothing is stopped."""
+    (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text())
+    (tmp_path / ".local").mkdir()
+    cache = tmp_path / "cache" / "sustainable-genai"
+    cache.mkdir(parents=True)
+    told = ["EVERYWHERE=1"] if shared else []
+    environment = {"PATH": os.environ["PATH"], "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    subprocess.run(["make", "clean", *told], cwd=tmp_path, env=environment, check=True)
+
+    assert not (tmp_path / ".local").exists()
+    assert cache.exists() is not shared
 
 
 _TARGETS = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))

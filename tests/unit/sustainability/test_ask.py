@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -131,3 +132,29 @@ def test_a_busy_gateway_that_states_no_time_is_asked_again_at_another_time_by_ea
     first, second = api.pauses[:4], api.pauses[4:]
     assert first != second
     assert all(1 <= pause <= 2**tries for tries, pause in enumerate(first, 1))
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        (DEPLOYMENT, "How?", "--json"),
+        (DEPLOYMENT, "--json", "How?"),
+        ("--json", DEPLOYMENT, "How?"),
+        (DEPLOYMENT, "--document", "a.md", "How?", "--json"),
+    ],
+    ids=str,
+)
+def test_options_may_stand_anywhere(
+    order: tuple[str, ...], api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.answers = [(200, {}, ANSWER)]
+    assert main(["ask", *order]) == 0
+    assert json.loads(capsys.readouterr().out)["answer"] == ANSWER["answer"]
+
+
+@pytest.mark.parametrize("asked", [(), ("How?", "--id", ID)])
+def test_a_question_or_an_id_is_needed_and_not_both(
+    asked: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ask", DEPLOYMENT, *asked]) == 1
+    assert "either a question in quotes, or --id ID" in capsys.readouterr().err

@@ -194,8 +194,8 @@ def test_bedrock_is_left_out_where_it_may_not_be_used() -> None:
 
 
 def test_all_numbers_that_a_new_model_lacks_are_named_at_once() -> None:
-    answers = PROD.answers.model_copy(update={"generator": "acme.thinker-v1:0"})
+    answers = PROD.answers.model_copy(update={"generator": "amazon.nova-pro-v1:0"})
     with pytest.raises(FactError) as fault:
         plan_serving(deployment(answers=answers))
     for row in ("active", "total", "input", "output"):
-        assert f"'acme.thinker-v1:0/{row}'" in str(fault.value)
+        assert f"'amazon.nova-pro-v1:0/{row}'" in str(fault.value)
