@@ -18,7 +18,9 @@ _SIDECAR = ".meta.json"
 
 def ended_without_notice(state: Path) -> bool:
     """Whether the emulator whose folder this is did not save all when it ended."""
-    return (state / "running").exists() or not all(map(_is_whole, (state / "services").glob("*")))
+    return (state / "running").exists() or not all(
+        map(_is_whole, (state / "services").glob("*.json"))
+    )
 
 
 def _is_whole(file: Path) -> bool:

@@ -152,7 +152,7 @@ def hold(server: Server, *, held: bool) -> None:
     os.killpg(server.pid, signal.SIGSTOP if held else signal.SIGCONT)
 
 
-def stop(state: Path, server: Server, *, seconds: float = 20) -> None:
+def stop(state: Path, server: Server, *, seconds: float = 120) -> None:
     """End a server and the processes that it started; kill those that do not end in time."""
     for number, patience in ((signal.SIGTERM, seconds), (signal.SIGKILL, 5.0)):
         with contextlib.suppress(ProcessLookupError):

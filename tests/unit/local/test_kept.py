@@ -32,6 +32,7 @@ def test_a_clean_end_is_told_from_one_without_notice(tmp_path: Path) -> None:
     assert not kept.ended_without_notice(tmp_path)
     (tmp_path / "services").mkdir()
     (tmp_path / "services/sqs.json").write_text('{"queues": []}')
+    (tmp_path / "services/key.pem").write_text("a file of another form")
     assert not kept.ended_without_notice(tmp_path)
     (tmp_path / "services/sqs.json").write_text('{"queues": [')
     assert kept.ended_without_notice(tmp_path)
