@@ -403,7 +403,9 @@ class RagStack(cdk.Stack):
             reserved_concurrency=self._plan.answer_concurrency,
             environment={
                 **self._shared_environment(),
-                "FOOTPRINT": json.dumps(answer_coefficients(self._deployment, self._plan)),
+                "FOOTPRINT": json.dumps(
+                    answer_coefficients(self._deployment, self._plan), separators=(",", ":")
+                ),
                 "GENERATOR_MODEL": answers.generator,
                 "ANSWERS_TABLE": self.answers.table_name,
                 "ANSWER_SETTINGS": json.dumps(

@@ -86,10 +86,7 @@ class Composer:
                 "output_tokens": used.output_tokens,
                 "embedding_tokens": used.embedding_tokens,
             },
-            "added": {
-                "energy_wh": added.energy_wh.as_json(),
-                "carbon_gco2e": added.carbon_g.as_json(),
-            },
+            "added": added.as_json(),
             "share": self.footprint.share,
         }
 

@@ -48,22 +48,46 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What something takes: Wh at the wall, and gCO2e of that energy and of making the hardware."""
+    """What something takes: Wh at the wall, gCO2e, litres of water and USD.
+
+    The carbon is that of the energy and of making the hardware.
+    """
 
     energy_wh: Range
     carbon_g: Range
+    water_l: Range
+    cost_usd: Range
 
     @classmethod
     def parse(cls, factors: Mapping[str, Any]) -> Taken:
-        """Read `wh` and `gco2e`."""
-        return cls(_range(factors, "wh"), _range(factors, "gco2e"))
+        """Read `wh`, `gco2e`, `l` and `usd`."""
+        return cls(*(_range(factors, name) for name in ("wh", "gco2e", "l", "usd")))
 
     def __add__(self, other: Taken) -> Taken:
-        return Taken(self.energy_wh + other.energy_wh, self.carbon_g + other.carbon_g)
+        return Taken(
+            self.energy_wh + other.energy_wh,
+            self.carbon_g + other.carbon_g,
+            self.water_l + other.water_l,
+            self.cost_usd + other.cost_usd,
+        )
 
     def times(self, factor: float) -> Taken:
         """Scale by a known number."""
-        return Taken(self.energy_wh.times(factor), self.carbon_g.times(factor))
+        return Taken(
+            self.energy_wh.times(factor),
+            self.carbon_g.times(factor),
+            self.water_l.times(factor),
+            self.cost_usd.times(factor),
+        )
+
+    def as_json(self) -> dict[str, dict[str, float]]:
+        """Return the ranges for a response."""
+        return {
+            "energy_wh": self.energy_wh.as_json(),
+            "carbon_gco2e": self.carbon_g.as_json(),
+            "water_l": self.water_l.as_json(),
+            "cost_usd": self.cost_usd.as_json(),
+        }
 
 
 @dataclass(frozen=True, slots=True)

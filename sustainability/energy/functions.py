@@ -19,6 +19,17 @@ def function_second(memory_mib: int, site: Site) -> Impact:
     )
 
 
+def waiting_hour(memory_mib: int, site: Site) -> Impact:
+    """Return the footprint of an hour with calls, for the memory that waits between them.
+
+    AWS keeps the environment of a function for some minutes after a call, and charges nothing.
+    """
+    facts = site.facts
+    held = facts("power/lambda/waiting", "share") * facts("power/lambda/backed", "share")
+    memory = power.share(0, memory_mib / MIB_PER_GIB, facts) * held
+    return site.impact(memory.kwh(1), embodied_g=memory.embodied_g_per_h)
+
+
 def invocation(site: Site) -> Impact:
     """Return the footprint of one invocation, without its running time."""
     return site.impact(usd=site.facts("prices/lambda/request", "USD/million") / 1e6)

@@ -7,7 +7,7 @@ from sustainability.deployment.schema import Deployment
 from sustainability.energy import power
 from sustainability.energy.bedrock import bedrock_tokens, embedded_token
 from sustainability.energy.demand import Demand, document_tokens
-from sustainability.energy.functions import MIB_PER_GIB, function_second, invocation
+from sustainability.energy.functions import MIB_PER_GIB, function_second, invocation, waiting_hour
 from sustainability.energy.impact import HOURS_PER_MONTH, Component, Impact
 from sustainability.energy.instances import busy_hour, instance_hour
 from sustainability.energy.site import Site
@@ -30,6 +30,8 @@ def functions(demand: Demand, site: Site) -> Component:
         function_second(ANSWER_MEMORY_MIB, site) * answering
         + function_second(INGEST_MEMORY_MIB, site) * ingesting
         + invocation(site) * (demand.questions + demand.changed_documents)
+        + waiting_hour(ANSWER_MEMORY_MIB, site) * demand.asked_hours
+        + waiting_hour(INGEST_MEMORY_MIB, site) * demand.ingest_hours
     )
     gib_seconds = answering.mid * ANSWER_MEMORY_MIB / MIB_PER_GIB + ingesting.mid * (
         INGEST_MEMORY_MIB / MIB_PER_GIB

@@ -11,7 +11,7 @@ from sustainability.deployment.function_sizes import ANSWER_MEMORY_MIB, INGEST_M
 from sustainability.deployment.schema import Deployment
 from sustainability.energy.bedrock import bedrock_tokens, embedded_token
 from sustainability.energy.demand import Demand
-from sustainability.energy.functions import function_second, invocation
+from sustainability.energy.functions import function_second, invocation, waiting_hour
 from sustainability.energy.impact import HOURS_PER_MONTH, Impact
 from sustainability.energy.instances import busy_hour, instance_hour
 from sustainability.energy.site import Site
@@ -47,12 +47,14 @@ def coefficients(
     batch = plan.in_batches(Demand.of(deployment, facts).generated)
     found = {
         "hours": _standing(deployment, watch),
-        "active_hours": watch.asked_hour() + watch.record_awake_hour(),
-        "ingest_hours": watch.ingest_hour(),
+        "active_hours": watch.asked_hour()
+        + watch.record_awake_hour()
+        + waiting_hour(ANSWER_MEMORY_MIB, site),
+        "ingest_hours": watch.ingest_hour() + waiting_hour(INGEST_MEMORY_MIB, site),
         "questions": services.called(services.PER_QUESTION, site)
         + services.carried(site)
         + services.logged(deployment, site),
-        "searches": services.called(services.PER_SEARCHED, site),
+        "searches": services.called(services.per_searched(deployment), site),
         "documents": services.called(services.PER_DOCUMENT, site),
         "answer_seconds": function_second(ANSWER_MEMORY_MIB, site),
         "ingest_seconds": function_second(INGEST_MEMORY_MIB, site),
@@ -84,7 +86,7 @@ def _standing(deployment: Deployment, watch: Watch) -> Impact:
     site = watch.site
     monthly = (
         services.storage(deployment, site).idle
-        + services.requests(_NOBODY, site).idle
+        + services.requests(deployment, _NOBODY, site).idle
         + watch.standing()
         + profile(deployment).standing(deployment, site)
     )

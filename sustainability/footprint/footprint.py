@@ -95,7 +95,7 @@ def footprint(deployment: Deployment, plan: ServingPlan, facts: Facts | None = N
         answers.embeddings(deployment, demand, embedding),
         answers.bedrock_generation(deployment, plan, demand, generating),
         *answers.instances(plan, site),
-        services.requests(demand, site),
+        services.requests(deployment, demand, site),
         services.storage(deployment, site),
         *services.endpoints(deployment, plan, site),
         services.transfer(demand, site),

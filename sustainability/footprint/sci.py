@@ -19,7 +19,6 @@ from sustainability.plan.serving_plan import ServingPlan
 
 EXCLUDED = (
     "client side: the devices and networks of the users beyond the Region",
-    "energy of alarms, dashboards and metrics: no source states it",
     "provider boundary: training and retiring of the models",
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from sustainability.deployment.schema import Deployment
+from sustainability.deployment.schema import Deployment, Store
 from sustainability.energy import power
 from sustainability.energy.demand import Demand
 from sustainability.energy.impact import HOURS_PER_MONTH, Component, Impact
@@ -12,16 +12,24 @@ from sustainability.energy.site import Site
 from sustainability.facts.ranges import Estimate
 from sustainability.plan.private_endpoints import interface_endpoints
 from sustainability.plan.serving_plan import ServingPlan
+from sustainability.stores.kinds import chosen
 
 _POLLED_MINUTES = HOURS_PER_MONTH * 60
 _DAYS_PER_MONTH = HOURS_PER_MONTH / 24
 
 PER_QUESTION = {"http_api/request": 1, "dynamodb/read": 2}
 """The call; a read of the answer cache; a read of the state that shows if documents changed."""
-PER_SEARCHED = {"dynamodb/write": 1}
-"""The answer is stored, or noted to stand after a change of documents."""
 PER_DOCUMENT = {"dynamodb/read": 1, "dynamodb/write": 1, "sqs/request": 3}
 """A message sent, received and deleted; a read and a write of the state of the document."""
+
+
+def per_searched(deployment: Deployment) -> dict[str, float]:
+    """Return the requests of an answer that the cache does not have, by the names of their prices.
+
+    A claim of one kB and the answer, of four, or the note that it stands after a change of
+    documents; for a store that sleeps, also the time of the search.
+    """
+    return {"dynamodb/write": 6 if chosen(deployment) is Store.SERVERLESS else 5}
 
 
 def called(counts: Mapping[str, float], site: Site) -> Impact:
@@ -33,14 +41,14 @@ def called(counts: Mapping[str, float], site: Site) -> Impact:
     return site.impact(power.managed_requests(sum(counts.values()), facts), usd=cost)
 
 
-def requests(demand: Demand, site: Site) -> Component:
+def requests(deployment: Deployment, demand: Demand, site: Site) -> Component:
     """Return the footprint of the API, the ingest queue and the tables."""
     polls = site.facts("workload/queue_polls", "requests/min").mid * _POLLED_MINUTES
     idle = called({"sqs/request": polls}, site)
     traffic = (
         idle
         + called(PER_QUESTION, site) * demand.questions
-        + called(PER_SEARCHED, site) * demand.searched
+        + called(per_searched(deployment), site) * demand.searched
         + called(PER_DOCUMENT, site) * demand.changed_documents
     )
     return Component(

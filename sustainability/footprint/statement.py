@@ -29,8 +29,9 @@ def answer_coefficients(deployment: Deployment, plan: ServingPlan) -> dict[str, 
     """Return the coefficients with which the answer function states the footprint of an answer.
 
     Every range is ``[low, mid, high]``. ``wh`` is energy at the wall, ``gco2e`` the carbon of that
-    energy and of making the hardware. ``reading``, ``writing`` and ``embedding`` are for 1,000
-    tokens, ``awake`` for a second of a store that rests ``rests_after_s`` after a request.
+    energy and of making the hardware, ``l`` water in litres and ``usd`` the cost. ``reading``,
+    ``writing`` and ``embedding`` are for 1,000 tokens, ``awake`` for a second of a store that rests
+    ``rests_after_s`` after a request.
     ``endpoint`` exists if the plan has instances: their idle time is part of their tokens, as
     planned.
 
@@ -67,7 +68,8 @@ def answer_coefficients(deployment: Deployment, plan: ServingPlan) -> dict[str, 
         ),
         "request": _taken(request),
         "search": _taken(
-            of_store.get("searches", Impact()) + services.called(services.PER_SEARCHED, here)
+            of_store.get("searches", Impact())
+            + services.called(services.per_searched(deployment), here)
         ),
         "awake": _taken(
             of_store.get("search_unit_hours", Impact())
@@ -135,6 +137,8 @@ def _taken(impact: Impact) -> dict[str, list[float]]:
     return {
         "wh": _rounded((impact.kwh * 1000).as_list()),
         "gco2e": _rounded(impact.carbon_g.as_list()),
+        "l": _rounded(impact.litres.as_list()),
+        "usd": _rounded(impact.usd.as_list()),
     }
 
 

@@ -1,4 +1,7 @@
-"""What watching costs: alarms, dashboards and custom metrics; no source states their energy.
+"""What watching takes: alarms, dashboards and custom metrics.
+
+No source states their energy. Each evaluation of an alarm and each point of a metric counts like a
+request to a managed service.
 
 Prices are list prices. An AWS account has some of it for free; :func:`allowance` says how much that
 is, for an account that holds nothing else.
@@ -9,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sustainability.deployment.schema import Deployment
+from sustainability.energy import power
 from sustainability.energy.demand import Demand
 from sustainability.energy.impact import HOURS_PER_MONTH, Component, Impact
 from sustainability.energy.site import Site
@@ -49,7 +53,7 @@ class Watch:
         basis = ", ".join(f"{unit.replace('_', ' ')} {count:.0f}" for unit, count in counts.items())
         return Component(
             "Watching",
-            f"{basis} in {demand.asked_hours:,.0f} h; cost only",
+            f"{basis} in {demand.asked_hours:,.0f} h",
             idle,
             self.standing()
             + awake
@@ -59,11 +63,14 @@ class Watch:
         )
 
     def standing(self) -> Impact:
-        """Return the monthly cost of alarms and dashboards, which does not depend on use."""
+        """Return what alarms and dashboards take in a month, whatever the use."""
         facts = self.site.facts
         return Impact.total(
             self.site.impact(usd=self._count(unit) * facts(f"prices/{price}", "USD/month"))
             for unit, price in _PRICES.items()
+        ) + self.site.impact(
+            power.managed_requests(self._count("alarm_metrics").mid * HOURS_PER_MONTH, facts)
+            * facts("operations/alarm_evaluations", "1/h")
         )
 
     def asked_hour(self) -> Impact:
@@ -118,4 +125,8 @@ class Watch:
 
     def _metric_hours(self, count: float) -> Impact:
         monthly = self.site.facts("prices/cloudwatch/metric", "USD/month")
-        return self.site.impact(usd=monthly * (count / HOURS_PER_MONTH))
+        return self.site.impact(
+            power.managed_requests(count, self.site.facts)
+            * self.site.facts("operations/metric_points", "1/h"),
+            usd=monthly * (count / HOURS_PER_MONTH),
+        )

@@ -18,8 +18,8 @@ _SAMPLES = 10
 """Highest number of rows of the table for a terminal."""
 _QUANTITIES = {
     "hours": "storage, polls and alarms (every hour)",
-    "active_hours": "custom metrics of hours with questions",
-    "ingest_hours": "custom metrics of hours in which documents change",
+    "active_hours": "metrics and waiting functions of hours with questions",
+    "ingest_hours": "metrics and waiting functions of hours in which documents change",
     "questions": "API calls and logs",
     "searches": "searches, and storing answers in the cache",
     "documents": "document events",

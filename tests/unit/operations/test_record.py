@@ -82,14 +82,13 @@ def test_the_declared_traffic_measured_is_the_footprint(
     values = mean_hour(deployment, on_bedrock=plan.bedrock_share, end=end)
     taken = record(HOUR, values, told(deployment, plan, sources))["taken"]
     month = footprint(deployment, plan).traffic
-    # Not in every hour somebody asks, as the mean hour has it: metrics cost in the others nothing.
+    # Not in every hour somebody asks, as the mean hour has it: in the others, metrics and waiting
+    # functions take nothing.
     demand, unit = Demand.of(deployment, Facts()), coefficients(deployment, plan)
-    silent = unit["active_hours"].usd * (HOURS_PER_MONTH - demand.asked_hours) + unit[
-        "ingest_hours"
-    ].usd * (HOURS_PER_MONTH - demand.ingest_hours)
-    usd = month.usd + silent
-    for measure, expected in (("kwh", month.kwh), ("carbon_g", month.carbon_g), ("usd", usd)):
-        assert_at_one_end(taken[measure][end] * HOURS_PER_MONTH, expected, end)
+    month += unit["active_hours"] * (HOURS_PER_MONTH - demand.asked_hours)
+    month += unit["ingest_hours"] * (HOURS_PER_MONTH - demand.ingest_hours)
+    for measure in ("kwh", "carbon_g", "usd"):
+        assert_at_one_end(taken[measure][end] * HOURS_PER_MONTH, getattr(month, measure), end)
 
 
 def assert_at_one_end(monthly: float, expected: Estimate, end: int) -> None:

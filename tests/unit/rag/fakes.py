@@ -32,7 +32,12 @@ DIMENSIONS = 64
 
 
 def _taken(wh: list[float], gco2e_per_kwh: tuple[float, ...] = (10, 20, 40)) -> dict[str, Any]:
-    return {"wh": wh, "gco2e": [w * g / 1000 for w, g in zip(wh, gco2e_per_kwh, strict=True)]}
+    return {
+        "wh": wh,
+        "gco2e": [w * g / 1000 for w, g in zip(wh, gco2e_per_kwh, strict=True)],
+        "l": [w * 0.0002 for w in wh],
+        "usd": [w * 0.001 for w in wh],
+    }
 
 
 FOOTPRINT = {
