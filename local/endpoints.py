@@ -13,12 +13,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 from ministack.core.responses import get_region, set_request_region
 from ministack.services import cloudwatch
 
 from local import clock
+from local import ministack_internals as internals
 from local.cloudformation import RECORDS, Behaviour, Properties
 from sustainability.facts.lookup import Facts
 
@@ -240,7 +242,14 @@ def install(*, cold_start_s: float) -> dict[str, Behaviour]:
         if any(fleet.endpoint == name and fleet.component for fleet in fleets()):
             raise ValueError(f"Endpoint {name} hosts inference components: delete them first")
 
+    def check_artifacts(physical_id: str, props: Properties) -> None:
+        source = props.get("PrimaryContainer", {}).get("ModelDataSource", {})
+        place = urlsplit(source.get("S3DataSource", {}).get("S3Uri", ""))
+        if place.netloc and not internals.has_objects(place.netloc, place.path.lstrip("/")):
+            raise ValueError(f"Could not find model data at {place.geturl()}.")
+
     return {
+        MODEL: Behaviour(create=check_artifacts),
         CONFIG: Behaviour(create=check_models),
         ENDPOINT: Behaviour(create=check_config, update=check_config, delete=check_empty),
         COMPONENT: Behaviour(create=check_component, update=update_component),

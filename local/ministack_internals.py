@@ -221,6 +221,12 @@ def delete_bucket(name: str) -> int:
     return status
 
 
+def has_objects(bucket: str, prefix: str) -> bool:
+    """Return whether an S3 bucket has an object whose key begins so."""
+    found = s3._buckets.get(bucket) or {"objects": {}}
+    return any(key.startswith(prefix) for key in found["objects"])
+
+
 def alarms() -> list[tuple[str, str, dict[str, Any]]]:
     """Return account, Region and record of each alarm."""
     kept = list(cloudwatch._alarms._data.items())

@@ -18,7 +18,7 @@ from ministack.core import iam_actions
 from ministack.core.responses import get_account_id, get_region
 
 from local import ministack_internals as internals
-from local import state_tasks
+from local import state_tasks, training_jobs
 from local.endpoints import COMPONENT, ENDPOINT, MODEL, Fleet, find, fleets, variant_of
 from local.invocations import Answer, enqueue, invoke
 from local.models.application import error_response
@@ -34,6 +34,7 @@ _NO_CAPACITY = (
 _RESOURCES = {
     "EndpointName": "endpoint",
     "InferenceComponentName": "inference-component",
+    "TrainingJobName": "training-job",
 }
 
 
@@ -48,6 +49,7 @@ def operations() -> dict[str, Callable[[dict[str, Any]], dict[str, Any]]]:
         "DescribeInferenceComponent": _describe_component,
         "UpdateEndpointWeightsAndCapacities": _update_instances,
         "UpdateInferenceComponentRuntimeConfig": _update_copies,
+        **training_jobs.operations(),
     }
 
 
@@ -65,6 +67,8 @@ def install(models_url: str) -> None:
             if operation not in played:
                 raise ValueError(f"The embedded AWS does not support SageMaker's {operation}.")
             return _json(200, played[operation](json.loads(body)))
+        except ServiceError as error:
+            return _json(400, {"__type": error.code, "message": error.message})
         except ValueError as error:
             return _json(400, {"__type": "ValidationException", "message": str(error)})
 

@@ -1,4 +1,4 @@
-"""The stack with the bucket for compiled models, which is kept when endpoints are deleted."""
+"""What an endpoint starts from: serving image, compiled models, and the role that compiles them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,23 @@ from constructs import Construct
 
 from stacks.common.account import account_of
 from stacks.common.acknowledgements import acknowledge
+from stacks.endpoints.compile_role import compile_role
+from stacks.endpoints.serving_image import ServingImage, build_in_the_account
 from sustainability.deployment.schema import Deployment
-from sustainability.plan.compiled_models import artifacts_bucket
+from sustainability.plan.compiled_models import (
+    COMPILE_ROLE,
+    JOB_OUTPUT,
+    SERVING_IMAGE,
+    artifacts_bucket,
+)
 
 
 class ModelsStack(cdk.Stack):
-    """The S3 bucket for compiled models. Upload a model before you deploy an endpoint with it."""
+    """The bucket of compiled models, the image that compiles and serves, and the job's role.
+
+    It is deployed first; then the model is compiled; then comes the endpoint. The bucket is kept
+    when the stack is deleted.
+    """
 
     def __init__(
         self, scope: Construct, id_: str, *, deployment: Deployment, env: cdk.Environment
@@ -21,16 +32,21 @@ class ModelsStack(cdk.Stack):
         super().__init__(
             scope, id_, env=env, description=f"Models compiled for Inferentia2 ({deployment.name})"
         )
+        bucket = artifacts_bucket(deployment, account_of(self))
         self.artifacts = s3.Bucket(
             self,
             "Artifacts",
             # Known by name: what compiles and what serves must not need each other's stack.
-            bucket_name=artifacts_bucket(deployment, account_of(self)),
+            bucket_name=bucket,
             encryption=s3.BucketEncryption.S3_MANAGED,
             enforce_ssl=True,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             removal_policy=cdk.RemovalPolicy.RETAIN,
             lifecycle_rules=[
+                # SageMaker wants a place for a job's output; what is compiled is not there.
+                s3.LifecycleRule(
+                    id="job-output", prefix=JOB_OUTPUT, expiration=cdk.Duration.days(1)
+                ),
                 s3.LifecycleRule(
                     id="tier-and-tidy",
                     abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
@@ -40,7 +56,7 @@ class ModelsStack(cdk.Stack):
                             transition_after=cdk.Duration.days(30),
                         )
                     ],
-                )
+                ),
             ],
         )
         acknowledge(
@@ -48,4 +64,10 @@ class ModelsStack(cdk.Stack):
             "AwsSolutions-S1",
             "Only endpoints read it, when they start; it holds no documents and no questions.",
         )
+        image = ServingImage.of(self, deployment)
+        if deployment.inference.image == "codebuild":
+            build_in_the_account(self, deployment, image)
+        role = compile_role(self, bucket, image)
         cdk.CfnOutput(self, "ArtifactsBucket", value=self.artifacts.bucket_name)
+        cdk.CfnOutput(self, COMPILE_ROLE, value=role.role_arn)
+        cdk.CfnOutput(self, SERVING_IMAGE, value=image.uri)

@@ -71,8 +71,6 @@ class NeuronModel(Construct):
         )
         # When a model is created, SageMaker reads the image and the artifacts with the role.
         model.node.add_dependency(self.permissions)
-        if image.built_by is not None:
-            model.node.add_dependency(image.built_by)
         self.name = model.attr_model_name
 
     def _grant(self, artifacts: s3.IBucket, prefix: str, log_group_name: str) -> None:

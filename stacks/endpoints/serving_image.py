@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_codebuild as codebuild
@@ -18,31 +18,42 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3_assets as s3_assets
 from aws_cdk import aws_ssm as ssm
-from constructs import Construct, IConstruct
+from constructs import Construct
 
+from stacks.common.account import account_of
 from stacks.common.acknowledgements import acknowledge
 from sustainability.deployment.schema import Deployment
 from sustainability.offers.serving_images import EcrImage, base_image, own_image
 
 _CONTAINER = Path(__file__).resolve().parents[2] / "containers" / "neuron_vllm"
+_FILES: dict[str, Any] = {
+    # Files of a Python interpreter would change the image's digest.
+    "exclude": ["__pycache__"],
+    "ignore_mode": cdk.IgnoreMode.DOCKER,
+}
 _BUILD_LIMIT = cdk.Duration.hours(1)
 _PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServingImage:
-    """An image that SageMaker can pull, and the resources that must exist before."""
+    """An image that SageMaker can pull once the stack of compiled models is deployed."""
 
     uri: str
     repository_arn: str
-    built_by: IConstruct | None
 
     @classmethod
     def of(cls, scope: Construct, deployment: Deployment) -> ServingImage:
         """Return the image that ``inference.image`` names."""
         source = deployment.inference.image
         if source == "codebuild":
-            return _built_in_the_account(scope, deployment)
+            # By name: what serves and what compiles must not need each other's stack.
+            name = _repository_name(deployment)
+            registry = f"{account_of(scope)}.dkr.ecr.{deployment.region}.amazonaws.com"
+            arn = cdk.Stack.of(scope).format_arn(
+                service="ecr", resource="repository", resource_name=name
+            )
+            return cls(uri=f"{registry}/{name}:{_tag(deployment)}", repository_arn=arn)
         if source == "docker":
             asset = ecr_assets.DockerImageAsset(
                 scope,
@@ -51,16 +62,42 @@ class ServingImage:
                 platform=ecr_assets.Platform.LINUX_AMD64,
                 build_args={"BASE_IMAGE": base_image(deployment.region).uri},
             )
-            return cls(
-                uri=asset.image_uri, repository_arn=asset.repository.repository_arn, built_by=None
-            )
+            return cls(uri=asset.image_uri, repository_arn=asset.repository.repository_arn)
         image = own_image(source, deployment.region)
-        return cls(uri=image.uri, repository_arn=image.repository_arn, built_by=None)
+        return cls(uri=image.uri, repository_arn=image.repository_arn)
 
     def grant_pull(self, role: iam.Role) -> None:
         """Allow a role to pull this image, and no other."""
         role.add_to_policy(iam.PolicyStatement(actions=_PULL, resources=[self.repository_arn]))
         _grant_token(role)
+
+
+def build_in_the_account(scope: Construct, deployment: Deployment, image: ServingImage) -> None:
+    """Build the image with CodeBuild when it is first deployed, and wait until it exists."""
+    repository = ecr.Repository(
+        scope,
+        "Images",
+        repository_name=_repository_name(deployment),
+        image_tag_mutability=ecr.TagMutability.IMMUTABLE,
+        image_scan_on_push=True,
+        removal_policy=cdk.RemovalPolicy.DESTROY,
+        empty_on_delete=True,
+        # The image that serves, and the one for a rollback.
+        lifecycle_rules=[ecr.LifecycleRule(max_image_count=2)],
+    )
+    source = s3_assets.Asset(scope, "ImageSource", path=str(_CONTAINER), **_FILES)
+    base = base_image(deployment.region)
+    project = _project(scope, deployment, base, source, repository, image.uri)
+    _run_once(scope, project, _tag(deployment))
+
+
+def _repository_name(deployment: Deployment) -> str:
+    return f"{deployment.name}-serving"
+
+
+def _tag(deployment: Deployment) -> str:
+    files = cdk.FileSystem.fingerprint(str(_CONTAINER), **_FILES)
+    return hashlib.sha256(f"{files} {base_image(deployment.region).uri}".encode()).hexdigest()[:16]
 
 
 def _grant_token(role: iam.Role) -> None:
@@ -69,36 +106,6 @@ def _grant_token(role: iam.Role) -> None:
         role,
         "AwsSolutions-IAM5[Resource::*]",
         "GetAuthorizationToken has no resource; the next statement names the repository.",
-    )
-
-
-def _built_in_the_account(scope: Construct, deployment: Deployment) -> ServingImage:
-    repository = ecr.Repository(
-        scope,
-        "Images",
-        image_tag_mutability=ecr.TagMutability.IMMUTABLE,
-        image_scan_on_push=True,
-        removal_policy=cdk.RemovalPolicy.DESTROY,
-        empty_on_delete=True,
-        # The image that serves, and the one for a rollback.
-        lifecycle_rules=[ecr.LifecycleRule(max_image_count=2)],
-    )
-    base = base_image(deployment.region)
-    source = s3_assets.Asset(
-        scope,
-        "ImageSource",
-        path=str(_CONTAINER),
-        # Files of a Python interpreter would change the image's digest.
-        exclude=["__pycache__"],
-        ignore_mode=cdk.IgnoreMode.DOCKER,
-    )
-    tag = hashlib.sha256(f"{source.asset_hash} {base.uri}".encode()).hexdigest()[:16]
-    uri = f"{repository.repository_uri}:{tag}"
-    project = _project(scope, deployment, base, source, repository, uri)
-    return ServingImage(
-        uri=uri,
-        repository_arn=repository.repository_arn,
-        built_by=_run_once(scope, project, tag),
     )
 
 
@@ -191,7 +198,7 @@ def _project(
     return project
 
 
-def _run_once(scope: Construct, project: codebuild.Project, tag: str) -> ssm.CfnAssociation:
+def _run_once(scope: Construct, project: codebuild.Project, tag: str) -> None:
     """Run the build when this tag is first deployed, and wait until the image exists.
 
     A Systems Manager association runs its document as soon as it is created, and CloudFormation
@@ -252,4 +259,3 @@ def _run_once(scope: Construct, project: codebuild.Project, tag: str) -> ssm.Cfn
         wait_for_success_timeout_seconds=2 * _BUILD_LIMIT.to_seconds(),
     )
     association.node.add_dependency(permission, project)
-    return association

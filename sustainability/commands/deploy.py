@@ -12,6 +12,7 @@ from sustainability.report.console import status_line
 if TYPE_CHECKING:
     from sustainability.deployment.schema import Deployment
     from sustainability.operate.cdk import Cdk
+    from sustainability.plan.serving_plan import ServingPlan
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -30,23 +31,29 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def deploy(options: argparse.Namespace) -> int:
-    """Bootstrap if needed, check the account, show the changes, ask, and deploy.
+    """Bootstrap if needed, check the account, compile the model, show the changes, ask, and deploy.
 
     Every step may be repeated: who runs it again goes on where it stopped.
     """
+    from sustainability.commands import compile as compile_
     from sustainability.operate.cdk import EMBEDDED_ACCOUNT, Cdk
+    from sustainability.operate.compiling import Compiling
+    from sustainability.plan.serving import plan_serving
 
     cdk = Cdk(options.deployment)
     place = f"account {cdk.account}, {cdk.deployment.region}"
     if not cdk.is_bootstrapped():
-        _confirm(f"{place} is not bootstrapped for the CDK. Bootstrap it?", options.yes)
+        confirm(f"{place} is not bootstrapped for the CDK. Bootstrap it?", options.yes)
         cdk.bootstrap()
-    if cdk.account != EMBEDDED_ACCOUNT:  # its models, quotas and instances are emulated
-        _prepare(cdk, options.yes)
+    plan = plan_serving(cdk.deployment)
+    if cdk.account != EMBEDDED_ACCOUNT:  # which has no quotas and grants every model
+        _check(cdk, plan)
+    if plan.model is not None:
+        compile_.make(cdk, Compiling(cdk.deployment, plan.model, cdk.session), options.yes)
     _keep_what_answers(cdk, options.yes)
     if not options.yes:
         cdk.diff()
-    _confirm(f"Deploy {cdk.deployment.name} to {place}?", options.yes)
+    confirm(f"Deploy {cdk.deployment.name} to {place}?", options.yes)
     cdk.deploy()
     if _fill(cdk.deployment):
         Cdk(options.deployment).deploy(f"{cdk.deployment.name}-rag")
@@ -61,7 +68,7 @@ def _keep_what_answers(cdk: Cdk, yes: bool) -> None:
         serving = Filling(cdk.deployment).serving()
     except UserError as error:
         print(f"The index that answers now cannot be kept: {error}")
-        _confirm("The API will answer 503 until a new one has all documents. Go on?", yes)
+        confirm("The API will answer 503 until a new one has all documents. Go on?", yes)
     else:
         if serving is not None:
             cdk.keep(serving)
@@ -78,29 +85,18 @@ def _fill(deployment: Deployment) -> bool:
     return filling.former
 
 
-def _prepare(cdk: Cdk, yes: bool) -> None:
-    """Make sure of what the stacks cannot make themselves, or say what makes it."""
+def _check(cdk: Cdk, plan: ServingPlan) -> None:
+    """End with what the account lacks and `deploy` cannot make."""
     from sustainability.operate.preflight import COMPILED, Status, preflight
-    from sustainability.plan.compiled_models import compile_commands
-    from sustainability.plan.serving import plan_serving
 
-    deployment = cdk.deployment
-    plan = plan_serving(deployment)
-    findings = preflight(deployment, plan, cdk.session)
+    findings = preflight(cdk.deployment, plan, cdk.session)
     for finding in findings:
         print(finding)
-    missing = [finding for finding in findings if finding.status is Status.MISSING]
-    if any(not finding.need.startswith(COMPILED) for finding in missing):
+    if any(
+        finding.status is Status.MISSING and not finding.need.startswith(COMPILED)
+        for finding in findings
+    ):
         raise UserError("nothing was done; mend what is missing and deploy again")
-    if missing and plan.model is not None:
-        stack = f"{deployment.name}-models"
-        _confirm(f"Make the bucket of compiled models first (stack {stack})?", yes)
-        cdk.deploy(stack)
-        raise UserError(
-            f"{compile_commands(deployment, plan.model, cdk.account)}\n"
-            "The bucket is there and the compiled model is not. Run the commands above, then "
-            "deploy again: it goes on from here."
-        )
 
 
 def destroy(options: argparse.Namespace) -> int:
@@ -110,7 +106,7 @@ def destroy(options: argparse.Namespace) -> int:
 
     cdk = Cdk(options.deployment)
     place = f"account {cdk.account}, {cdk.deployment.region}"
-    _confirm(f"Destroy {cdk.deployment.name} in {place}?", options.yes)
+    confirm(f"Destroy {cdk.deployment.name} in {place}?", options.yes)
     cdk.destroy()
     leftovers = Leftovers(cdk.deployment, cdk.session)
     leftovers.delete_log_groups()
@@ -122,14 +118,21 @@ def destroy(options: argparse.Namespace) -> int:
     if not options.everything:
         print("A new deployment uses the compiled models again. To delete all: --everything")
         return 0
-    _confirm("Delete these buckets with all that they hold?", options.yes)
+    confirm("Delete these buckets with all that they hold?", options.yes)
     for leftover in kept:
         leftovers.delete(leftover)
     print("Nothing is kept.")
     return 0
 
 
-def _confirm(question: str, yes: bool) -> None:
+def confirm(question: str, yes: bool) -> None:
+    """Ask, unless ``yes``.
+
+    Raises
+    ------
+    UserError
+        If the answer is not yes.
+    """
     if yes:
         return
     try:

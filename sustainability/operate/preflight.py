@@ -19,15 +19,14 @@ from sustainability.deployment.schema import Deployment, Store
 from sustainability.errors import UserError
 from sustainability.offers.bedrock import ModelName
 from sustainability.offers.serving_images import EcrImage
-from sustainability.plan.compiled_models import artifacts_bucket, artifacts_prefix
+from sustainability.operate.compiling import Compiling
+from sustainability.plan.compiled_models import COMPILE_INSTANCE
 from sustainability.plan.serving_plan import ServingPlan
 
 _ABSENT = frozenset(
     {
-        "404",
         "ImageNotFoundException",
         "ParameterNotFound",
-        "NoSuchBucket",
         "RepositoryNotFoundException",
         "ResourceNotFoundException",
     }
@@ -64,6 +63,7 @@ class Finding:
 
 COMPILED = "compiled "
 """The beginning of a compiled model's check. Its bucket can be deployed before the rest."""
+COMPILE_QUOTA = f"{COMPILE_INSTANCE} for training job usage"
 _UNRESERVED = 100
 """Concurrent executions that Lambda keeps for functions without reserved concurrency."""
 _BOOTSTRAP_VERSION = 6
@@ -115,8 +115,9 @@ def _checks(
     image = deployment.inference.image
     if image not in BUILT_IMAGES:
         yield f"image {image}", partial(_image, session, EcrImage.parse(image))
-    prefix = artifacts_prefix(plan.model)
-    yield f"{COMPILED}{plan.model.name}", partial(_artifacts, session, deployment, prefix)
+    compiling = Compiling(deployment, plan.model, session)
+    yield f"{COMPILED}{plan.model.name}", partial(_artifacts, compiling)
+    yield f"quota {COMPILE_QUOTA}", partial(_compile_quota, session, compiling)
 
 
 def _model_access(session: boto3.Session, model_id: str) -> tuple[bool, str]:
@@ -217,29 +218,26 @@ def _image(session: boto3.Session, image: EcrImage) -> tuple[bool, str]:
     return True, "in the registry"
 
 
-def _artifacts(session: boto3.Session, deployment: Deployment, prefix: str) -> tuple[bool, str]:
-    account = session.client("sts").get_caller_identity()["Account"]
-    bucket = artifacts_bucket(deployment, account)
-    pages = session.client("s3").get_paginator("list_objects_v2")
-    names: set[str] = set()
+def _artifacts(compiling: Compiling) -> tuple[bool, str]:
+    missing = compiling.missing()
+    if missing == []:
+        return True, compiling.place
+    what = f"{', '.join(missing)} missing in" if missing else "no bucket, so not in"
+    return False, (
+        f"{what} {compiling.place}; run `python -m sustainability compile` with the deployment's "
+        "file (`make deploy` does it, too)"
+    )
 
-    def look() -> None:
-        for page in pages.paginate(Bucket=bucket, Prefix=prefix):
-            names.update(item["Key"].removeprefix(prefix) for item in page.get("Contents", ()))
 
-    if _is_absent(look):
-        return False, f"no bucket {bucket}; `make deploy` creates it first"
-    # The files that the serving image requires, so that it compiles and downloads nothing.
-    missing = [name for name in ("neuron_config.json", "model.pt") if name not in names]
-    if not any(name.endswith(".safetensors") for name in names):
-        missing.append("*.safetensors")
-    place = f"s3://{bucket}/{prefix}"
-    if missing:
-        return False, (
-            f"{', '.join(missing)} missing in {place}; run the commands that `python -m "
-            "sustainability compile` prints for this deployment"
+def _compile_quota(session: boto3.Session, compiling: Compiling) -> tuple[bool, str]:
+    if compiling.missing() == []:
+        return True, "not needed: the model is compiled"
+    ready, text = _quota(session, COMPILE_QUOTA, 1)
+    if not ready:
+        text += (
+            ", or compile on a machine of your own: `python -m sustainability compile --commands`"
         )
-    return True, place
+    return ready, text
 
 
 def _is_absent(look: Callable[[], object]) -> bool:

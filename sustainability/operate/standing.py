@@ -152,7 +152,7 @@ class Standing:
         except botocore.exceptions.ClientError as error:
             if error.response["Error"]["Code"] not in ("NoSuchKey", "NoSuchBucket"):
                 raise
-            cure = "Run what `python -m sustainability compile` prints for this deployment."
+            cure = "Run `python -m sustainability compile` with the file of the deployment."
             return Check(name, Verdict.UNTOLD, "no compiled model in the bucket", cure)
         compiled: dict[str, Any] = json.loads(body.read())
         planned = {
@@ -166,7 +166,7 @@ class Standing:
             if compiled.get(word) != value
         ]
         if differing:
-            cure = "Compile it again: `python -m sustainability compile` prints how."
+            cure = "Delete it from the bucket, and run `python -m sustainability compile`."
             return Check(name, Verdict.FAILED, ", ".join(differing), cure)
         return Check(
             name, Verdict.PASSED, ", ".join(f"{_SHAPE[w]} {v}" for w, v in planned.items())

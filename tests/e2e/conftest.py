@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from local.embedded import EmbeddedAws, free_ports
 from sustainability.deployment.schema import Deployment
 from sustainability.operate import account as account_module
 from sustainability.operate.account import Account
+from sustainability.operate.cdk import EMBEDDED_ACCOUNT
+from sustainability.plan.compiled_models import artifacts_bucket, artifacts_prefix
+from sustainability.plan.serving import plan_serving
 from tests import api_document
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,6 +99,18 @@ def listening(client: Callable[[str], Any], queue: str, *topics: str) -> str:
     for topic in topics:
         client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=attributes["QueueArn"])
     return url
+
+
+def put_compiled(client: Callable[[str], Any], deployment: Deployment, *slots: int) -> None:
+    """Make the bucket of compiled models, and put into it the plan's model, for so many slots."""
+    shape = plan_serving(deployment).model
+    assert shape is not None
+    s3, bucket = client("s3"), artifacts_bucket(deployment, EMBEDDED_ACCOUNT)
+    place = {"LocationConstraint": deployment.region}
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
+    for number in slots or (shape.slots,):
+        prefix = artifacts_prefix(replace(shape, slots=number))
+        s3.put_object(Bucket=bucket, Key=f"{prefix}model.pt")
 
 
 class Models:

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import yaml
 
@@ -19,9 +20,19 @@ from sustainability.__main__ import main
 from sustainability.deployment.schema import Deployment
 from sustainability.operate.account import Account
 from sustainability.operate.cdk import Cdk
+from sustainability.operate.compiling import Compiling
 from sustainability.plan.serving import plan_serving
 from sustainability.plan.serving_plan import DemandThreshold
-from tests.e2e.conftest import COLD_START_S, LOCAL, ROOT, Models, left_of, listening, quiet
+from tests.e2e.conftest import (
+    COLD_START_S,
+    LOCAL,
+    ROOT,
+    Models,
+    left_of,
+    listening,
+    put_compiled,
+    quiet,
+)
 from tests.e2e.modes import MODES
 
 NAP = ROOT / "deployments" / "examples" / "nap.yaml"
@@ -47,18 +58,18 @@ class Cli:
     def __init__(self, embedded: EmbeddedAws, folder: Path, *options: str) -> None:
         self._embedded, self._folder, self._options = embedded, folder, options
 
-    def deploy(self, *options: str) -> None:
+    def deploy(self, *options: str, stacks: str = "--all") -> None:
         synth = ["--output", str(self._folder / "cdk.out"), *self._options, *options]
-        self._run("deploy", "--require-approval", "never", *synth)
+        self._run("deploy", stacks, "--require-approval", "never", *synth)
 
     def destroy(self) -> None:
         """Destroy what was deployed last."""
-        self._run("destroy", "--force", "--app", str(self._folder / "cdk.out"))
+        self._run("destroy", "--all", "--force", "--app", str(self._folder / "cdk.out"))
 
     def _run(self, verb: str, *options: str) -> None:
         cdk = str(ROOT / "node_modules" / ".bin" / "cdk")
         processes.run(
-            [cdk, verb, "--all", "--no-notices", "--concurrency", "4", *options],
+            [cdk, verb, "--no-notices", "--concurrency", "4", *options],
             environment=self._embedded.environment(),
             log=self._embedded.state / "logs" / "endpoint.log",
             progress=quiet,
@@ -123,7 +134,17 @@ class System:
         self.file.write_text(json.dumps(yaml.safe_load(NAP.read_text()) | changes))
         self.deployment = Deployment.load(self.file)
         self.account = Account(self.deployment)
+        if self.compiling.missing() is None:
+            self._cli.deploy(stacks="nap-models")
+        self.compiling.run(quiet)
         self._cli.deploy()
+
+    @property
+    def compiling(self) -> Compiling:
+        """The compiled model of the deployment."""
+        shape = plan_serving(self.deployment).model
+        assert shape is not None
+        return Compiling(self.deployment, shape, boto3.Session(region_name=self.deployment.region))
 
     def destroy(self) -> None:
         self._cli.destroy()
@@ -173,6 +194,19 @@ def system(
     uploaded = system.account.add({"harbour.md": document})
     system.account.wait_until_settled(uploaded, seconds=600, progress=quiet)
     return system
+
+
+def test_its_model_was_compiled_by_a_job_and_is_not_compiled_again(
+    system: System, client: Callable[[str], Any]
+) -> None:
+    def jobs() -> list[Any]:
+        found: list[Any] = client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
+        return found
+
+    (job,) = jobs()
+    assert job["TrainingJobStatus"] == "Completed"
+    assert "compiled already" in system.compiling.run(quiet)
+    assert jobs() == [job]
 
 
 def test_it_sleeps_until_demand_wakes_it(
@@ -378,6 +412,8 @@ def test_every_mode_is_deployed_changed_and_destroyed(
         kinds = ("bridged-copies", "realtime-copies", "async-queue")
         return {f"{kind}-inf2-{size}" for kind in kinds}
 
+    for mode in MODES:
+        put_compiled(client, Deployment.load(NAP.with_name(f"{mode}.yaml")), 8, 12)
     cli.deploy(*shaped(8, "xlarge"))
     assert endpoints("xlarge") <= clock.names()
     before, serving = models(), clock.copies("realtime-copies-inf2-xlarge")
@@ -393,4 +429,4 @@ def test_every_mode_is_deployed_changed_and_destroyed(
     assert endpoints("xlarge").isdisjoint(clock.names())
 
     cli.destroy()
-    assert [left_of(embedded, f"{mode}-") for mode in MODES] == [set()] * len(MODES)
+    assert [left_of(embedded, f"{mode}-") for mode in MODES] == [{"AWS::S3::Bucket"}] * 4

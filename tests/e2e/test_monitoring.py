@@ -21,7 +21,9 @@ import urllib3
 from local import processes
 from local.embedded import EmbeddedAws
 from sustainability.operate.cdk import Cdk
-from tests.e2e.conftest import LOCAL, ROOT, listening, quiet
+from sustainability.plan.serving import plan_serving
+from tests.e2e.conftest import LOCAL, ROOT, listening, put_compiled, quiet
+from tests.e2e.monitored import deployments
 
 Values = dict[str, float | tuple[float, int]]
 """By metric: a value, or a value and how often it occurs; of a metric left out there is no data."""
@@ -270,6 +272,9 @@ def watcher(
     cdk = Cdk(LOCAL)
     if not cdk.is_bootstrapped():
         run("bootstrap", f"aws://{cdk.account}/{cdk.deployment.region}")
+    for deployment in deployments():
+        if plan_serving(deployment).model is not None:
+            put_compiled(client, deployment)
     run("deploy", "--all", "--require-approval", "never", "--concurrency", "4")
     cloudformation = client("cloudformation")
     watcher = Watcher(client("cloudwatch"), cloudformation, embedded.running()["emulator"].url)

@@ -18,12 +18,12 @@ from cfnlint.rules import Match
 
 from local.metric_math import evaluate
 from stacks.compiled_models import ModelsStack
-from stacks.endpoints.serving_image import ServingImage
 from stacks.inference import InferenceStack
 from sustainability.decide.region_requirements import check_offers
 from sustainability.deployment.schema import Deployment, ServiceLevel
 from sustainability.facts.lookup import Facts
 from sustainability.offers.endpoint_models import InferenceModel
+from sustainability.plan.compiled_models import SERVING_IMAGE
 from sustainability.plan.serving import plan_serving
 from sustainability.plan.serving_plan import (
     Batch,
@@ -102,7 +102,7 @@ def synthesize(tmp_path_factory: pytest.TempPathFactory) -> Synthesize:
     context = json.loads((ROOT / "cdk.json").read_text())["context"]
 
     @cache
-    def synthesize(plan: ServingPlan, **inference: Any) -> Template:
+    def synthesize(plan: ServingPlan, stack: str = "inference", **inference: Any) -> Template:
         deployment = dev(**inference)
         app = cdk.App(context=context, outdir=str(tmp_path_factory.mktemp("cdk.out")))
         env = cdk.Environment(region=deployment.region)
@@ -111,7 +111,7 @@ def synthesize(tmp_path_factory: pytest.TempPathFactory) -> Synthesize:
         cdk.Validations.of(app).add_plugins(
             cdk_nag.AwsSolutionsChecks(app), cdk_nag.ServerlessChecks(app)
         )
-        template: Template = app.synth().get_stack_by_name("inference").template
+        template: Template = app.synth().get_stack_by_name(stack).template
         return template
 
     return synthesize
@@ -544,33 +544,52 @@ def test_bedrocks_job_may_use_the_model_and_the_mailbox_alone(
     assert generator.removeprefix("eu.") in json.dumps(job[0]["Resource"])
 
 
-def test_the_image_is_built_before_the_model_is_made(synthesize: Synthesize) -> None:
-    template = synthesize(BRIDGED)
-    (model,) = (
-        resource
-        for resource in template["Resources"].values()
-        if resource["Type"] == "AWS::SageMaker::Model"
-    )
+def test_the_image_that_serves_is_built_before_with_what_compiles(synthesize: Synthesize) -> None:
+    template = synthesize(BRIDGED, "models")
     association = only(template, "AWS::SSM::Association")
     project = only(template, "AWS::CodeBuild::Project")
     runbook = only(template, "AWS::SSM::Document")["Content"]
-    assert any(
-        template["Resources"][name]["Type"] == "AWS::SSM::Association"
-        for name in model["DependsOn"]
-    )
     assert association["WaitForSuccessTimeoutSeconds"] > 60 * project["TimeoutInMinutes"]
     built = next(
         variable["Value"]
         for variable in project["Environment"]["EnvironmentVariables"]
         if variable["Name"] == "IMAGE"
     )
-    assert built == model["Properties"]["PrimaryContainer"]["Image"]
+    served = only(synthesize(BRIDGED), "AWS::SageMaker::Model")["PrimaryContainer"]["Image"]
+    assert built == served == template["Outputs"][SERVING_IMAGE]["Value"]
+    name = only(template, "AWS::ECR::Repository")["RepositoryName"]
+    assert f"/{name}:" in flat(built)
     assert runbook["mainSteps"][-1]["inputs"]["DesiredValues"] == ["SUCCEEDED"]
+
+
+def test_the_compile_job_may_write_models_and_logs_and_nothing_else(
+    synthesize: Synthesize,
+) -> None:
+    template = synthesize(BRIDGED, "models")
+    (policy,) = (
+        policy["PolicyDocument"]["Statement"]
+        for policy in resources(template, "AWS::IAM::Policy")
+        if policy["PolicyName"].startswith("CompileRole")
+    )
+    allowed = {
+        action: flat(statement["Resource"])
+        for statement in policy
+        for action in (
+            [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+        )
+        if action.startswith(("s3:", "logs:"))
+    }
+    assert allowed.keys() == {
+        *("s3:GetObject", "s3:ListBucket", "s3:PutObject"),
+        *("logs:CreateLogGroup", "logs:CreateLogStream"),
+        *("logs:DescribeLogStreams", "logs:PutLogEvents"),
+    }
+    assert all(arn != "*" for arn in allowed.values())
 
 
 def test_a_machine_without_x86_can_build_the_x86_image(synthesize: Synthesize) -> None:
     dockerfile = (ROOT / "containers" / "neuron_vllm" / "Dockerfile").read_text()
-    project = only(synthesize(BRIDGED), "AWS::CodeBuild::Project")
+    project = only(synthesize(BRIDGED, "models"), "AWS::CodeBuild::Project")
     assert project["Environment"]["Type"] == "ARM_CONTAINER"
     assert "--platform linux/amd64" in project["Source"]["BuildSpec"]
     assert not any(line.startswith("RUN") for line in dockerfile.splitlines())
@@ -595,8 +614,8 @@ def test_volumes_are_encrypted_with_the_key_that_is_asked_for(
 def test_what_an_interpreter_leaves_behind_makes_no_other_image(tmp_path: Path) -> None:
     py_compile.compile(str(ROOT / "containers" / "neuron_vllm" / "emf.py"))
     app = cdk.App(outdir=str(tmp_path))
-    stack = cdk.Stack(app, "stack", env=cdk.Environment(region="eu-north-1"))
-    ServingImage.of(stack, dev())
+    env = cdk.Environment(region="eu-north-1")
+    ModelsStack(app, "models", deployment=dev(), env=env)
     app.synth()
     (source,) = {file.parent for file in tmp_path.glob("asset.*/Dockerfile")}
     assert {file.suffix for file in source.rglob("*")} == {"", ".py", ".json"}
@@ -606,7 +625,9 @@ def test_one_may_bring_ones_own_image(synthesize: Synthesize) -> None:
     uri = "123456789012.dkr.ecr.eu-north-1.amazonaws.com/generators/qwen:7"
     template = synthesize(BRIDGED, image=uri)
     assert only(template, "AWS::SageMaker::Model")["PrimaryContainer"]["Image"] == uri
-    assert list(resources(template, "AWS::CodeBuild::Project")) == []
+    assert (
+        list(resources(synthesize(BRIDGED, "models", image=uri), "AWS::CodeBuild::Project")) == []
+    )
     assert "arn:aws:ecr:eu-north-1:123456789012:repository/generators/qwen" in json.dumps(template)
 
 

@@ -16,6 +16,7 @@ from local.endpoints import COMPONENT, CONFIG, ENDPOINT, MODEL, Fleet, config_of
 from tests.unit.local.conftest import COLD_START_S, REGION, World
 
 SLOTS = 4
+ROLE = "arn:aws:iam::000000000000:role/model"
 QUEUE = {
     "OutputConfig": {"S3OutputPath": "s3://mailbox/answers/"},
     "ClientConfig": {"MaxConcurrentInvocationsPerInstance": SLOTS},
@@ -70,6 +71,14 @@ def test_a_queue_gives_out_no_more_than_its_instances_take(
     assert len(fleet.state["queue"]) == 9 - SLOTS
     for _ in range(SLOTS):
         fleet.end()
+
+
+def test_a_model_without_its_artifacts_is_refused(world: World) -> None:
+    source = {"S3Uri": "s3://models/compiled/", "S3DataType": "S3Prefix", "CompressionType": "None"}
+    container = {"Image": "image", "ModelDataSource": {"S3DataSource": source}}
+    create = handlers(MODEL, endpoints.install(cold_start_s=COLD_START_S)[MODEL])["create"]
+    with pytest.raises(ValueError, match="Could not find model data at s3://models/compiled/"):
+        create("Model", {"ExecutionRoleArn": ROLE, "PrimaryContainer": container}, "stack")
 
 
 @pytest.mark.parametrize(

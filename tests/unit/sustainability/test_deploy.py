@@ -16,7 +16,7 @@ from sustainability.deployment.schema import Deployment
 from sustainability.errors import UserError
 from sustainability.facts.lookup import Facts, load_facts
 from sustainability.offers.endpoint_models import InferenceModel
-from sustainability.operate import cdk, filling, leftovers, preflight
+from sustainability.operate import cdk, compiling, filling, leftovers, preflight
 from sustainability.operate.preflight import Finding, Status
 from sustainability.plan.compiled_models import HUB, compile_commands
 
@@ -62,10 +62,28 @@ class Index:
         return "filled"
 
 
+class Compiled:
+    """A model in the bucket, or not."""
+
+    def __init__(self, missing: list[str] | None) -> None:
+        self._missing, self.runs = missing, 0
+
+    def missing(self) -> list[str] | None:
+        return self._missing
+
+    def run(self, progress: Any) -> str:
+        self.runs += 1
+        return "compiled"
+
+
 def run(
-    monkeypatch: pytest.MonkeyPatch, *missing: str, index: Index | None = None
+    monkeypatch: pytest.MonkeyPatch,
+    *missing: str,
+    index: Index | None = None,
+    compiled: Compiled | None = None,
 ) -> tuple[list[Any], str]:
     """Deploy where some needs are missing; return what was deployed and what was refused."""
+    monkeypatch.setattr(compiling, "Compiling", lambda *place: compiled or Compiled([]))
     monkeypatch.setattr(filling, "Filling", lambda deployment: index or Index())
     cli = Cli(FILE)
     monkeypatch.setattr(cdk, "Cdk", lambda path: cli)
@@ -78,14 +96,14 @@ def run(
     return cli.calls, ""
 
 
-def test_an_empty_account_gets_the_bucket_then_the_commands_then_the_rest(
+def test_an_empty_account_gets_the_bucket_then_the_compiled_model_then_the_rest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    deployed, said = run(monkeypatch, "compiled qwen3-1.7b")
-    assert deployed == ["realtime-models"]
-    assert "--batch_size 8 --sequence_length 4096" in said
-    assert f"s3://realtime-models-{ACCOUNT}-eu-north-1/compiled/qwen3-1.7b/" in said
-    assert run(monkeypatch) == (["all"], "")
+    account = Compiled(None)
+    deployed, said = run(monkeypatch, "compiled qwen3-1.7b", compiled=account)
+    assert (deployed, said) == (["realtime-models", "all"], "")
+    assert account.runs == 1
+    assert run(monkeypatch) == (["all"], ""), "what is compiled is not compiled again"
 
 
 def test_the_index_that_answers_is_kept_until_the_next_is_complete(

@@ -13,7 +13,14 @@ from botocore.stub import Stubber
 from sustainability.errors import UserError
 from sustainability.facts.lookup import Facts
 from sustainability.offers.endpoint_models import InferenceModel
-from sustainability.operate.preflight import Finding, Status, _bootstrap, _concurrency, preflight
+from sustainability.operate.preflight import (
+    COMPILE_QUOTA,
+    Finding,
+    Status,
+    _bootstrap,
+    _concurrency,
+    preflight,
+)
 from sustainability.plan.compiled_models import artifacts_prefix
 from sustainability.plan.serving_plan import Mode
 from tests.unit.sustainability.deployments import a_deployment, a_plan
@@ -32,6 +39,7 @@ IMAGE = "123456789012.dkr.ecr.eu-north-1.amazonaws.com/qwen:7"
 EMBEDDING = "Bedrock model amazon.titan-embed-text-v2:0"
 QUOTA = "quota ml.inf2.xlarge for endpoint usage"
 COMPILED = "compiled qwen3-1.7b"
+COMPILE = f"quota {COMPILE_QUOTA}"
 CONCURRENCY = {"ConcurrentExecutions": 1000}
 OF_ANY_ACCOUNT = {
     "Lambda concurrency",
@@ -107,10 +115,16 @@ def quotas(account: StubbedAccount, operation: str, **values: float) -> None:
     account.expect("service-quotas", operation, {"Quotas": found})
 
 
+def compile_quota(account: StubbedAccount, value: float) -> None:
+    found = {"QuotaName": COMPILE_QUOTA, "QuotaCode": "L-2", "Value": value}
+    account.expect("service-quotas", "list_service_quotas", {"Quotas": [found]})
+
+
 def stored(account: StubbedAccount, *names: str) -> None:
     account.expect("sts", "get_caller_identity", {"Account": "123456789012"})
     contents = [{"Key": PREFIX + name} for name in names]
-    account.expect("s3", "list_objects_v2", {"Contents": contents})
+    for _ in range(2):  # by its own check, and by that of the quota to compile it
+        account.expect("s3", "list_objects_v2", {"Contents": contents})
 
 
 def test_an_account_with_everything_is_ready(account: StubbedAccount) -> None:
@@ -122,6 +136,7 @@ def test_an_account_with_everything_is_ready(account: StubbedAccount) -> None:
         EMBEDDING: Status.READY,
         QUOTA: Status.READY,
         COMPILED: Status.READY,
+        COMPILE: Status.READY,
     }
 
 
@@ -168,6 +183,7 @@ def test_a_quota_that_was_never_raised_is_the_default(account: StubbedAccount) -
     quotas(account, "list_service_quotas")
     quotas(account, "list_aws_default_service_quotas", ml_inf2_xlarge=0)
     stored(account)
+    compile_quota(account, 1)
     finding = look(account, REALTIME)[QUOTA]
     assert finding.status is Status.MISSING
     assert "0 granted, 3 needed" in finding.text
@@ -178,12 +194,17 @@ def test_a_server_that_would_compile_is_foreseen(account: StubbedAccount) -> Non
     access(account)
     quotas(account, "list_service_quotas", ml_inf2_xlarge=9)
     stored(account, "neuron_config.json")
-    finding = look(account, REALTIME)[COMPILED]
-    assert finding.status is Status.MISSING
+    compile_quota(account, 0)
+    findings = look(account, REALTIME)
+    assert findings[COMPILED].status is Status.MISSING
     assert (
         f"model.pt, *.safetensors missing in s3://test-models-123456789012-eu-north-1/{PREFIX}"
-        in (finding.text)
+        in findings[COMPILED].text
     )
+    assert "python -m sustainability compile" in findings[COMPILED].text
+    assert findings[COMPILE].status is Status.MISSING
+    assert "--quota-code L-2 --desired-value 1" in findings[COMPILE].text
+    assert "compile --commands" in findings[COMPILE].text
 
 
 def test_before_the_first_deployment_there_is_no_bucket(account: StubbedAccount) -> None:
@@ -191,9 +212,12 @@ def test_before_the_first_deployment_there_is_no_bucket(account: StubbedAccount)
     quotas(account, "list_service_quotas", ml_inf2_xlarge=9)
     account.expect("sts", "get_caller_identity", {"Account": "123456789012"})
     account.refuse("s3", "list_objects_v2", "NoSuchBucket")
-    finding = look(account, REALTIME)[COMPILED]
-    assert finding.status is Status.MISSING
-    assert "`make deploy` creates it first" in finding.text
+    account.refuse("s3", "list_objects_v2", "NoSuchBucket")
+    compile_quota(account, 1)
+    findings = look(account, REALTIME)
+    assert findings[COMPILED].status is Status.MISSING
+    assert "`make deploy` does it" in findings[COMPILED].text
+    assert findings[COMPILE].status is Status.READY
 
 
 @pytest.mark.parametrize(
