@@ -21,12 +21,13 @@ def compile_role(scope: Construct, bucket_name: str, image: ServingImage) -> iam
         scope, "CompileRole", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com")
     )
     image.grant_pull(role)
-    logs = stack.format_arn(
+    log_group = stack.format_arn(
         service="logs",
         resource="log-group",
-        resource_name=f"{_LOG_GROUP}:*",
+        resource_name=_LOG_GROUP,
         arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
     )
+    logs = f"{log_group}:*"
     bucket = f"arn:{cdk.Aws.PARTITION}:s3:::{bucket_name}"
     models, output = f"{bucket}/{ARTIFACTS}*", f"{bucket}/{JOB_OUTPUT}*"
     for statement in (
@@ -38,13 +39,9 @@ def compile_role(scope: Construct, bucket_name: str, image: ServingImage) -> iam
             resources=[bucket],
             conditions={"StringLike": {"s3:prefix": f"{ARTIFACTS}*"}},
         ),
+        iam.PolicyStatement(actions=["logs:CreateLogGroup"], resources=[log_group, logs]),
         iam.PolicyStatement(
-            actions=[
-                "logs:CreateLogGroup",
-                "logs:CreateLogStream",
-                "logs:DescribeLogStreams",
-                "logs:PutLogEvents",
-            ],
+            actions=["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
             resources=[logs],
         ),
         iam.PolicyStatement(

@@ -572,7 +572,7 @@ def test_the_compile_job_may_write_models_and_logs_and_nothing_else(
         if policy["PolicyName"].startswith("CompileRole")
     )
     allowed = {
-        action: flat(statement["Resource"])
+        action: json.dumps(statement["Resource"])
         for statement in policy
         for action in (
             [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
@@ -584,7 +584,7 @@ def test_the_compile_job_may_write_models_and_logs_and_nothing_else(
         *("logs:CreateLogGroup", "logs:CreateLogStream"),
         *("logs:DescribeLogStreams", "logs:PutLogEvents"),
     }
-    assert all(arn != "*" for arn in allowed.values())
+    assert '"*"' not in allowed.values()
 
 
 def test_a_machine_without_x86_can_build_the_x86_image(synthesize: Synthesize) -> None:
