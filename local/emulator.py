@@ -28,6 +28,8 @@ from local.surroundings import aws_variables
 if TYPE_CHECKING:
     from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 
+    from local.heartbeat import Servers
+
 _HOST = "127.0.0.1"
 _RESERVE_BYTES = 32 << 20
 """Space on the disk that must stay free for the state of the services."""
@@ -107,9 +109,10 @@ async def _serve(args: argparse.Namespace, state: Path, running: Path) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     config = Config()
     config.bind = [f"{_HOST}:{args.port}"]
-    beat = asyncio.create_task(heartbeat.beat(args.models))
+    servers = heartbeat.Servers(args.models, args.opensearch.rstrip("/"))
+    beat = asyncio.create_task(heartbeat.beat(servers))
     running.touch()
-    application = partial(_application, state, args.models)
+    application = partial(_application, state, servers)
     unsaved = _Errors()
     logging.getLogger("persistence").addHandler(unsaved)
     await serve(application, config, shutdown_trigger=stop.wait)
@@ -176,7 +179,7 @@ def _deploying() -> bool:
 
 async def _application(
     state: Path,
-    models_url: str,
+    servers: Servers,
     scope: Scope,
     receive: ASGIReceiveCallable,
     send: ASGISendCallable,
@@ -205,7 +208,7 @@ async def _application(
             answer = sagemaker.status()
         case "POST", "/_local/clock":
             seconds = parse_qs(scope["query_string"].decode())["forward_s"][0]
-            await heartbeat.let_pass(float(seconds), models_url)
+            await heartbeat.let_pass(float(seconds), servers)
             answer = {"now": clock.now()}
         case request:
             raise LookupError(f"no {request}")

@@ -31,18 +31,19 @@ _STORES = {
 
 def resources() -> list[dict[str, str | None]]:
     """Return every resource: its type, its id, and its stack, or None without a stack."""
-    owners = _owners()
+    stacks = owners()
     found = [(record["type"], record["id"]) for record in RECORDS.values()]
     for type_name, (module_name, store_name) in _STORES.items():
         identifiers = internals.names_of(module_name, store_name)
         found += [(type_name, each.removeprefix("default|")) for each in identifiers]
     return [
-        {"type": type_name, "id": identifier, "stack": owners.get((type_name, identifier))}
+        {"type": type_name, "id": identifier, "stack": stacks.get((type_name, identifier))}
         for type_name, identifier in sorted(found)
     ]
 
 
-def _owners() -> dict[tuple[str, str], str]:
+def owners() -> dict[tuple[str, str], str]:
+    """Return the stack of each resource that has one, by type and physical id."""
     return {
         (resource["ResourceType"], str(resource["PhysicalResourceId"])): stack["StackName"]
         for stack in internals.stacks()
