@@ -92,6 +92,11 @@ class Account:
         """Outputs of the RAG stack: URLs and names."""
         return self._outputs(f"{self._deployment.name}-rag")
 
+    @cached_property
+    def endpoint(self) -> str:
+        """The name of the endpoint, which is that of its inference component, too."""
+        return self._outputs(f"{self._deployment.name}-inference")["EndpointName"]
+
     def _outputs(self, stack: str) -> dict[str, str]:
         try:
             found = self._session.client("cloudformation").describe_stacks(StackName=stack)

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -59,6 +60,13 @@ class DeadLetters:
                 break
             found |= new
         return list(found.values())
+
+    def write(self, document: str) -> None:
+        """Put a letter into the queue, as if the notice of a document's change had failed."""
+        now = datetime.now(UTC).isoformat()
+        record = {"eventTime": now, "s3": {"object": {"key": document}}}
+        body = json.dumps({"Records": [record]})
+        self._sqs.send_message(QueueUrl=self._outputs["DeadLettersUrl"], MessageBody=body)
 
     def send_back(self, progress: Progress) -> int:
         """Move all letters to the ingest queue; return how many there were.

@@ -11,8 +11,10 @@ import boto3
 import botocore.exceptions
 
 from sustainability.deployment.schema import Deployment, Store
+from sustainability.facts.lookup import Facts
 from sustainability.operate.account import Account
-from sustainability.operate.checks import Check, Verdict
+from sustainability.operate.checks import Check, Row, Verdict
+from sustainability.operate.search_capacity import SearchCapacity
 from sustainability.plan.compiled_models import artifacts_bucket, artifacts_prefix
 from sustainability.plan.serving_plan import ServingPlan
 from sustainability.stores.kinds import chosen
@@ -41,17 +43,19 @@ class Standing:
     def __init__(self, deployment: Deployment, plan: ServingPlan, account: Account) -> None:
         self._deployment, self._plan, self._account = deployment, plan, account
         self._session = boto3.Session(region_name=deployment.region)
+        self._units = SearchCapacity(deployment)
+        self._began = datetime.now(UTC)
 
     def checks(self) -> Iterator[Check]:
         """Yield a row for each; where you may not look, it is unknown."""
-        rows: list[tuple[str, Callable[[str], Check]]] = [
-            ("each function's role is refused what it must not do", self._roles),
-            ("the queue keeps what fails, and gives it back", self._redrive),
+        rows: list[tuple[Row, Callable[[Row], Check]]] = [
+            (Row.ROLES, self._roles),
+            (Row.QUEUE, self._redrive),
         ]
         if chosen(self._deployment) is Store.SERVERLESS:
-            rows.append(("the store sleeps", self._store))
+            rows += [(Row.STORE_SLEEPS, self._store), (Row.CAPACITY, self._capacity)]
         if self._plan.model is not None:
-            rows.append(("the compiled model is the plan's", self._artifact))
+            rows.append((Row.COMPILED, self._artifact))
         for name, look in rows:
             try:
                 yield look(name)
@@ -60,7 +64,7 @@ class Standing:
                     raise
                 yield Check(name, Verdict.UNTOLD, f"you may not look: {error}")
 
-    def _roles(self, name: str) -> Check:
+    def _roles(self, name: Row) -> Check:
         iam, functions = self._session.client("iam"), self._session.client("lambda")
         wrong, count = [], 0
         for function in self._account.functions():
@@ -80,7 +84,7 @@ class Standing:
             )
         return Check(name, Verdict.PASSED, f"{count} functions, {len(FORBIDDEN)} actions each")
 
-    def _redrive(self, name: str) -> Check:
+    def _redrive(self, name: Row) -> Check:
         sqs, urls = self._session.client("sqs"), self._account.outputs
 
         def attributes(queue: str) -> dict[str, str]:
@@ -104,44 +108,36 @@ class Standing:
             "docs/runbook.md, DeadLetters" if waiting else "",
         )
 
-    def _store(self, name: str) -> Check:
-        client, now = self._session.client("cloudwatch"), datetime.now(UTC)
-        group = f"{self._deployment.name}-"
-        found = [
-            metric
-            for page in client.get_paginator("list_metrics").paginate(
-                Namespace="AWS/AOSS", MetricName="SearchOCU"
-            )
-            for metric in page["Metrics"]
-            if any(
-                each["Name"] == "CollectionGroupName" and each["Value"].startswith(group)
-                for each in metric["Dimensions"]
-            )
-        ]
-        if not found:
+    def _store(self, name: Row) -> Check:
+        now = datetime.now(UTC)
+        running = self._units.running(now - _LOOKED_BACK, now)
+        if running is None:
             return Check(
                 name,
                 Verdict.UNTOLD,
                 "SearchOCU of the collection group is not seen yet",
                 "OpenSearch Serverless publishes it each minute while it runs: verify again.",
             )
-        points = client.get_metric_statistics(
-            Namespace="AWS/AOSS",
-            MetricName="SearchOCU",
-            Dimensions=found[0]["Dimensions"],
-            StartTime=now - _LOOKED_BACK,
-            EndTime=now,
-            Period=300,
-            Statistics=["Maximum"],
-        )["Datapoints"]
-        running = [point for point in points if point["Maximum"] > 0]
-        whole = _LOOKED_BACK / timedelta(minutes=5)
-        used = f"ran in {len(running)} of the last {whole:.0f} periods of 5 minutes"
-        if len(running) < whole:
+        whole = _LOOKED_BACK / SearchCapacity.PERIOD
+        used = f"ran in {running} of the last {whole:.0f} periods of 5 minutes"
+        if running < whole:
             return Check(name, Verdict.PASSED, used)
         return Check(name, Verdict.UNTOLD, used, "Verify again after a quiet hour.")
 
-    def _artifact(self, name: str) -> Check:
+    def _capacity(self, name: Row) -> Check:
+        hours = self._units.unit_hours(self._began, datetime.now(UTC))
+        if hours is None:
+            cure = "CloudWatch lists a new metric after some minutes: verify again."
+            return Check(name, Verdict.UNTOLD, "no OCU of the collection group is seen yet", cure)
+        usd = hours * Facts()("prices/opensearch/ocu", "USD/OCU-hour").mid
+        return Check(
+            name,
+            Verdict.PASSED,
+            f"{hours:.3f} OCU-hours since the run began: ${usd:.4f}; the store then runs for ten "
+            "minutes more",
+        )
+
+    def _artifact(self, name: Row) -> Check:
         assert self._plan.model is not None
         shape = self._plan.model
         account = self._session.client("sts").get_caller_identity()["Account"]

@@ -1,7 +1,7 @@
 """Use a deployment once to check that it does what the documentation says.
 
-A check costs one short document, one question, and read calls. It starts no instance: an endpoint
-at zero stays at zero.
+A run costs one short document, a few questions, and read calls. It starts an instance only if
+somebody agrees.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,28 +17,39 @@ from uuid import uuid4
 import boto3
 import botocore.exceptions
 
-from sustainability.deployment.schema import Deployment
+from sustainability.deployment.schema import Deployment, Store
 from sustainability.energy.bedrock import bedrock_tokens
 from sustainability.energy.site import Site
 from sustainability.facts.lookup import Facts
 from sustainability.operate.account import Account, AccountError, Progress
-from sustainability.operate.checks import Check, Verdict
+from sustainability.operate.checks import Check, Row, Verdict
+from sustainability.operate.dead_letters import DeadLetters
+from sustainability.operate.search_capacity import SearchCapacity
 from sustainability.operate.standing import Standing
+from sustainability.operate.waking import Waking
 from sustainability.plan.serving import plan_serving
+from sustainability.stores.kinds import chosen
 
 _INDEXED_S = 300
 """Longest time to index a document, including the start of the store."""
 _GONE_S = 120
+_RESTED = timedelta(minutes=15)
+"""A store that has not run for so long sleeps."""
+_ANSWER_S = 10
+"""The part of a first answer that is not the store."""
 _PROMPT_TOKENS = 1500
 """Instructions and question, beside the passages."""
 _OWN = "SustainableGenerativeAI"
 _WRITTEN_BY_ANSWERS = frozenset(("Questions", "AnswerLatency", "EmbeddingLatency"))
 
 
-def verify(deployment: Deployment, progress: Progress, *, quick: bool = False) -> list[Check]:
+def verify(
+    deployment: Deployment, progress: Progress, *, quick: bool = False, wake: bool = False
+) -> list[Check]:
     """Use the deployment once, check what is deployed, and remove the test document.
 
-    ``quick`` leaves out the test document, for a deployment that was used just now.
+    ``quick`` leaves out the test document, for a deployment that was used just now. ``wake`` says
+    that an endpoint at zero may be started.
 
     Raises
     ------
@@ -46,102 +58,162 @@ def verify(deployment: Deployment, progress: Progress, *, quick: bool = False) -
     """
     account = Account(deployment)
     assert account.outputs, "raises where nothing is deployed"
-    watching = _Watching(deployment)
-    standing = Standing(deployment, plan_serving(deployment), account)
-    used = iter(()) if quick else _walk(deployment, account, progress)
+    plan = plan_serving(deployment)
+    standing = Standing(deployment, plan, account)
+    walk = _Walk(deployment, account, Waking(deployment, plan, account), progress, wake=wake)
     try:
-        return [*used, *standing.checks(), *watching.checks(progress)]
+        return [
+            *(iter(()) if quick else walk.checks()),
+            *standing.checks(),
+            *_Watching(deployment).checks(progress),
+        ]
     except botocore.exceptions.ClientError as error:
         raise AccountError(f"AWS refused: {error}") from error
 
 
-def _walk(deployment: Deployment, account: Account, progress: Progress) -> Iterator[Check]:
-    """Index a test document, ask about it twice, and delete it."""
-    word = f"Verilith{uuid4().hex[:12]}"
-    key = f"verification/{word}.md"
-    question = f"What colour is the harbour of {word}?"
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "probe.md"
-        file.write_text(f"# {word}\n\nThe harbour of {word} is painted cobalt blue.\n")
+class _Walk:
+    """The rows of a test document: it is indexed, asked about, deleted, and sent for in vain."""
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        account: Account,
+        waking: Waking,
+        progress: Progress,
+        *,
+        wake: bool,
+    ) -> None:
+        self._deployment, self._account, self._progress = deployment, account, progress
+        self._waking, self._wake = waking, wake
+        self._word = f"Verilith{uuid4().hex[:12]}"
+        self._key = f"verification/{self._word}.md"
+
+    def checks(self) -> Iterator[Check]:
+        """Yield the rows."""
+        if chosen(self._deployment) is Store.SERVERLESS:
+            yield self._store_wakes()
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "probe.md"
+            file.write_text(f"# {self._word}\n\nThe harbour of {self._word} is cobalt blue.\n")
+            try:
+                yield from self._answered(file)
+            finally:
+                self._account.remove(self._key)
         try:
-            yield from _answered(deployment, account, {key: file}, question, progress)
-        finally:
-            account.remove(key)
-    try:
-        account.wait_until_removed([key], seconds=_GONE_S)
-    except AccountError as error:
-        yield Check("a document is deleted", Verdict.FAILED, str(error), _INGEST)
-        return
-    yield Check("a document is deleted", Verdict.PASSED, "its passages left the index")
+            self._account.wait_until_removed([self._key], seconds=_GONE_S)
+        except AccountError as error:
+            yield Check(Row.DELETED, Verdict.FAILED, str(error), _INGEST)
+            return
+        yield Check(Row.DELETED, Verdict.PASSED, "its passages left the index")
+        yield self._redriven()
 
+    def _question(self, number: int) -> str:
+        """Return a question that no cache can answer."""
+        return f"What colour is the harbour of {self._word}? ({number})"
 
-def _answered(
-    deployment: Deployment,
-    account: Account,
-    files: Mapping[str, Path],
-    question: str,
-    progress: Progress,
-) -> Iterator[Check]:
-    (key,) = files
-    began = time.monotonic()
-    name = "a document is indexed"
-    try:
-        (state,) = account.wait_until_settled(
-            account.add(files), seconds=_INDEXED_S, progress=progress
+    def _store_wakes(self) -> Check:
+        now = datetime.now(UTC)
+        running = SearchCapacity(self._deployment).running(now - _RESTED, now)
+        began = time.monotonic()
+        try:
+            self._account.ask(f"Is there a tower in {self._word}?", progress=self._progress)
+        except AccountError as error:
+            return Check(Row.STORE_WAKES, Verdict.FAILED, str(error), _ANSWER)
+        seconds = time.monotonic() - began
+        most = Facts()("workload/search_seconds/serverless", "s").high
+        told = f"the first answer came after {seconds:.0f} s"
+        if running is None or running > 0:
+            cure = "Verify again after an hour without questions."
+            return Check(Row.STORE_WAKES, Verdict.UNTOLD, f"{told}; it did not sleep before", cure)
+        told += f" of at most {most:.0f} s for the store"
+        if seconds <= most + _ANSWER_S:
+            return Check(Row.STORE_WAKES, Verdict.PASSED, told)
+        return Check(Row.STORE_WAKES, Verdict.FAILED, told, _ANSWER)
+
+    def _answered(self, file: Path) -> Iterator[Check]:
+        account, progress, began = self._account, self._progress, time.monotonic()
+        try:
+            (state,) = account.wait_until_settled(
+                account.add({self._key: file}), seconds=_INDEXED_S, progress=progress
+            )
+        except AccountError as error:
+            yield Check(Row.INDEXED, Verdict.FAILED, str(error), _INGEST)
+            return
+        if state.status != "indexed":
+            yield Check(Row.INDEXED, Verdict.FAILED, f"{state.status}: {state.reason}", _INGEST)
+            return
+        yield Check(Row.INDEXED, Verdict.PASSED, f"after {time.monotonic() - began:.0f} s")
+
+        status, _, _ = account.call(
+            "POST", "/answers", {"question": self._question(0)}, signed=False
         )
-    except AccountError as error:
-        yield Check(name, Verdict.FAILED, str(error), _INGEST)
-        return
-    if state.status != "indexed":
-        yield Check(name, Verdict.FAILED, f"{state.status}: {state.reason}", _INGEST)
-        return
-    yield Check(name, Verdict.PASSED, f"after {time.monotonic() - began:.0f} s")
-
-    status, _, _ = account.call("POST", "/answers", {"question": question}, signed=False)
-    yield Check(
-        "the API refuses an unsigned request",
-        Verdict.PASSED if status == 403 else Verdict.FAILED,
-        f"status {status}",
-        "" if status == 403 else "See the authorizer of the API's routes in stacks/rag.py.",
-    )
-    name = "a question finds it"
-    try:
-        first = account.ask(question, progress=progress)
-        again = account.ask(question, progress=progress)
-    except AccountError as error:
-        yield Check(name, Verdict.FAILED, str(error), _ANSWER)
-        return
-    if first.get("status") == "pending":
         yield Check(
-            name, Verdict.UNTOLD, "the answer comes later", f"Fetch it: make ask ID={first['id']}"
+            Row.SIGNED,
+            Verdict.PASSED if status == 403 else Verdict.FAILED,
+            f"status {status}",
+            "" if status == 403 else "See the authorizer of the API's routes in stacks/rag.py.",
         )
-        return
-    found = key in {citation.get("document") for citation in first["citations"]}
-    yield Check(
-        name,
-        Verdict.PASSED if found else Verdict.FAILED,
-        f"{len(first['citations'])} passages cited, answered by {first['served_by']}"
-        if first.get("served_by")
-        else f"{len(first['citations'])} passages cited",
-        "" if found else _ANSWER,
-    )
-    cached = bool(again.get("cached"))
-    yield Check(
-        "the same question is answered from the cache",
-        Verdict.PASSED if cached else Verdict.UNTOLD,
-        "cached" if cached else "generated again: another document may have changed meanwhile",
-        "" if cached else "Verify again while no documents are added.",
-    )
-    yield _taken(deployment, first)
+        try:
+            first = account.ask(self._question(0), progress=progress)
+            if first.get("status") == "pending" and self._wake and self._waking.answers_later:
+                first = account.fetch(str(first["id"]), progress=progress)
+            again = account.ask(self._question(0), progress=progress)
+        except AccountError as error:
+            yield Check(Row.FOUND, Verdict.FAILED, str(error), _ANSWER)
+            return
+        if first.get("status") == "pending":
+            cure = f"Fetch it: make ask ID={first['id']}"
+            yield Check(Row.FOUND, Verdict.UNTOLD, "the answer comes later", cure)
+            return
+        found = self._key in {citation.get("document") for citation in first["citations"]}
+        by = f", answered by {first['served_by']}" if first.get("served_by") else ""
+        yield Check(
+            Row.FOUND,
+            Verdict.PASSED if found else Verdict.FAILED,
+            f"{len(first['citations'])} passages cited{by}",
+            "" if found else _ANSWER,
+        )
+        cached = bool(again.get("cached"))
+        yield Check(
+            Row.CACHED,
+            Verdict.PASSED if cached else Verdict.UNTOLD,
+            "cached" if cached else "generated again: another document may have changed meanwhile",
+            "" if cached else "Verify again while no documents are added.",
+        )
+        yield _taken(self._deployment, first)
+        yield from self._waking.checks(
+            lambda number: self._question(number + 1), progress, agreed=self._wake
+        )
+
+    def _redriven(self) -> Check:
+        """Put a dead letter about the deleted document into the queue, and send it back."""
+        letters = DeadLetters(self._deployment)
+        try:
+            if waiting := len(letters.read()):
+                told = f"{waiting} dead letters wait, which this would send back as well"
+                return Check(Row.REDRIVEN, Verdict.UNTOLD, told, "make redrive, then verify again.")
+            letters.write(self._key)
+            moved = letters.send_back(self._progress)
+            left = letters.wait_until_worked_off(seconds=_GONE_S, progress=self._progress)
+            back = len(letters.read())
+        except botocore.exceptions.ClientError as error:
+            return Check(Row.REDRIVEN, Verdict.UNTOLD, f"you may not send it back: {error}")
+        told = f"{moved} sent back, {left} not worked off, {back} dead again"
+        if (moved, left, back) == (1, 0, 0):
+            return Check(Row.REDRIVEN, Verdict.PASSED, told)
+        return Check(Row.REDRIVEN, Verdict.FAILED, told, _INGEST)
 
 
 def greatest_cost(deployment: Deployment) -> float:
-    """Return what a run costs at most, in USD: two answers by Bedrock, at the highest price.
+    """Return what a run costs at most, in USD, without an instance that is woken.
 
-    All other calls are free, or below a thousandth of a cent.
+    Two answers by Bedrock at the highest price, and one for each slot of the plan's model. All
+    other calls are free, or below a thousandth of a cent.
     """
-    answers = deployment.answers
-    return 2 * _usd(deployment, answers.context_tokens + _PROMPT_TOKENS, answers.max_tokens)
+    answers, model = deployment.answers, plan_serving(deployment).model
+    return (2 + (model.slots if model else 0)) * _usd(
+        deployment, answers.context_tokens + _PROMPT_TOKENS, answers.max_tokens
+    )
 
 
 def _usd(deployment: Deployment, read: float, written: float) -> float:
@@ -155,7 +227,7 @@ def _taken(deployment: Deployment, answer: Mapping[str, Any]) -> Check:
     read, written = (usage.get(f"{way}_tokens", 0) for way in ("input", "output"))
     usd, most = _usd(deployment, read, written), greatest_cost(deployment)
     return Check(
-        "the run takes what was stated",
+        Row.COST,
         Verdict.PASSED if usd <= most else Verdict.FAILED,
         f"{read} tokens read and {written} written: ${usd:.5f} of at most ${most:.5f}",
         "" if usd <= most else "The prompt is longer than answers.context_tokens allows.",
@@ -188,13 +260,13 @@ class _Watching:
         )
         if missing:
             return Check(
-                "CloudWatch extracts the metrics from the functions' logs",
+                Row.WRITTEN,
                 Verdict.UNTOLD,
                 f"not seen yet: {', '.join(missing)}",
                 "CloudWatch lists a new metric after some minutes: verify again.",
             )
         return Check(
-            "CloudWatch extracts the metrics from the functions' logs",
+            Row.WRITTEN,
             Verdict.PASSED,
             f"{len(_WRITTEN_BY_ANSWERS)} of {len(_WRITTEN_BY_ANSWERS)} seen",
         )
@@ -212,7 +284,7 @@ class _Watching:
                 if dimensions not in self._sets(space, name)
             }
         )
-        name = "each alarm's metric has been published with the same dimensions"
+        name = Row.ALARMS
         if not alarms:
             yield Check(name, Verdict.UNTOLD, "no alarm has the deployment's name")
         elif unseen:
@@ -230,7 +302,7 @@ class _Watching:
         found = self._client.list_dashboards(DashboardNamePrefix=f"{self._deployment.name}-")
         names = [entry["DashboardName"] for entry in found.get("DashboardEntries", [])]
         return Check(
-            "the dashboards exist",
+            Row.DASHBOARDS,
             Verdict.PASSED if names else Verdict.UNTOLD,
             f"{len(names)} dashboards",
             "" if names else "Deploy the monitoring stack, unless monitoring is switched off.",

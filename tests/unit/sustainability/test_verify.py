@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import time
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
 from sustainability.__main__ import main
 from sustainability.deployment.schema import Deployment
-from sustainability.operate import standing, verification
+from sustainability.operate import dead_letters, verification
 from sustainability.operate.account import Account, AccountError, DocumentState
+from sustainability.operate.checks import Row
+from sustainability.plan.serving import plan_serving
 
 DEPLOYMENT = str(Path(__file__).parents[3] / "deployments" / "dev.yaml")
 OWN = [{"Name": "Deployment", "Value": "dev"}, {"Name": "service", "Value": "answer"}]
@@ -44,15 +50,25 @@ class Deployed(Account):
         (key,) = etags
         return [DocumentState(key, self.status, "no text", "tag", 1, "", 0)]
 
-    def call(self, *_: Any, **__: Any) -> Any:
-        return self.unsigned, {}, {}
+    endpoint = "endpoint"
+    slowness_s = 0.0
+
+    def call(self, *_: Any, signed: bool = True, **__: Any) -> Any:
+        time.sleep(self.slowness_s)
+        return 200 if signed else self.unsigned, {}, {"served_by": "endpoint"}
 
     def ask(self, question: str, **_: Any) -> dict[str, Any]:
-        cited = [{"document": self.keys[-1]}] if self.cites else []
+        cited = [{"document": key} for key in self.keys[-1:] if self.cites]
         self.asked.append(question)
         usage = {"input_tokens": self.tokens, "output_tokens": 30}
-        cached = len(self.asked) > 1
-        return {"citations": cited, "served_by": "bedrock", "cached": cached, "usage": usage}
+        cached = question in self.asked[:-1]
+        return {
+            "id": "1",
+            "citations": cited,
+            "served_by": "bedrock",
+            "cached": cached,
+            "usage": usage,
+        }
 
     def functions(self) -> list[str]:
         return ["answer", "ingest"]
@@ -76,6 +92,8 @@ class CloudWatch:
         self.dead, self.waiting = "dead", "0"
         self.compiled: dict[str, int] | None = None
         self.awake_periods = 0
+        self.letters: list[dict[str, str]] = []
+        self.stubborn, self.copies = False, 0
         self.published = [*((name, OWN) for name in written), ("Throttles", [])]
 
     def get_paginator(self, call: str) -> CloudWatch:
@@ -105,10 +123,35 @@ class CloudWatch:
             ]
         }
 
-    def get_queue_attributes(self, QueueUrl: str, **_: Any) -> dict[str, Any]:
+    def get_queue_attributes(self, QueueUrl: str, AttributeNames: list[str]) -> dict[str, Any]:
         policy = {"deadLetterTargetArn": self.dead, "maxReceiveCount": 3}
-        told = {"QueueArn": QueueUrl, "ApproximateNumberOfMessages": self.waiting}
-        return {"Attributes": told | {"RedrivePolicy": json.dumps(policy)}}
+        waiting = int(self.waiting) + len(self.letters) if QueueUrl == "dead" else 0
+        told = {"QueueArn": QueueUrl, "ApproximateNumberOfMessages": str(waiting)}
+        told |= {"RedrivePolicy": json.dumps(policy)}
+        return {"Attributes": {name: told[name] for name in AttributeNames if name in told}}
+
+    def send_message(self, QueueUrl: str, MessageBody: str) -> None:
+        self.letters = [{"MessageId": "1", "Body": MessageBody}]
+
+    def receive_message(self, **_: Any) -> dict[str, Any]:
+        return {"Messages": self.letters} if self.letters else {}
+
+    def start_message_move_task(self, SourceArn: str, DestinationArn: str) -> None:
+        assert (SourceArn, DestinationArn) == ("dead", "queue")
+        self.moved, self.letters = len(self.letters), self.letters if self.stubborn else []
+
+    def list_message_move_tasks(self, **_: Any) -> dict[str, Any]:
+        done = {"Status": "COMPLETED", "ApproximateNumberOfMessagesMoved": self.moved}
+        return {"Results": [done]}
+
+    def describe_inference_component(self, **_: Any) -> dict[str, Any]:
+        counts = {"DesiredCopyCount": self.copies, "CurrentCopyCount": self.copies}
+        return {"RuntimeConfig": counts}
+
+    def update_inference_component_runtime_config(
+        self, DesiredRuntimeConfig: dict[str, int], **_: Any
+    ) -> None:
+        self.copies = DesiredRuntimeConfig["CopyCount"]
 
     def get_caller_identity(self) -> dict[str, str]:
         return {"Account": "123456789012"}
@@ -119,7 +162,7 @@ class CloudWatch:
         return {"Body": io.BytesIO(json.dumps(self.compiled).encode())}
 
     def get_metric_statistics(self, **_: Any) -> dict[str, Any]:
-        return {"Datapoints": [{"Maximum": 2.0}] * self.awake_periods}
+        return {"Datapoints": [{"Maximum": 2.0, "Sum": 2.0}] * self.awake_periods}
 
     def list_dashboards(self, **_: Any) -> dict[str, Any]:
         return {"DashboardEntries": [{"DashboardName": "dev-owner"}]}
@@ -136,8 +179,7 @@ def cloudwatch(monkeypatch: pytest.MonkeyPatch) -> CloudWatch:
         def client(self, _: str) -> CloudWatch:
             return cloudwatch
 
-    monkeypatch.setattr(verification.boto3, "Session", Session)
-    monkeypatch.setattr(standing.boto3, "Session", Session)
+    monkeypatch.setattr(boto3, "Session", Session)
     return cloudwatch
 
 
@@ -147,6 +189,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch, cloudwatch: CloudWatch) -> type[De
         pass
 
     monkeypatch.setattr(verification, "Account", Mine)
+    monkeypatch.setattr(dead_letters, "Account", Mine)
     return Mine
 
 
@@ -164,7 +207,7 @@ def test_what_works_passes(deployed: type[Deployed], rows: Any) -> None:
     code, verdicts, _ = rows()
     assert code == 0
     assert set(verdicts.values()) == {"passed"}
-    assert len(verdicts) == 11
+    assert len(verdicts) == 12
 
 
 @pytest.mark.parametrize(
@@ -205,6 +248,7 @@ def test_a_metric_that_nobody_has_published_is_neither_passed_nor_zero(
         ({"allowed": {"iam:PassRole"}}, "each function's role is refused what it must not do"),
         ({"dead": "elsewhere"}, "the queue keeps what fails, and gives it back"),
         ({"waiting": "4"}, "the queue keeps what fails, and gives it back"),
+        ({"stubborn": True}, "a dead letter goes back and is worked off"),
     ],
 )
 def test_what_a_deployment_stands_on_is_looked_at(
@@ -247,6 +291,45 @@ def test_a_store_that_nobody_has_measured_is_not_said_to_sleep(
     cloudwatch.published.append(("SearchOCU", dimensions))
     cloudwatch.awake_periods = periods
     assert quickly("examples/bridged")["the store sleeps"] == verdict
+
+
+BRIDGED = Path(DEPLOYMENT).parent / "examples" / "bridged.yaml"
+
+
+@pytest.mark.parametrize(("slowness_s", "answers"), [(0, "passed"), (0.3, "failed")])
+def test_an_endpoint_that_may_be_woken_is_asked_and_sleeps_again(
+    deployed: type[Deployed],
+    cloudwatch: CloudWatch,
+    monkeypatch: pytest.MonkeyPatch,
+    slowness_s: float,
+    answers: str,
+) -> None:
+    deployed.slowness_s = slowness_s
+    deployment = Deployment.load(BRIDGED)
+    level = deployment.service_level.model_copy(update={"latency_p95": timedelta(seconds=0.2)})
+    asked = deployment.model_copy(update={"service_level": level})
+    plan = plan_serving(deployment)
+    monkeypatch.setattr(verification, "plan_serving", lambda _: plan)
+    found = verification.verify(asked, lambda _: None, wake=True)
+    verdicts = {check.name: check.verdict.value for check in found}
+    assert verdicts[Row.ENDPOINT_WAKES] == verdicts[Row.ENDPOINT_SLEEPS] == "passed"
+    assert verdicts[Row.ENDPOINT_ANSWERS] == answers
+    assert cloudwatch.copies == 0
+
+
+def test_without_agreement_nothing_is_woken(
+    deployed: type[Deployed], cloudwatch: CloudWatch
+) -> None:
+    found = verification.verify(Deployment.load(BRIDGED), lambda _: None)
+    (woken,) = (check for check in found if check.name is Row.ENDPOINT_WAKES)
+    assert woken.verdict.value == "unknown"
+    assert Row.ENDPOINT_ANSWERS not in {check.name for check in found}
+
+
+def test_each_row_is_documented_with_its_source() -> None:
+    page = (Path(DEPLOYMENT).parents[1] / "docs" / "verification.md").read_text()
+    listed = re.findall(r"^\| ([^|]+?) (?:\([^|]*\) )?\| [^|]+ \| [^|]+ \|$", page, re.MULTILINE)
+    assert set(listed) - {"Row"} == {row.value for row in Row}
 
 
 def quickly(name: str) -> dict[str, str]:

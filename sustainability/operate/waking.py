@@ -1,0 +1,148 @@
+"""Wake a deployed endpoint, ask it as many questions as it takes at once, let it sleep again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import boto3
+import botocore.exceptions
+
+from sustainability.deployment.schema import Deployment
+from sustainability.facts.lookup import Facts
+from sustainability.offers.target_tracking import IN_SECONDS
+from sustainability.operate.account import Account, AccountError, Progress
+from sustainability.operate.checks import Check, Row, Verdict
+from sustainability.plan.serving_plan import Mode, ServingPlan
+
+_PAUSE_S = 5
+_SEEN_S = 60
+"""Within this time, the answer function has seen a copy that runs: it looks each second."""
+
+
+class Waking:
+    """The rows about an endpoint: those about copies are for inference components alone."""
+
+    def __init__(self, deployment: Deployment, plan: ServingPlan, account: Account) -> None:
+        self._deployment, self._plan, self._account = deployment, plan, account
+        self._client = boto3.Session(region_name=deployment.region).client("sagemaker")
+        self._limit_s = Facts()("serving/cold_start", "s").high
+
+    @property
+    def wakes(self) -> bool:
+        """Whether the endpoint may be asleep, so that somebody must agree to wake it."""
+        return self._plan.mode in (Mode.BRIDGED, Mode.ASYNC)
+
+    @property
+    def answers_later(self) -> bool:
+        """Whether a question wakes it by waiting in its queue."""
+        return self._plan.mode is Mode.ASYNC
+
+    @property
+    def minutes(self) -> float:
+        """Minutes for which one instance runs at most: it starts, answers, and is let go."""
+        return (self._limit_s + IN_SECONDS) / 60
+
+    @property
+    def usd(self) -> float:
+        """What that costs at most."""
+        price = Facts()(f"prices/instance/{self._plan.instance_type}", "USD/h").high
+        return price * self.minutes / 60
+
+    def checks(
+        self, question: Callable[[int], str], progress: Progress, *, agreed: bool
+    ) -> Iterator[Check]:
+        """Yield the rows; ``question`` returns another question for each number."""
+        if not self._plan.inference_components or self._plan.model is None:
+            return
+        if self.wakes and not agreed:
+            cure = "Verify with --wake."
+            yield Check(Row.ENDPOINT_WAKES, Verdict.UNTOLD, "it was not woken", cure)
+            return
+        before = self._copies()
+        if before["DesiredCopyCount"] == 0:
+            self._set(1)
+        try:
+            woken = self._wait(lambda copies: copies["CurrentCopyCount"] >= 1, "starts", progress)
+            if woken is None:
+                cure = "See the log of the endpoint; docs/runbook.md, EndpointErrors."
+                late = f"no copy after {self._limit_s:.0f} s"
+                yield Check(Row.ENDPOINT_WAKES, Verdict.FAILED, late, cure)
+                return
+            told = f"after {woken:.0f} s of at most {self._limit_s:.0f} s"
+            if before["CurrentCopyCount"]:
+                told = f"{before['CurrentCopyCount']} copies ran before"
+            yield Check(Row.ENDPOINT_WAKES, Verdict.PASSED, told)
+            progress("the endpoint answers")
+            yield self._answers(question)
+        finally:
+            if before["DesiredCopyCount"] == 0:
+                self._set(0)
+        if before["DesiredCopyCount"] == 0:
+            gone = self._wait(lambda copies: copies["CurrentCopyCount"] == 0, "stops", progress)
+            yield Check(
+                Row.ENDPOINT_SLEEPS,
+                Verdict.FAILED if gone is None else Verdict.PASSED,
+                "a copy still runs" if gone is None else f"after {gone:.0f} s",
+                "" if gone is not None else "Set its copies to 0 in the SageMaker console.",
+            )
+
+    def _answers(self, question: Callable[[int], str]) -> Check:
+        assert self._plan.model is not None
+        name, most = Row.ENDPOINT_ANSWERS, self._deployment.service_level.latency_p95
+        assert most is not None
+        count = self._plan.model.slots
+        deadline, number = time.monotonic() + _SEEN_S, count
+        while self._ask(question(number))[1].get("served_by") != "endpoint":
+            number += 1
+            if time.monotonic() > deadline:
+                cure = "See the answer function's log; docs/runbook.md, EndpointErrors."
+                return Check(name, Verdict.FAILED, "Bedrock answers while a copy runs", cure)
+        with ThreadPoolExecutor(count) as pool:
+            answers = list(pool.map(self._ask, map(question, range(count))))
+        slowest = max(seconds for seconds, _ in answers)
+        by_endpoint = sum(answer.get("served_by") == "endpoint" for _, answer in answers)
+        told = (
+            f"{by_endpoint} of {count} questions at once, the slowest {slowest:.1f} s of "
+            f"{most.total_seconds():.1f} s"
+        )
+        passed = by_endpoint == count and slowest <= most.total_seconds()
+        cure = "Correct prefill and decode in inference_models.csv, and plan again."
+        return Check(name, *((Verdict.PASSED, told) if passed else (Verdict.FAILED, told, cure)))
+
+    def _ask(self, question: str) -> tuple[float, dict[str, Any]]:
+        began = time.monotonic()
+        status, _, answer = self._account.call("POST", "/answers", {"question": question})
+        return time.monotonic() - began, answer if status == 200 else {}
+
+    def _wait(
+        self, reached: Callable[[dict[str, int]], bool], what: str, progress: Progress
+    ) -> float | None:
+        began = time.monotonic()
+        while not reached(self._copies()):
+            seconds = time.monotonic() - began
+            if seconds > self._limit_s:
+                return None
+            progress(f"a copy {what}, for {seconds:.0f} s")
+            time.sleep(_PAUSE_S)
+        return time.monotonic() - began
+
+    def _copies(self) -> dict[str, int]:
+        found: dict[str, int] = self._client.describe_inference_component(
+            InferenceComponentName=self._name
+        )["RuntimeConfig"]
+        return found
+
+    def _set(self, copies: int) -> None:
+        try:
+            self._client.update_inference_component_runtime_config(
+                InferenceComponentName=self._name, DesiredRuntimeConfig={"CopyCount": copies}
+            )
+        except botocore.exceptions.ClientError as error:
+            raise AccountError(f"SageMaker refused to set {copies} copies: {error}") from error
+
+    @property
+    def _name(self) -> str:
+        return self._account.endpoint
