@@ -56,7 +56,7 @@ def make(cdk: Cdk, compiling: Compiling, yes: bool) -> None:
     from sustainability.report.console import status_line
 
     stack = f"{cdk.deployment.name}-models"
-    if compiling.missing() != []:
+    if not compiling.done:
         usd = Facts()(f"prices/instance/{COMPILE_INSTANCE}", "USD/h").mid
         confirm(
             f"The model is not compiled. Deploy {stack} (its bucket, image and role), and compile "

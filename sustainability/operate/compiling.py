@@ -29,13 +29,7 @@ _RUNS = ("InProgress", "Stopping")
 
 
 class Compiling:
-    """The compiled model of a deployment: whether it is there, and the job that makes it.
-
-    Raises
-    ------
-    UserError
-        From every method, if AWS refuses.
-    """
+    """The compiled model of a deployment: whether it is there, and the job that makes it."""
 
     def __init__(
         self, deployment: Deployment, shape: InferenceModel, session: boto3.Session
@@ -53,8 +47,28 @@ class Compiling:
         """The S3 URI of the compiled model."""
         return f"s3://{self.bucket}/{artifacts_prefix(self._shape)}"
 
+    @property
+    def done(self) -> bool:
+        """Whether the model is compiled.
+
+        Raises
+        ------
+        UserError
+            If you may not look.
+        """
+        try:
+            return self.missing() == []
+        except botocore.exceptions.ClientError as error:
+            raise UserError(f"S3 refused to list {self.place}: {error}") from error
+
     def missing(self) -> list[str] | None:
-        """Return the files that are missing, none of them if it is compiled; None: no bucket."""
+        """Return the files that are missing, none of them if it is compiled; None: no bucket.
+
+        Raises
+        ------
+        botocore.exceptions.ClientError
+            If you may not look.
+        """
         prefix = artifacts_prefix(self._shape)
         names: set[str] = set()
         pages = self._session.client("s3").get_paginator("list_objects_v2")
@@ -72,10 +86,15 @@ class Compiling:
 
         Nothing is started if the model is compiled. You may stop the command: the job goes on, and
         the next call follows it.
+
+        Raises
+        ------
+        UserError
+            If AWS refuses, or the job fails.
         """
+        if self.done:
+            return f"compiled already: {self.place}"
         try:
-            if self.missing() == []:
-                return f"compiled already: {self.place}"
             return self._follow(self._running() or self._start(), progress)
         except botocore.exceptions.ClientError as error:
             raise UserError(f"AWS refused to compile: {error}") from error

@@ -65,11 +65,8 @@ class Index:
 class Compiled:
     """A model in the bucket, or not."""
 
-    def __init__(self, missing: list[str] | None) -> None:
-        self._missing, self.runs = missing, 0
-
-    def missing(self) -> list[str] | None:
-        return self._missing
+    def __init__(self, *, done: bool = True) -> None:
+        self.done, self.runs = done, 0
 
     def run(self, progress: Any) -> str:
         self.runs += 1
@@ -83,7 +80,7 @@ def run(
     compiled: Compiled | None = None,
 ) -> tuple[list[Any], str]:
     """Deploy where some needs are missing; return what was deployed and what was refused."""
-    monkeypatch.setattr(compiling, "Compiling", lambda *place: compiled or Compiled([]))
+    monkeypatch.setattr(compiling, "Compiling", lambda *place: compiled or Compiled())
     monkeypatch.setattr(filling, "Filling", lambda deployment: index or Index())
     cli = Cli(FILE)
     monkeypatch.setattr(cdk, "Cdk", lambda path: cli)
@@ -99,7 +96,7 @@ def run(
 def test_an_empty_account_gets_the_bucket_then_the_compiled_model_then_the_rest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    account = Compiled(None)
+    account = Compiled(done=False)
     deployed, said = run(monkeypatch, "compiled qwen3-1.7b", compiled=account)
     assert (deployed, said) == (["realtime-models", "all"], "")
     assert account.runs == 1
