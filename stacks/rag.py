@@ -342,6 +342,11 @@ class RagStack(cdk.Stack):
                 max_concurrency=4,
             )
         )
+        acknowledge(
+            function,
+            "Sustainability::Sustainability-EventSourceBatches",
+            "A document takes seconds to minutes: a batch would save no start of the function.",
+        )
         function.add_to_role_policy(
             iam.PolicyStatement(
                 actions=["s3:GetObject"], resources=[self.bucket.arn_for_objects("*")]
