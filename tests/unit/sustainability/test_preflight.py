@@ -31,7 +31,8 @@ REALTIME = {
     "mode": Mode.REALTIME,
     "instance_type": "ml.inf2.xlarge",
     "model": MODEL,
-    "max_instances": 3,
+    "max_copies": 3,
+    "copies_per_instance": 1,
     "batch": None,
     "bedrock_share": 0.0,
 }
