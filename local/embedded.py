@@ -140,9 +140,8 @@ class EmbeddedAws:
         """
         emulator = self._emulator()
         binaries = Path(sys.executable).parent
-        models_url = f"http://127.0.0.1:{self._used_ports()['models']}"
         path = f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}"
-        return surroundings(os.environ, emulator.url, models_url) | {"PATH": path}
+        return surroundings(os.environ, emulator.url) | {"PATH": path}
 
     @contextmanager
     def alone(self, **variables: str) -> Iterator[None]:

@@ -2,8 +2,8 @@
 
 It serves on the loopback interface until SIGTERM or SIGINT, keeps its state between runs, and is
 ready when GET /_ministack/health answers. GET /_local/resources lists what exists, GET
-/_local/endpoints how many copies SageMaker endpoints have, and POST /_local/clock?forward_s=300
-lets five minutes pass.
+/_local/endpoints how many copies SageMaker endpoints have, GET /_local/grants what the roles of
+functions may do and did, and POST /_local/clock?forward_s=300 lets five minutes pass.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def main() -> None:
     if kept.ended_without_notice(state):
         print("The embedded AWS ended without notice last time: it starts empty.", file=sys.stderr)
         kept.set_aside(state)
-    _prepare_environment(args.port, state, args.models)
+    _prepare_environment(args.port, state)
     loop = asyncio.new_event_loop()
     loop.run_until_complete(_serve(args, state, running))
     # A normal exit waits for every thread, and a custom resource can wait for an hour.
@@ -73,7 +73,7 @@ def _require_free(port: int) -> None:
             sys.exit(f"Port {port} is taken: stop what listens there, or choose another --port.")
 
 
-def _prepare_environment(port: int, state: Path, models_url: str) -> None:
+def _prepare_environment(port: int, state: Path) -> None:
     """Set the variables that MiniStack and the functions read; remove all others."""
     inherited = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     temporary = state / "tmp"
@@ -91,7 +91,7 @@ def _prepare_environment(port: int, state: Path, models_url: str) -> None:
         S3_DATA_DIR=str(state / "objects"),
         IOT_MTLS_ENABLED="0",
         SFTP_ENABLED="0",
-        **aws_variables(f"http://{_HOST}:{port}", models_url),
+        **aws_variables(f"http://{_HOST}:{port}"),
     )
 
 
@@ -138,10 +138,12 @@ class _Errors(logging.Handler):
 def _extend(state: Path, args: argparse.Namespace) -> None:
     from local import (
         alarms,
+        bedrock,
         clock,
         cloudformation,
         emf,
         endpoints,
+        grants,
         message_moves,
         ministack_patches,
         sagemaker,
@@ -166,8 +168,10 @@ def _extend(state: Path, args: argparse.Namespace) -> None:
     emf.forward_log_events()
     service_metrics.publish_lambda_metrics()
     service_metrics.publish_api_metrics()
+    bedrock.install(args.models)
     sagemaker.install(args.models)
     vectors.install()
+    grants.record()
 
 
 def _deploying() -> bool:
@@ -191,7 +195,7 @@ async def _application(
     """
     from ministack import app
 
-    from local import clock, heartbeat, inventory, sagemaker
+    from local import clock, grants, heartbeat, inventory, sagemaker
 
     if scope["type"] != "http" or not scope["path"].startswith("/_local/"):
         is_upload = scope["type"] == "http" and scope["method"] == "PUT"
@@ -206,6 +210,8 @@ async def _application(
             answer = inventory.resources()
         case "GET", "/_local/endpoints":
             answer = sagemaker.status()
+        case "GET", "/_local/grants":
+            answer = grants.recorded()
         case "POST", "/_local/clock":
             seconds = parse_qs(scope["query_string"].decode())["forward_s"][0]
             await heartbeat.let_pass(float(seconds), servers)

@@ -103,6 +103,10 @@ WAIT = Replaceable(stepfunctions, "_scaled_sleep")
 """How a state machine waits for a number of seconds."""
 
 
+# Unnecessary when an HTTP API tells an unauthorized caller what AWS tells.
+AUTHORIZE_API_CALL = Replaceable(app, "_enforce_execute_api")
+
+
 def act_as(account: str, region: str) -> None:
     """Set account and Region for what follows. Unnecessary with a public function."""
     responses._request_account_id.set(account)
@@ -121,6 +125,22 @@ def trust_every_connection() -> None:
     """Accept plain HTTP in place of TLS. An upstream setting would replace this."""
     iam_evaluator._request_origin = ContextVar("origin", default=("127.0.0.1", True))
     app.pin_request_origin = lambda source_ip, secure_transport: None
+
+
+def verify_root_signatures() -> None:
+    """Check the signature and the date of root's requests, too. Unnecessary with a setting."""
+    pinning = ContextVar("pinning", default=False)
+    is_root, pin = iam_evaluator._is_root_key, app.pin_signed_request
+
+    def pin_as_of_others(*request: Any, **options: Any) -> None:
+        token = pinning.set(True)
+        try:
+            pin(*request, **options)
+        finally:
+            pinning.reset(token)
+
+    iam_evaluator._is_root_key = lambda key: not pinning.get() and is_root(key)
+    app.pin_signed_request = pin_as_of_others
 
 
 def authorize_service(service: str, client: str) -> None:

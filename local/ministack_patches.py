@@ -40,8 +40,11 @@ def apply(*, runtime: Path, opensearch_url: str) -> None:
     _run_functions_with_the_runtime_alone(runtime)
     # Upstream: plain HTTP, and deliveries between services, break policies that require TLS.
     internals.trust_every_connection()
+    # Upstream: the signatures of functions and users are checked, root's are not.
+    internals.verify_root_signatures()
     _ask_for_the_permissions_of_aws()
     _hide_function_errors_behind_the_api()
+    _tell_the_unauthorized_nothing()
     _throttle_apis()
     _apply_properties_that_templates_set()
     _refuse_what_an_account_lacks()
@@ -134,6 +137,26 @@ def _message(status: int, text: str) -> dict[str, Any]:
         "headers": {"Content-Type": "application/json"},
         "body": json.dumps({"message": text}),
     }
+
+
+def _tell_the_unauthorized_nothing() -> None:
+    """Upstream: an HTTP API tells what is wrong with a signature or missing in a policy.
+
+    AWS: it answers 403 with the same message to every call that IAM refuses.
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-access-control-iam.html
+    """
+
+    def quietly(authorize: Callable[..., Any]) -> Callable[..., Any]:
+        def authorize_quietly(api: str, *request: Any, **options: Any) -> Any:
+            refusal = authorize(api, *request, **options)
+            if refusal is None or apigateway.find_api_scope(api) is None:
+                return refusal
+            forbidden = _message(403, "Forbidden")
+            return forbidden["statusCode"], forbidden["headers"], forbidden["body"].encode()
+
+        return authorize_quietly
+
+    internals.AUTHORIZE_API_CALL.wrap(quietly)
 
 
 def _throttle_apis() -> None:

@@ -10,11 +10,10 @@ _OF_AWS = ("AWS_", "AMAZON_", "BOTO")
 _HERE = "127.0.0.1,localhost"
 
 
-def aws_variables(url: str, models_url: str) -> dict[str, str]:
+def aws_variables(url: str) -> dict[str, str]:
     """Return the variables that lead every AWS client to the embedded AWS, with credentials."""
     return {
         "AWS_ENDPOINT_URL": url,
-        "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": models_url,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         # A profile of the user's must never send this to a real account.
@@ -24,11 +23,11 @@ def aws_variables(url: str, models_url: str) -> dict[str, str]:
     }
 
 
-def surroundings(caller: Mapping[str, str], url: str, models_url: str) -> dict[str, str]:
+def surroundings(caller: Mapping[str, str], url: str) -> dict[str, str]:
     """Return the caller's environment, with the embedded AWS as AWS.
 
     The caller's proxy settings stay, because packages may need them. All AWS settings are removed.
     """
     kept = {name: value for name, value in caller.items() if not name.upper().startswith(_OF_AWS)}
     # If both spellings are set, programs differ in which one they read.
-    return kept | {"NO_PROXY": _HERE, "no_proxy": _HERE} | aws_variables(url, models_url)
+    return kept | {"NO_PROXY": _HERE, "no_proxy": _HERE} | aws_variables(url)

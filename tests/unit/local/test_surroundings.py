@@ -14,7 +14,7 @@ from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES as VARIABL
 from local.surroundings import surroundings
 
 ROOT = Path(__file__).resolve().parents[3]
-URL, MODELS_URL = "http://127.0.0.1:4566", "http://127.0.0.1:4567"
+URL = "http://127.0.0.1:4566"
 REAL = "https://real.example.com"
 SERVICES = ("bedrock", "bedrock-runtime", "cloudformation", "s3", "sagemaker-runtime", "sts")
 OF_BOTOCORE = {
@@ -67,7 +67,7 @@ print(json.dumps(seen))
 
 
 def test_nothing_of_the_callers_leads_to_a_real_host() -> None:
-    environment = surroundings(HOSTILE, URL, MODELS_URL)
+    environment = surroundings(HOSTILE, URL)
     looked = subprocess.run(
         [sys.executable, "-c", _LOOK, *SERVICES],
         env=environment,
@@ -75,8 +75,8 @@ def test_nothing_of_the_callers_leads_to_a_real_host() -> None:
         text=True,
         check=True,
     )
-    for name, (url, credentials, proxies) in json.loads(looked.stdout).items():
-        assert url == (MODELS_URL if name == "bedrock-runtime" else URL)
+    for url, credentials, proxies in json.loads(looked.stdout).values():
+        assert url == URL
         assert credentials == ["test", "test", None]
         assert proxies == {}
         assert urlsplit(url).hostname == "127.0.0.1"
@@ -84,12 +84,12 @@ def test_nothing_of_the_callers_leads_to_a_real_host() -> None:
 
 @pytest.mark.parametrize("name", sorted(HOSTILE))
 def test_no_variable_of_aws_is_passed_on(name: str) -> None:
-    passed = surroundings({name: REAL}, URL, MODELS_URL).get(name)
+    passed = surroundings({name: REAL}, URL).get(name)
     assert passed != REAL or name.upper() in ("HTTPS_PROXY", "HTTP_PROXY")
 
 
 def test_the_rest_of_the_callers_environment_stays() -> None:
-    assert surroundings({"HOME": "/home/me", "LANG": "C"}, URL, MODELS_URL)["HOME"] == "/home/me"
+    assert surroundings({"HOME": "/home/me", "LANG": "C"}, URL)["HOME"] == "/home/me"
 
 
 @pytest.mark.parametrize("target", ["ask", "add", "documents", "deploy", "verify", "destroy"])

@@ -1,0 +1,88 @@
+"""Amazon Bedrock Runtime, answered by the local models.
+
+Signatures, dates and IAM are checked as for every other service.
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbedrock.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import quote
+
+import urllib3
+from ministack import app
+from ministack.core import iam_actions
+from ministack.core.responses import get_account_id, get_region
+
+from local import ministack_internals as internals
+from local.invocations import Answer, post_to_model
+from local.models.application import error_response
+from local.models.aws import ServiceError
+
+_SERVICE = "bedrock-runtime"
+_PATH = re.compile(r"/model/(?P<model>.+)/[a-z-]+")
+_PROFILE = re.compile(r"(?:apac|au|ca|eu|global|jp|us|us-gov)\.(?P<model>.+)")
+_CALLS = ThreadPoolExecutor(max_workers=32, thread_name_prefix="bedrock")
+"""Calls to a model take seconds: they must not hold up the emulator's own work."""
+
+
+def install(models_url: str) -> None:
+    """Serve Bedrock Runtime in the emulator, with the models at `models_url`."""
+
+    async def serve(
+        method: str, path: str, headers: Mapping[str, str], body: bytes, query: Any
+    ) -> Answer:
+        profile = _PROFILE.fullmatch(_model(path))
+        if profile and (
+            denied := internals.denied(
+                _SERVICE, "bedrock:InvokeModel", headers, query, _arn(profile["model"])
+            )
+        ):
+            return denied
+        loop, url = asyncio.get_running_loop(), models_url + quote(path)
+        try:
+            return await loop.run_in_executor(_CALLS, post_to_model, url, body, headers)
+        except urllib3.exceptions.HTTPError:
+            refusal = error_response(ServiceError("ServiceUnavailableException", "no models run"))
+            return refusal.status, dict(refusal.headers), json.dumps(refusal.body).encode()
+
+    app.SERVICE_HANDLERS[_SERVICE] = serve
+    _authorize()
+
+
+def _authorize() -> None:
+    """Register which IAM actions and resources the requests need."""
+    other_actions, other_resources = (
+        iam_actions.extract_iam_action,
+        iam_actions.extract_resource_arn,
+    )
+
+    def action(service: str, *request: Any) -> Any:
+        # Converse and InvokeModel need the same permission.
+        return "bedrock:InvokeModel" if service == _SERVICE else other_actions(service, *request)
+
+    def resource(service: str, method: str, path: str, *rest: Any) -> Any:
+        if service != _SERVICE:
+            return other_resources(service, method, path, *rest)
+        return _arn(_model(path))
+
+    iam_actions.extract_iam_action = action
+    iam_actions.extract_resource_arn = resource
+
+
+def _model(path: str) -> str:
+    found = _PATH.fullmatch(path)
+    return found["model"] if found else ""
+
+
+def _arn(model: str) -> str:
+    if model.startswith("arn:"):
+        return model
+    if _PROFILE.fullmatch(model):
+        return f"arn:aws:bedrock:{get_region()}:{get_account_id()}:inference-profile/{model}"
+    return f"arn:aws:bedrock:{get_region()}::foundation-model/{model}"
