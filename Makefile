@@ -28,7 +28,7 @@ endif
 fast = $(python) -m pytest tests/infrastructure tests/unit --numprocesses auto --no-loadscope-reorder
 file = deployments/$(DEPLOYMENT).yaml
 
-.PHONY: help setup up new ask add documents down status clean test test-fast test-training lint bench synth deploy verify destroy lock refresh record review sbom site upgrade
+.PHONY: help setup up new demo-month ask add documents down status clean test test-fast test-training lint bench synth deploy verify destroy lock refresh record review sbom site upgrade
 
 help: ## List all commands.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,9 @@ up: setup ## Run the system on this machine (DEPLOYMENT=local or examples/...): 
 new: setup ## Make a deployment file, asking what it needs: make new NAME=...
 	@[ -n "$$NAME" ] || { echo 'usage: make new NAME=dev, or make new NAME=dev ARGS="--region eu-north-1 --yes"'; exit 2; }
 	@$(python) -m sustainability new "$$NAME" $(ARGS)
+
+demo-month: setup ## Replay a month of traffic into the embedded AWS, so that reports have content.
+	@$(python) -m local month --deployment $(DEPLOYMENT)
 
 ask: setup ## Ask a question: make ask Q="..."; or fetch a later answer: make ask ID=...
 	@[ -n "$$Q$$ID" ] || { echo 'usage: make ask Q="your question", or make ask ID=...'; exit 2; }

@@ -41,6 +41,9 @@ def main() -> int:
     everything = commands.add_parser("up", help=up.__doc__)
     everything.add_argument("--deployment", default="local", help="such as examples/nap")
     everything.set_defaults(run=lambda embedded: up(embedded, options.deployment))
+    past = commands.add_parser("month", help=month.__doc__)
+    past.add_argument("--deployment", default="local", help="such as examples/vectors")
+    past.set_defaults(run=lambda embedded: month(embedded, options.deployment))
     forward = commands.add_parser("wait", help=wait.__doc__)
     forward.add_argument("duration", help="such as 90s, 10m or 8h")
     forward.set_defaults(run=lambda embedded: wait(embedded, options.duration))
@@ -156,6 +159,28 @@ def _answer(account: Account, progress: Progress) -> dict[str, Any]:
             if time.monotonic() > deadline:
                 raise
             progress(f"trying again: {error}")
+
+
+def month(embedded: EmbeddedAws, name: str) -> None:
+    """Fill the last 30 days with the declared traffic, and make their hourly records."""
+    from sustainability.deployment.schema import Deployment
+
+    deployment = Deployment.load(DEPLOYMENTS / f"{name}.yaml")
+    with embedded.alone(AWS_DEFAULT_REGION=deployment.region):
+        from local.month import alarms, replay
+
+        with _step("month") as progress:
+            asked = replay(deployment, progress)
+        states = alarms()
+    file = f"deployments/{name}.yaml"
+    run = "python -m local exec -- python -m sustainability"
+    print(
+        f"\n{asked:,} questions in 30 days, as declared in {file}. Look at them:\n"
+        f"  {run} report {file} --html report.html\n"
+        f"  {run} choose-model {file} --questions samples/questions.yaml\n"
+    )
+    for state, names in sorted(states.items()):
+        print(f"alarms {state}: {', '.join(sorted(names))}")
 
 
 def serve(embedded: EmbeddedAws) -> None:

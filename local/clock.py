@@ -15,6 +15,8 @@ from local import ministack_internals as internals
 
 _state = {"ahead_s": 0.0}
 _TICK_S = 0.1
+_KEPT_S = 455 * 86400.0
+"""How long CloudWatch keeps metrics, by the hour: 455 days."""
 
 
 def now() -> float:
@@ -42,5 +44,6 @@ def sleep(seconds: float) -> None:
 def install() -> None:
     """Make the emulator use this clock, and save it with the emulator's state."""
     cloudwatch.time = SimpleNamespace(time=now)
+    internals.keep_hourly_metrics(_KEPT_S)
     internals.WAIT.wrap(lambda theirs: sleep)
     internals.keep("local_clock", lambda: _state, _state.update)

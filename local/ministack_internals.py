@@ -93,6 +93,12 @@ percentile_samples: Callable[[list[Any]], list[tuple[float, float]]] = (
 APPEND_LOG_EVENTS = Replaceable(cloudwatch_logs, "_append_log_events")
 store_datum: Callable[..., None] = cloudwatch._store_datum
 
+
+def keep_hourly_metrics(seconds: float) -> None:
+    """Keep metrics so long: MiniStack forgets after two weeks, AWS keeps hours for 15 months."""
+    cloudwatch.TWO_WEEKS_SECONDS = seconds
+
+
 # Unnecessary with SageMaker and AWS SDK integrations as tasks of Step Functions.
 ExecutionError: type[Exception] = stepfunctions._ExecutionError
 TASKS: dict[str, Any] = stepfunctions._SERVICE_DISPATCH

@@ -68,11 +68,13 @@ def run(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> int:
     import json
 
+    from sustainability.decide.next_steps import next_steps
     from sustainability.decide.region_requirements import checked_plan
     from sustainability.deployment.schema import Deployment
     from sustainability.footprint.footprint import footprint, influences
     from sustainability.footprint.sci import score
     from sustainability.report.footprint import as_html, as_json, as_text
+    from sustainability.report.text import fitted
 
     deployment = Deployment.load(options.deployment)
     plan = checked_plan(deployment)
@@ -81,17 +83,18 @@ def _report(options: argparse.Namespace) -> int:
         print(json.dumps(sci, indent=2))
         return 0
     result, found = footprint(deployment, plan), influences(deployment, plan)
+    steps = next_steps(deployment) if options.html or not options.json else []
     if options.html:
         from sustainability.decide.service_levels import service_levels
         from sustainability.report.page import write
         from sustainability.report.plan import as_section
 
         levels, served = service_levels(deployment), as_section(deployment, plan)
-        write(options.html, as_html(result, found, levels, sci, served))
+        write(options.html, as_html(result, found, levels, sci, served, steps))
     if options.json:
         print(json.dumps(as_json(result, found) | {"sci": sci}, indent=2))
     else:
-        print(as_text(result, found, sci))
+        print(fitted(as_text(result, found, sci, steps)))
     return 0
 
 

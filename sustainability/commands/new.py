@@ -37,6 +37,8 @@ _DEFAULTS: dict[str, Any] = {
 _DEPLOYMENTS = Path(os.path.relpath(Path(__file__).parents[2] / "deployments"))
 _PEAK = 6
 """The busiest hour has about this many times the questions of a usual one, unless said."""
+_PLANNED = ("region", "peak_per_hour", "generator")
+"""Answers after which a plan is tried; the others are checked by themselves."""
 _OF_TRAFFIC = ("per_hour", "peak_per_hour")
 
 
@@ -116,7 +118,7 @@ def _stated(options: argparse.Namespace) -> dict[str, Any]:
 
 def _asked(stated: dict[str, Any], options: argparse.Namespace) -> Wishes:
     """Ask for what is not stated; ask again if the answer is not possible."""
-    from sustainability.decide.new_deployment import compose
+    from sustainability.decide.new_deployment import check, compose
     from sustainability.errors import UserError
 
     answers = dict(stated)
@@ -125,12 +127,15 @@ def _asked(stated: dict[str, Any], options: argparse.Namespace) -> Wishes:
         if key in answers or (options.trace and key in _OF_TRAFFIC):
             continue
         while key not in answers:
-            default = getattr(_wishes(answers), key)
+            default = getattr(_wishes(answers, fitting=key == "generator"), key)
             shown = f"{default:g}" if isinstance(default, float) else str(default)
             said = input(f"{words}{f' [{shown}]' if shown else ''}: ").strip() or shown
             try:
                 tried = {**answers, key: type(default)(said)}
-                compose(_wishes(tried))
+                if key in _PLANNED:
+                    compose(_wishes(tried))
+                else:
+                    check(_wishes(tried, fitting=False))
             except UserError as error:
                 print(f"  {error}")
             except ValueError:
@@ -140,13 +145,13 @@ def _asked(stated: dict[str, Any], options: argparse.Namespace) -> Wishes:
     return _wishes(answers)
 
 
-def _wishes(stated: dict[str, Any]) -> Wishes:
-    """Return what is stated, and what fits it for all else."""
+def _wishes(stated: dict[str, Any], *, fitting: bool = True) -> Wishes:
+    """Return what is stated, and what is usual for all else, with a generator that fits."""
     from sustainability.decide.new_deployment import Wishes, fitting_generator
 
     per_hour = stated.get("per_hour", _DEFAULTS["per_hour"])
     wishes = Wishes(**{**_DEFAULTS, "peak_per_hour": _PEAK * per_hour, **stated})
-    if "generator" in stated:
+    if "generator" in stated or not fitting:
         return wishes
     return replace(wishes, generator=fitting_generator(wishes))
 

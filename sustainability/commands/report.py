@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sustainability.deployment.schema import Deployment
+    from sustainability.operate.history import History
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -31,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
     from datetime import UTC, datetime, timedelta
     from zoneinfo import ZoneInfo
 
+    from sustainability.decide.next_steps import next_steps
     from sustainability.deployment.durations import parse_duration
     from sustainability.deployment.schema import Deployment
     from sustainability.errors import UserError
@@ -38,6 +44,7 @@ def run(options: argparse.Namespace) -> int:
     from sustainability.operate.history import History
     from sustainability.report import history as report
     from sustainability.report.page import write
+    from sustainability.report.text import fitted
 
     try:
         now = datetime.now(UTC)
@@ -52,11 +59,30 @@ def run(options: argparse.Namespace) -> int:
         until=now - timedelta(hours=1),  # the record of an hour is written during the next hour
     )
     months = account.months()
+    steps = next_steps(_as_measured(deployment, history)) if history.periods else None
     if options.html:
-        write(options.html, report.as_html(deployment.name, history, months))
+        write(options.html, report.as_html(deployment.name, history, months, steps))
     print(
         json.dumps(report.as_json(history, months), indent=2)
         if options.json
-        else report.as_text(deployment.name, history, months)
+        else fitted(report.as_text(deployment.name, history, months, steps))
     )
     return 0
+
+
+def _as_measured(deployment: Deployment, history: History) -> Deployment:
+    """Return the deployment with the traffic of its records in place of the declared one."""
+    from sustainability.decide.next_steps import as_measured
+    from sustainability.energy.impact import HOURS_PER_MONTH
+
+    whole = history.whole
+    written = whole.answers("answered") - whole.answers("cached")
+    tokens = [
+        sum(record["tokens"][kind] for record in whole.records) / written if written else 0.0
+        for kind in ("input", "output")
+    ]
+    return as_measured(
+        deployment,
+        answers_per_month=whole.answers() / len(whole.records) * HOURS_PER_MONTH,
+        tokens=(tokens[0], tokens[1]),
+    )

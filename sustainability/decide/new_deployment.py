@@ -19,7 +19,7 @@ from sustainability.deployment.schema import Deployment
 from sustainability.errors import UserError
 from sustainability.facts.lookup import Facts
 from sustainability.footprint.footprint import Footprint, footprint
-from sustainability.offers.names import generators
+from sustainability.offers.names import check_names, generators
 from sustainability.plan.serving_plan import ServingPlan
 
 _SCHEMA = "# yaml-language-server: $schema=../docs/schemas/deployment.schema.json"
@@ -76,6 +76,17 @@ def compose(wishes: Wishes) -> NewDeployment:
     budget = _rounded_up(estimate.traffic.usd.high) if wishes.email else None
     text = _text(wishes, budget)
     return NewDeployment(_read(text), plan, estimate, text)
+
+
+def check(wishes: Wishes) -> None:
+    """Refuse what no file may say, without a plan, which takes longer.
+
+    Raises
+    ------
+    UserError
+        As of :func:`compose`.
+    """
+    check_names(_read(_text(wishes, budget=None)))
 
 
 def fitting_generator(wishes: Wishes) -> str:

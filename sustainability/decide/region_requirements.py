@@ -119,15 +119,20 @@ def _missing(deployment: Deployment, plan: ServingPlan) -> Iterator[tuple[str, s
 
 def passes(deployment: Deployment) -> bool:
     """Return whether :func:`checked_plan` would return a plan, sooner than it would refuse."""
+    return possible_plan(deployment) is not None
+
+
+def possible_plan(deployment: Deployment) -> ServingPlan | None:
+    """Return what :func:`checked_plan` would return; ``None`` where it would refuse."""
     embedding = ModelName.parse(deployment.knowledge.embedding.model)
     ways = access(embedding.model, deployment.region)
     if (embedding.scope or IN_REGION).upper() not in ways or _broken_limit(deployment):
-        return False  # told without a plan, which takes longer
+        return None  # told without a plan, which takes longer
     try:
         plan = plan_serving(deployment)
     except UserError:
-        return False
-    return not any(_missing(deployment, plan))
+        return None
+    return None if any(_missing(deployment, plan)) else plan
 
 
 def _regions(deployment: Deployment) -> list[str]:

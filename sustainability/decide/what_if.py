@@ -64,7 +64,7 @@ def _alternative(deployment: Deployment, changes: Sequence[str]) -> Alternative:
     name = ", ".join(changes) or "as declared"
     changed = deployment
     for change in changes:
-        changed = _changed(changed, change)
+        changed = changed_by(changed, change)
     try:
         plan = plan_serving(changed)
         return Alternative(name, plan, footprint(changed, plan), None)
@@ -77,7 +77,14 @@ def _target(change: str) -> str:
     return min(key, _EXCLUSIVE.get(key, key))
 
 
-def _changed(deployment: Deployment, change: str) -> Deployment:
+def changed_by(deployment: Deployment, change: str) -> Deployment:
+    """Return the deployment with one change such as ``store=vectors``.
+
+    Raises
+    ------
+    WhatIfError
+        As of :func:`alternatives`.
+    """
     key, equals, value = change.partition("=")
     if key not in _FIELDS or not equals:
         raise WhatIfError(f"--what-if {change!r}: write KEY=VALUE with one of {', '.join(_FIELDS)}")

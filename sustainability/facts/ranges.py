@@ -49,7 +49,8 @@ def _distribution(low: float, mid: float, high: float, seed: str) -> Sequence[fl
 def _choice(seed: str, *columns: Iterable[float]) -> Sequence[float]:
     """Return each draw of one of the columns, the one that ``seed`` chooses for it."""
     chosen = [int(_NORMAL.cdf(score * _AT_95) * len(columns)) for score in _scores(seed)]
-    return [row[at] for row, at in zip(zip(*columns, strict=False), chosen, strict=True)]
+    # The columns of exact numbers do not end.
+    return [row[at] for at, row in zip(chosen, zip(*columns, strict=False), strict=False)]
 
 
 def _each(function: Callable[..., float], *columns: Iterable[float]) -> Sequence[float]:

@@ -40,7 +40,13 @@ class Line:
 
 
 def bars(title: str, rows: Sequence[Bar], unit: str) -> str:
-    """Draw horizontal bars up to the middle estimate, with the range as a whisker."""
+    """Draw horizontal bars up to the middle estimate, with the range as a whisker.
+
+    Several equal bars are a sentence instead.
+    """
+    shown = {amount(row.value.mid) for row in rows}
+    if len(rows) > 1 and len(shown) == 1:  # equal bars say nothing that a sentence does not
+        return f"<p>All {len(rows)} are equal: {shown.pop()} {escape(unit)}.</p>"
     longest = max((row.value.high for row in rows), default=0) or 1
     parts = []
     for index, row in enumerate(rows):
@@ -107,9 +113,10 @@ def lines(title: str, series: Sequence[Line], x_label: str, y_label: str) -> str
             f'<path d="M{left} {y_at(y):.1f}H{right}" class="grid"/>'
             f'<text x="{left - 5}" y="{y_at(y) + 4:.1f}" class="value">{y:,.10g}</text>'
         )
-    for index, line in enumerate(series):
+    marks = styles([line.label for line in series])
+    for mark, line in zip(marks, series, strict=True):
         path = "L".join(f"{x_at(x):.1f} {y_at(y):.1f}" for x, y in line.points if y > 0)
-        parts.append(f'<path d="M{path}" class="line s{index}"/>')
+        parts.append(f'<path d="M{path}" class="line s{mark}"/>')
     parts.append(
         f'<text x="{(left + right) / 2:.0f}" y="{height - 4}" class="tick">{escape(x_label)}</text>'
         f'<text x="0" y="2" class="small">{escape(y_label)}</text>'
@@ -118,12 +125,41 @@ def lines(title: str, series: Sequence[Line], x_label: str, y_label: str) -> str
     return svg(title, described, height, "".join(parts)) + legend([line.label for line in series])
 
 
+_MEANINGS = {
+    "answer cache": 0,
+    "endpoint": 1,
+    "ml.inf2": 1,
+    "bedrock flex": 3,
+    "bedrock": 2,
+    "ml.": 4,
+    "knowledge store": 5,
+    "batch": 5,
+}
+"""The style of a line by the beginning of its label: a colour means the same in every chart."""
+
+
+def styles(labels: Sequence[str]) -> list[int]:
+    """Return the style of each line; a label without a meaning gets one that is free."""
+    meant = [
+        next((style for word, style in _MEANINGS.items() if label.lower().startswith(word)), None)
+        for label in labels
+    ]
+    free = iter([style for style in range(len(labels) + 6) if style not in meant])
+    used: set[int] = set()
+    found = []
+    for style in meant:
+        mark = next(free) if style is None or style in used else style
+        used.add(mark)
+        found.append(mark)
+    return found
+
+
 def legend(labels: Sequence[str]) -> str:
     """Return the legend of the lines, in the order in which they were drawn."""
     items = "".join(
-        f'<li><svg viewBox="0 0 30 8" aria-hidden="true"><path d="M0 4H30" class="line s{index}"/>'
+        f'<li><svg viewBox="0 0 30 8" aria-hidden="true"><path d="M0 4H30" class="line s{mark}"/>'
         f"</svg>{escape(label)}</li>"
-        for index, label in enumerate(labels)
+        for mark, label in zip(styles(labels), labels, strict=True)
     )
     return f'<ul class="legend">{items}</ul>'
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sustainability.decide.next_steps import Step
 from sustainability.energy.impact import Impact
 from sustainability.facts.lookup import Fact
 from sustainability.footprint.footprint import Footprint, Influence
-from sustainability.report import charts
+from sustainability.report import charts, next_steps
 from sustainability.report.page import folded, page, section, table, tiles
-from sustainability.report.text import amount, spread
+from sustainability.report.text import amount, energy_unit, in_unit, in_words, spread
 from sustainability.report.text import table as text_table
 
 _MOST_INFLUENTIAL = 3
@@ -99,30 +100,37 @@ def _fact(fact: Fact) -> dict[str, Any]:
 
 
 def as_text(
-    result: Footprint, influences: Sequence[Influence], sci: Mapping[str, Any] | None = None
+    result: Footprint,
+    influences: Sequence[Influence],
+    sci: Mapping[str, Any] | None = None,
+    steps: Sequence[Step] | None = None,
 ) -> str:
-    """Return the report for a terminal; ``sci`` is the score by SCI for AI."""
+    """Return the report for a terminal.
+
+    ``sci`` is the score by SCI for AI, ``steps`` what to do next; ``None`` leaves it out.
+    """
+    unit = energy_unit(result.traffic.kwh.mid)
     cells = [
-        (component.name, _cells(component.idle), _cells(component.traffic))
+        (component.name, _cells(component.idle, unit), _cells(component.traffic, unit))
         for component in result.components
     ]
-    cells.append(("total", _cells(result.idle), _cells(result.traffic)))
+    cells.append(("total", _cells(result.idle, unit), _cells(result.traffic, unit)))
     lines = [
         f"{result.deployment} in {result.region}, {result.accounting}-based carbon, "
         f"{result.answers_per_month:,.0f} answers per month. The table shows middle estimates; "
         "ranges are below it.",
         "",
         text_table(
-            ("per month", "idle kWh", "gCO2e", "USD", "with traffic kWh", "gCO2e", "USD"),
+            ("per month", f"idle {unit}", "gCO2e", "USD", f"with traffic {unit}", "gCO2e", "USD"),
             [(name, *idle, *traffic) for name, idle, traffic in cells],
         ),
         "",
-        *(_summary("idle month", result.idle)),
-        *(_summary("traffic month", result.traffic)),
+        *(_summary("idle month", result.idle, unit)),
+        *(_summary("traffic month", result.traffic, unit)),
     ]
     answered = result.per_1000_answers
     if answered is not None:
-        lines += _summary("1,000 answers", answered)
+        lines += _summary("1,000 answers", answered, unit)
     lines.append(f"{'watching':<16}{_watching(result)}")
     if sci is not None and sci["scores"]["answer"]:
         lines.append(f"{'SCI for AI':<16}{_scores(sci)}")
@@ -137,16 +145,22 @@ def as_text(
     lines += ["", "Assumptions without a source (--json and --html give the reasons)"]
     lines += [f"  {fact.path}: {spread(fact.value)} {fact.unit}" for fact in result.assumptions]
     lines += [f"\nwarning: {warning}" for warning in result.warnings]
+    if steps is not None:
+        lines += ["", next_steps.as_text(steps)]
     return "\n".join(lines)
 
 
-def _cells(impact: Impact) -> tuple[str, str, str]:
-    return amount(impact.kwh.mid), amount(impact.carbon_g.mid), f"{impact.usd.mid:,.2f}"
+def _cells(impact: Impact, unit: str) -> tuple[str, str, str]:
+    return (
+        amount(in_unit(impact.kwh, unit).mid),
+        amount(impact.carbon_g.mid),
+        f"{impact.usd.mid:,.2f}",
+    )
 
 
-def _summary(name: str, impact: Impact) -> list[str]:
+def _summary(name: str, impact: Impact, unit: str) -> list[str]:
     return [
-        f"{name:<16}{spread(impact.kwh * 1000)} Wh, {spread(impact.carbon_g)} gCO2e "
+        f"{name:<16}{spread(in_unit(impact.kwh, unit))} {unit}, {spread(impact.carbon_g)} gCO2e "
         f"({amount(impact.embodied_g.mid)} of it from making the hardware), "
         f"{spread(impact.usd)} USD, {spread(impact.litres * 1000)} ml of water"
     ]
@@ -179,6 +193,7 @@ def as_html(
     levels: Sequence[Level] = (),
     sci: Mapping[str, Any] | None = None,
     served: str = "",
+    steps: Sequence[Step] | None = None,
 ) -> str:
     """Return the HTML page.
 
@@ -192,6 +207,8 @@ def as_html(
         The score by SCI for AI.
     served
         The section on the serving plan.
+    steps
+        What to do next; ``None`` leaves it out.
     """
     lead = (
         f"Region {result.region}, {result.accounting}-based carbon, "
@@ -206,6 +223,8 @@ def as_html(
     if levels:
         sections.append(_levels(levels))
     sections += [_sensitivity(influences), _month(result), _assumptions(result)]
+    if steps is not None:
+        sections.append(next_steps.as_html(steps))
     return page(f"Footprint of {result.deployment}", lead, sections)
 
 
@@ -324,9 +343,10 @@ def _levels(levels: Sequence[Level]) -> str:
 
 def _sensitivity(influences: Sequence[Influence]) -> str:
     strongest = influences[:8]
-    rows = [charts.Bar(found.fact.path, found.carbon_g) for found in strongest]
+    rows = [charts.Bar(in_words(found.fact.path), found.carbon_g) for found in strongest]
     cells = [
         (
+            in_words(found.fact.path),
             found.fact.path,
             f"{spread(found.fact.value)} {found.fact.unit}",
             f"{amount(found.carbon_g.low)} to {amount(found.carbon_g.high)}",
@@ -341,29 +361,31 @@ def _sensitivity(influences: Sequence[Influence]) -> str:
         charts.tornado("Influence on the monthly carbon", rows, "gCO2e")
         + folded(
             "As a table",
-            table(("number", "value", "gCO2e per month", "source"), cells, words=True),
+            table(("number", "row", "value", "gCO2e per month", "source"), cells, words=True),
         ),
     )
 
 
 def _month(result: Footprint) -> str:
+    unit = energy_unit(result.traffic.kwh.mid)
     rows = [
-        (component.name, component.basis, *_cells(component.traffic))
+        (component.name, component.basis, *_cells(component.traffic, unit))
         for component in result.components
     ]
-    rows.append(("Total", "", *_cells(result.traffic)))
+    rows.append(("Total", "", *_cells(result.traffic, unit)))
     return section(
         "A month of traffic",
         "What is counted for each component. Energy is at the wall. Carbon includes making the "
         f"hardware. Watching costs {_watching(result)}.",
-        table(("component", "what is counted", "kWh", "gCO2e", "USD"), rows, words=True),
+        table(("component", "what is counted", unit, "gCO2e", "USD"), rows, words=True),
         wide=True,
     )
 
 
 def _assumptions(result: Footprint) -> str:
     rows = [
-        (fact.path, f"{spread(fact.value)} {fact.unit}", fact.source) for fact in result.assumptions
+        (in_words(fact.path), f"{spread(fact.value)} {fact.unit}", fact.source)
+        for fact in result.assumptions
     ]
     sources = [
         (fact.path, f"{spread(fact.value)} {fact.unit}", fact.year, fact.source)

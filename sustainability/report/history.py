@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from sustainability.decide.next_steps import Step
 from sustainability.facts.ranges import Estimate
 from sustainability.operate.history import BASELINE, DAY, HOUR, Change, History, Period
-from sustainability.report import charts
+from sustainability.report import charts, next_steps
 from sustainability.report.history_charts import Course, columns, course
 from sustainability.report.page import folded, page, section, table, tiles
-from sustainability.report.text import amount, percent, spread
+from sustainability.report.text import amount, energy_unit, in_unit, percent, spread
 from sustainability.report.text import table as text_table
 
 _SAMPLES = 10
@@ -85,27 +86,33 @@ def _told(period: Period) -> dict[str, Any]:
     return told if not period.is_gap else told | {"answers": None, "taken": None}
 
 
-def as_text(name: str, history: History, months: Sequence[Mapping[str, Any]]) -> str:
-    """Return the report for a terminal."""
+def as_text(
+    name: str,
+    history: History,
+    months: Sequence[Mapping[str, Any]],
+    steps: Sequence[Step] | None = None,
+) -> str:
+    """Return the report for a terminal; ``steps`` is what to do next."""
     if not history.periods:
         return f"{name}: no records yet. The hourly function writes the first one within an hour."
     longest = history.length * -(-len(history.periods) // _SAMPLES)
     length = next(
         (step for step in (HOUR, 6 * HOUR, DAY, 7 * DAY, 28 * DAY) if step >= longest), longest
     )
+    unit = energy_unit(history.whole.taken("kwh").mid)
     rows = [
-        (_time(period, length), f"{len(period.records)}/{period.hours}", *_cells(period))
+        (_time(period, length), f"{len(period.records)}/{period.hours}", *_cells(period, unit))
         for period in history.split(length)
     ]
     whole = history.whole
-    rows.append(("all", f"{len(whole.records)}/{whole.hours}", *_cells(whole)))
+    rows.append(("all", f"{len(whole.records)}/{whole.hours}", *_cells(whole, unit)))
     lines = [
         f"{name}, {_place(history)} carbon. Middle estimates; --json and --html give the ranges.",
         "",
         text_table(
             (
-                *("from", "hours recorded", "answers", "kWh", "gCO2e", "USD"),
-                *("Wh per 1,000 answers", "gCO2e per 1,000", "USD per 1,000"),
+                *("from", "recorded", "answers", unit, "gCO2e", "USD"),
+                *(f"{unit} per 1,000 answers", "gCO2e", "USD"),
             ),
             rows,
         ),
@@ -115,6 +122,8 @@ def as_text(name: str, history: History, months: Sequence[Mapping[str, Any]]) ->
     lines += [_change(change, history.length) for change in history.changes()[-3:]]
     lines += [_month(month) for month in months]
     lines += [f"Note: {remark}" for remark in _remarks(whole)]
+    if steps is not None:
+        lines += ["", next_steps.as_text(steps)]
     return "\n".join(lines)
 
 
@@ -130,21 +139,18 @@ def _place(history: History) -> str:
     return f"{record['region']}, {record['accounting']}-based"
 
 
-def _cells(period: Period) -> tuple[str, ...]:
+def _cells(period: Period, unit: str) -> tuple[str, ...]:
     if period.is_gap:
         return ("-",) * 7
-    each = (
-        None if (found := period.per_1000(measure)) is None else found.mid for measure in _MEASURES
-    )
-    wh, grams, usd = each
+    energy, grams, usd = (period.per_1000(measure) for measure in _MEASURES)
     return (
         f"{period.answers():,.0f}",
-        amount(period.taken("kwh").mid),
+        amount(in_unit(period.taken("kwh"), unit).mid),
         amount(period.taken("carbon_g").mid),
         f"{period.taken('usd').mid:,.2f}",
-        "-" if wh is None else amount(wh * 1000),
-        "-" if grams is None else amount(grams),
-        "-" if usd is None else f"{usd:,.2f}",
+        "-" if energy is None else amount(in_unit(energy, unit).mid),
+        "-" if grams is None else amount(grams.mid),
+        "-" if usd is None else f"{usd.mid:,.2f}",
     )
 
 
@@ -181,8 +187,13 @@ def _month(month: Mapping[str, Any]) -> str:
     return f"{ours}; AWS reports for {month['account_scope']}: {theirs or 'no emissions'}"
 
 
-def as_html(name: str, history: History, months: Sequence[Mapping[str, Any]]) -> str:
-    """Return the HTML page."""
+def as_html(
+    name: str,
+    history: History,
+    months: Sequence[Mapping[str, Any]],
+    steps: Sequence[Step] | None = None,
+) -> str:
+    """Return the HTML page; ``steps`` is what to do next."""
     title = f"Measured footprint of {name}"
     if not history.periods:
         return page(title, "No records yet.", [])
@@ -201,6 +212,8 @@ def as_html(name: str, history: History, months: Sequence[Mapping[str, Any]]) ->
     if months:
         sections.append(_beside(months))
     sections.append(_numbers(history))
+    if steps is not None:
+        sections.append(next_steps.as_html(steps))
     return page(title, lead, sections)
 
 

@@ -9,7 +9,7 @@ from html import escape
 from itertools import groupby
 
 from sustainability.facts.ranges import Estimate
-from sustainability.report.charts import WIDTH, legend, round_up, svg
+from sustainability.report.charts import WIDTH, legend, round_up, styles, svg
 from sustainability.report.text import amount
 
 _LEFT, _TOP, _BOTTOM, _HEIGHT = 46, 16, 150, 170
@@ -67,7 +67,7 @@ def course(
     scale = _Scale(top or highest)
     step = (WIDTH - _LEFT) / max(len(times), 1)
     parts = [scale.axis(unit), _times(times)]
-    for number, line in enumerate(series):
+    for mark, line in zip(styles([line.label for line in series]), series, strict=True):
         runs = groupby(enumerate(line.values), key=lambda item: item[1] is None)
         for unknown, run in runs:
             points = [(index, value) for index, value in run if value is not None]
@@ -83,9 +83,7 @@ def course(
                 parts.append(f'<path d="{_path(outline)}Z" class="band"/>')
             # A stroke of no length is a dot: a day between two gaps.
             drawn = [*zip(across, mids, strict=True), (across[-1] + 0.01, mids[-1])]
-            parts.append(
-                f'<path d="{_path(drawn)}" class="line s{number}" stroke-linecap="round"/>'
-            )
+            parts.append(f'<path d="{_path(drawn)}" class="line s{mark}" stroke-linecap="round"/>')
     drawing = svg(title, _described(times, series), _HEIGHT, "".join(parts))
     named = not single or series[0].label != unit
     return drawing + legend([line.label for line in series]) if named else drawing

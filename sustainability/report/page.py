@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+import tomllib
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 
 from sustainability.errors import UserError
 
+_ROOT = Path(__file__).parents[2]
 _SHORT = 16
 """Cells of up to this many characters stay on one line."""
 _STYLE = """
@@ -49,6 +53,22 @@ vertical-align:top;overflow-wrap:normal}
 th:first-child,td:first-child{text-align:left}table.words td,table.words th{text-align:left}
 .short{white-space:nowrap}.words td:last-child:not(.short){min-width:15rem}
 summary{cursor:pointer;padding:.4rem 0}
+footer{margin-top:1rem;font-size:.85rem}
+@media screen and (max-width:34rem){.scroll{overflow-x:visible}
+table,tbody,tr,td{display:block}thead{position:absolute;left:-999em}
+tr{padding:.5rem 0;border-bottom:1px solid var(--edge)}
+td,table.words td{display:flex;justify-content:space-between;gap:1rem;border:0;padding:.1rem 0;
+text-align:right;white-space:normal;min-width:0}
+td::before{content:attr(data-name);color:var(--muted);text-align:left;flex:0 0 35%}
+td:first-child{font-weight:600;text-align:left}td:first-child::before,td:empty{display:none}
+.words td:last-child:not(.short){min-width:0}}
+@media print{:root{color-scheme:light;--page:#fff;--card:#fff;--text:#000;--muted:#444;
+--edge:#bbb;--s0:#2c6e5d;--s1:#a4551e;--s2:#44549c;--s3:#8a2f5f;--s4:#5c6a1f;--s5:#6a6a6a}
+body{max-width:none;padding:0;font-size:10pt}main{display:block}
+section{border:0;padding:0 0 1rem}h2,h2+p{break-after:avoid}svg,dl,tr,.legend{break-inside:avoid}
+svg{max-width:12cm}.scroll{overflow:visible}summary{display:none}
+details::details-content{content-visibility:visible;height:auto}
+*{print-color-adjust:exact}}
 """
 
 
@@ -59,8 +79,21 @@ def page(title: str, lead: str, sections: Sequence[str]) -> str:
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>"
         f'<header><h1>{escape(title)}</h1><p class="muted">{escape(lead)}</p></header>'
-        f"<main>{''.join(sections)}</main></body></html>\n"
+        f"<main>{''.join(sections)}</main>"
+        f'<footer class="muted">{escape(_made())}</footer></body></html>\n'
     )
+
+
+def _made() -> str:
+    """Say when a page was made, and by which version and commit of the project."""
+    project = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    told = f"Made on {datetime.now(UTC):%d %B %Y at %H:%M UTC} by version {project['version']}"
+    command = ["git", "-C", str(_ROOT), "describe", "--always", "--dirty=, changed", "--exclude=*"]
+    try:
+        commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):  # no checkout, or no Git
+        return f"{told}."
+    return f"{told}, commit {commit}."
 
 
 def section(heading: str, explanation: str, body: str, *, wide: bool = False) -> str:
@@ -84,18 +117,21 @@ def tiles(entries: Sequence[tuple[str, str, str]]) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, words: bool = False) -> str:
-    """Return a table that scrolls sideways on a narrow screen; ``words`` aligns all to the left."""
+    """Return a table, on a phone a list of its rows; ``words`` aligns all to the left."""
     head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
-    body = "".join("<tr>" + "".join(_cell(cell) for cell in row) + "</tr>" for row in rows)
+    body = "".join(
+        f"<tr>{''.join(_cell(name, cell) for name, cell in zip(header, row, strict=True))}</tr>"
+        for row in rows
+    )
     return (
         f'<div class="scroll" tabindex="0"><table{" class=words" if words else ""}>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 
-def _cell(text: str) -> str:
+def _cell(name: str, text: str) -> str:
     short = " class=short" if len(text) <= _SHORT else ""
-    return f"<td{short}>{escape(text)}</td>"
+    return f'<td{short} data-name="{escape(name)}">{escape(text)}</td>'
 
 
 def folded(summary: str, body: str) -> str:

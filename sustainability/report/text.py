@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from sustainability.facts.ranges import Estimate
@@ -26,6 +27,66 @@ def spread(estimate: Estimate) -> str:
     if estimate.low == estimate.high:
         return amount(estimate.mid)
     return f"{amount(estimate.mid)} ({amount(estimate.low)} to {amount(estimate.high)})"
+
+
+_ROOMS = {
+    "llm": "LLM",
+    "power": "power",
+    "prices": "price",
+    "workload": "workload",
+    "models": "model",
+    "grid": "grid",
+    "regions": "Region",
+}
+"""What the tables of facts are about, where their name does not say it."""
+_WORDS = {
+    "gpu": "GPU", "usd": "USD", "kb": "kB", "s3": "S3", "api": "API", "pue": "PUE", "cpu": "CPU",
+    "vcpu": "vCPU",
+}  # fmt: skip
+
+
+def in_words(path: str) -> str:
+    """Return the path of a fact as words: ``llm/gpu_time/fit`` is *language models: GPU time, fit*.
+
+    Names with digits or dots, as of models and instance types, stay as they are.
+    """
+    room, _, rest = path.partition("/")
+    parts = [
+        part
+        if "." in part or ":" in part or "-" in part
+        else " ".join(_WORDS.get(word, word) for word in part.split("_"))
+        for part in rest.split("/")
+    ]
+    return f"{_ROOMS.get(room, room.replace('_', ' '))}: {', '.join(parts)}"
+
+
+def energy_unit(kwh: float) -> str:
+    """Return the unit of a table: that in which its largest value has a readable size."""
+    return "kWh" if kwh >= 1 else "Wh"
+
+
+def in_unit(kwh: Estimate, unit: str) -> Estimate:
+    """Return an energy in the unit of its table."""
+    return kwh if unit == "kWh" else kwh * 1000
+
+
+def fitted(text: str, width: int = 100) -> str:
+    """Return text with its sentences broken into lines; tables stay as they are."""
+    blocks = []
+    for block in text.split("\n\n"):
+        lines = block.split("\n")
+        if not any(line and set(line) <= {"-", " "} for line in lines):
+            lines = [part for line in lines for part in _broken(line, width)]
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
+
+
+def _broken(line: str, width: int) -> list[str]:
+    indent = " " * (len(line) - len(line.lstrip()) + 4)
+    return textwrap.wrap(
+        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False,
+        drop_whitespace=True, replace_whitespace=False,
+    ) or [line]  # fmt: skip
 
 
 def percent(share: float) -> str:

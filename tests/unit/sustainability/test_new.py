@@ -158,7 +158,7 @@ def test_a_trace_becomes_the_traffic(folder: Path, tmp_path: Path) -> None:
     per_hour=st.floats(0, 2000),
     peak=st.floats(1, 20),
     documents=st.integers(0, 100_000),
-    email=st.sampled_from(["", "on@yes.no", "'quoted: #'@x.org", "1@2.3"]),
+    email=st.sampled_from(["", "on@yes.no", "'quoted:#'@x.org", "1@2.3"]),
     production=st.booleans(),
 )
 def test_every_file_is_valid_by_construction(

@@ -74,3 +74,8 @@ def test_sums_and_products_stay_in_order_and_near_their_middle(
     total = Estimate.total(parts)
     assert total.mid == pytest.approx(sum(part.mid for part in parts))
     assert total.low <= total.mid <= total.high
+
+
+def test_a_choice_among_exact_numbers_is_one_of_them() -> None:
+    either = Estimate.one_of([Estimate.exact(1.0), Estimate.exact(3.0)], "grid")
+    assert (either.low, either.mid, either.high) == (1.0, 2.0, 3.0)

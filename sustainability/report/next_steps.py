@@ -1,0 +1,64 @@
+"""What to do next, as the end of a report: the step that saves most comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sustainability.decide.next_steps import LEAST, Step
+from sustainability.report.page import section, table
+from sustainability.report.text import amount
+
+_NONE = f"No other store, model, service level or Region saves {LEAST:.0%} of the carbon or more."
+
+
+def as_text(steps: Sequence[Step]) -> str:
+    """Return the steps as numbered sentences."""
+    if not steps:
+        return f"What to do next\n  {_NONE}"
+    lines = ["What to do next, most carbon saved first (in a month, each change alone)"]
+    for number, step in enumerate(steps, 1):
+        condition = f", {step.condition}" if step.condition else ""
+        lines.append(f"  {number}. {step.setting}{condition}: {_effect(step)}. {_reason(step)}.")
+    return "\n".join(lines)
+
+
+def as_html(steps: Sequence[Step]) -> str:
+    """Return the steps as a section of a page."""
+    rows = [
+        (step.setting, _effect(step), step.condition or "nothing", _reason(step)) for step in steps
+    ]
+    header = ("change in the deployment file", "in a month", "provided", "because")
+    return section(
+        "What to do next",
+        "Each change alone, planned and estimated like the deployment itself; the one that saves "
+        "most carbon comes first.",
+        table(header, rows, words=True) if rows else f"<p>{_NONE}</p>",
+        wide=True,
+    )
+
+
+def _effect(step: Step) -> str:
+    saved: list[str] = []
+    more: list[str] = []
+    for value, shown in (
+        (step.kwh, _energy(abs(step.kwh))),
+        (step.carbon_g, f"{amount(abs(step.carbon_g))} gCO2e"),
+        (step.usd, f"${abs(step.usd):,.2f}"),
+    ):
+        if value:
+            (saved if value > 0 else more).append(shown)
+    told = f"saves {_listed(saved)}"
+    return f"{told}; takes {_listed(more)} more" if more else told
+
+
+def _listed(words: Sequence[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _energy(kwh: float) -> str:
+    return f"{amount(kwh)} kWh" if kwh >= 1 else f"{amount(kwh * 1000)} Wh"
+
+
+def _reason(step: Step) -> str:
+    return f"{step.part.name} has {step.part_share:.0%} of the carbon ({step.part.basis})"
