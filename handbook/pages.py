@@ -6,7 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
-from handbook import diagrams, reference
+from handbook import api, diagrams, reference
 
 _FROM_ROOT = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "CODE_OF_CONDUCT.md")
 _LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
@@ -26,6 +26,7 @@ def gather(root: Path, target: Path) -> None:
         shutil.copy(root / name, docs / _name(name))
     shutil.copy(root / "cfn_sustainability" / "README.md", docs / "rule-package.md")
     made = {
+        "api-reference.md": api.page(root),
         "settings.md": reference.settings(),
         "commands.md": reference.command_line(),
         "metrics.md": reference.metrics(),

@@ -42,7 +42,7 @@ def _section(path: str, schema: Mapping[str, Any], definitions: Mapping[str, Any
             continue
         default = "needed" if name in needed else _code(field.get("default"))
         meaning = _text(field.get("description") or _described(field, definitions))
-        rows.append(f"| `{whole}` | {_kind(field, definitions)} | {default} | {meaning} |")
+        rows.append(f"| `{name}` | {_kind(field, definitions)} | {default} | {meaning} |")
     yield f"## {path.rstrip('.') or 'The file'}"
     if schema.get("description"):
         yield _text(schema["description"])

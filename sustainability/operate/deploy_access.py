@@ -56,6 +56,8 @@ _WITHOUT_HANDLERS: Mapping[str, tuple[str, ...]] = {
     ),
 }
 """Types whose handlers AWS's registry does not list, or not in every Region."""
+_BASIC_EXECUTION = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents")
+"""AWS's policy AWSLambdaBasicExecutionRole, which functions of the CDK have."""
 _ALWAYS = ("cloudformation:DescribeStacks", "ssm:GetParameters")
 _READS = (
     "bedrock:GetFoundationModelAvailability",
@@ -144,6 +146,28 @@ def _actions_of(kind: str) -> Iterator[str]:
         yield from handler["permissions"]
 
 
+def runtime_actions(templates: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the actions that the roles in the templates may use: what a boundary must allow.
+
+    A boundary also bounds what the policy of a bucket grants to a role.
+    """
+    actions = set(_BASIC_EXECUTION)
+    for template in templates:
+        for resource in template["Resources"].values():
+            properties = resource.get("Properties", {})
+            if not isinstance(properties.get("PolicyDocument", {}), Mapping):
+                continue
+            documents = [properties.get("PolicyDocument", {})]
+            documents += [each["PolicyDocument"] for each in properties.get("Policies", ())]
+            for statement in (each for one in documents for each in one.get("Statement", ())):
+                principal = statement.get("Principal", {"AWS": {"Fn::GetAtt": []}})
+                to_role = isinstance(principal, Mapping) and "GetAtt" in str(principal.get("AWS"))
+                if statement["Effect"] == "Allow" and to_role:
+                    found = statement["Action"]
+                    actions.update([found] if isinstance(found, str) else found)
+    return actions
+
+
 def access_template(
     deployment: Deployment, templates: Mapping[str, Mapping[str, Any]], repository: Repository
 ) -> dict[str, Any]:
@@ -173,6 +197,16 @@ def access_template(
         },
         "Deploys": _role(deployment, repository, name, _deploys(deployment, own)),
         "Reads": _role(deployment, repository, f"{name}-read", _looks(deployment)),
+    }
+    resources["Boundary"] = {
+        "Type": "AWS::IAM::ManagedPolicy",
+        "Properties": {
+            "ManagedPolicyName": f"{name}-boundary",
+            "Description": f"The most that a role of {name} may do",
+            "PolicyDocument": _document(
+                [_allow(sorted(runtime_actions(templates.values())), ["*"])]
+            ),
+        },
     }
     for number, statements in enumerate(policies, start=1):
         resources[f"Execution{number}"] = {
@@ -235,8 +269,9 @@ def _role(
         ),
         "Policies": [{"PolicyName": "deploys", "PolicyDocument": _document(statements)}],
     }
-    if deployment.company.permissions_boundary:
-        properties["PermissionsBoundary"] = _boundary(deployment.company.permissions_boundary)
+    boundary = deployment.company.permissions_boundary
+    if boundary not in (None, f"{deployment.name}-boundary"):  # ours bounds what runs, not deploys
+        properties["PermissionsBoundary"] = _boundary(str(boundary))
     return {"Type": "AWS::IAM::Role", "Properties": properties}
 
 

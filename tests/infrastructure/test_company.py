@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from cfnlint.rules import Match
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
@@ -105,6 +107,12 @@ def test_functions_that_see_documents_run_in_the_subnets(company: Templates) -> 
     endpoints = resources(company, "AWS::EC2::VPCEndpoint")
     kinds = sorted(str(endpoint["VpcEndpointType"]) for endpoint in endpoints)
     assert kinds == ["Gateway"] * 2 + ["Interface"] * 3
+
+
+def test_the_page_shows_a_file_that_is_valid() -> None:
+    page = Path("docs/company.md").read_text(encoding="utf-8")
+    shown = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
+    assert set(Company.model_validate(shown["company"]).model_dump()) == set(shown["company"])
 
 
 def test_the_api_takes_tokens_alone(company: Templates) -> None:

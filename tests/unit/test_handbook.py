@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from handbook import diagrams, reference
+from handbook import api, diagrams, reference
 from handbook.pages import gather
 from sustainability.deployment.schema import Deployment
 
@@ -66,7 +66,13 @@ def test_every_setting_and_every_command_has_its_place() -> None:
     text = reference.settings()
     for section in (schema, *sections):
         for name in section["properties"]:
-            assert re.search(rf"[`.]{name}(`|\n|\[\])", text) or f"## {name}" in text, name
+            assert re.search(rf"[`. ]{name}(`|\n|\[\])", text), name
+
+    fields = api.page(ROOT)
+    document = yaml.safe_load((ROOT / api.DOCUMENT).read_text(encoding="utf-8"))
+    for name in document["components"]["schemas"]["Answer"]["properties"]:
+        assert f"| `{name}` |" in fields
+    assert fields.count("## `") == sum(map(len, document["paths"].values()))
 
     commands = reference.command_line()
     for module in (ROOT / "sustainability" / "commands").glob("[a-z]*.py"):

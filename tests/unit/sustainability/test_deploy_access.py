@@ -40,8 +40,8 @@ def recorded(name: str) -> dict[str, Any]:
 def statements(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     return [
         statement
-        for resource in template["Resources"].values()
-        if resource["Type"] == kind
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == kind and name != "Boundary"
         for document in (
             [resource["Properties"]["PolicyDocument"]]
             if kind == "AWS::IAM::ManagedPolicy"
@@ -121,6 +121,21 @@ def test_a_boundary_holds_for_each_role_that_cloudformation_makes() -> None:
             boundary = statement["Condition"]["ArnLike"]["iam:PermissionsBoundary"]["Fn::Sub"]
             assert boundary.endswith(":policy/workload")
     assert "role/cdk-acme-deploy-role-" in json.dumps(template)
+
+
+@pytest.mark.parametrize("name", ["dev", "prod", "realtime", "batch", "async", "bridged"])
+def test_the_boundary_allows_each_action_of_each_role_and_no_others(name: str) -> None:
+    templates = recorded(name)
+    (statement,) = access_template(DEV, templates, REPOSITORY)["Resources"]["Boundary"][
+        "Properties"
+    ]["PolicyDocument"]["Statement"]
+    text = json.dumps(templates)
+    if name in ("dev", "prod"):
+        assert "bedrock:InvokeModel" in statement["Action"]
+        assert ("s3:DeleteObject*" in statement["Action"]) == ("s3:DeleteObject*" in text)
+    assert not {"*", "lambda:*", "s3:*"} & set(statement["Action"])
+    for action in statement["Action"]:
+        assert action in text or action.startswith("logs:")
 
 
 def test_a_stack_without_the_bootstrap_is_made_by_the_role_itself() -> None:
