@@ -62,6 +62,14 @@ def test_no_text_of_others_becomes_a_part_of_a_script(file: Path) -> None:
         assert "${{" not in steps(job)
 
 
+def test_the_difference_before_an_approval_needs_no_right_to_deploy() -> None:
+    jobs = yaml.safe_load((ROOT / ".github/workflows/deploy.yml").read_text())["jobs"]
+    # Without it, the CDK makes a change set, with the role that deploys.
+    assert "--method template" in steps(jobs["difference"])
+    assert jobs["difference"]["environment"].endswith("-read")
+    assert jobs["deploy"]["needs"] == "difference"
+
+
 def test_make_targets_that_workflows_call_exist() -> None:
     targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     called = {
