@@ -36,10 +36,20 @@ def gather(root: Path, target: Path) -> None:
         (docs / name).write_text(text, encoding="utf-8")
     for page in docs.glob("*.md"):
         page.write_text(_with_links(page.read_text(encoding="utf-8"), docs), encoding="utf-8")
-    shutil.copy(root / "handbook" / "mkdocs.yml", target / "mkdocs.yml")
+    settings = (root / "handbook" / "mkdocs.yml").read_text(encoding="utf-8")
+    (target / "mkdocs.yml").write_text(_with_all(settings, docs), encoding="utf-8")
     (docs / "assets").mkdir()
     if (root / _MERMAID).exists():  # else the set-up of the site has not run
         shutil.copy(root / _MERMAID, docs / "assets" / "mermaid.js")
+
+
+def _with_all(settings: str, docs: Path) -> str:
+    """Return the settings of MkDocs, with each page in the navigation that has no place yet."""
+    placed = set(re.findall(r"[\w-]+\.md", settings.partition("\nnav:")[2]))
+    others = sorted({page.name for page in docs.glob("*.md")} - placed)
+    if not others:
+        return settings
+    return f"{settings}  - More:\n" + "".join(f"      - {name}\n" for name in others)
 
 
 def _name(file: str) -> str:
