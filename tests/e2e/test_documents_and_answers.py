@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 from pypdf import PdfWriter
 
 from local.embedded import EmbeddedAws
@@ -348,6 +349,46 @@ def test_dead_letters_are_sent_back_by_one_command_and_lost_deletions_with_them(
     assert subprocess.run(redrive, capture_output=True, text=True).stdout == (
         "there are no dead letters\n"
     )
+
+
+def test_many_askers_at_once_all_get_their_answer(account: Account, folder: Path) -> None:
+    put(account, folder, "stations/field stations.md", GLACIER)
+    with ThreadPoolExecutor(50) as askers:
+        answers = list(askers.map(lambda _: ask(account, KESTREL, patience_s=300), range(50)))
+    assert all(answer["answered"] for answer in answers)
+
+
+NOT_HERE = {
+    "logs:CreateLogStream": "Lambda writes the log of a function, with the function's role",
+    "logs:PutLogEvents": "the same",
+    "sqs:ReceiveMessage": "Lambda polls the queue, with the function's role",
+    "sqs:DeleteMessage": "the same",
+    "sqs:ChangeMessageVisibility": "the same",
+    "sqs:GetQueueAttributes": "the same",
+    "sqs:GetQueueUrl": "the CDK grants it to whatever reads a queue",
+    "aoss:APIAccessAll": "the real OpenSearch of the embedded AWS has no IAM",
+    "dynamodb:BatchGetItem": "a walk through a bucket with documents: test_generations.py",
+}
+"""Permissions that no call of this story needs, each with its reason."""
+
+
+def test_each_call_of_a_function_is_granted_and_each_grant_is_used(
+    account: Account, embedded: EmbeddedAws
+) -> None:
+    url = f"{embedded.running()['emulator'].url}/_local/grants"
+    roles = [
+        role
+        for role in urllib3.request("GET", url).json()
+        if role["role"].startswith("local-rag-") and role["used"]
+    ]
+    assert {role["role"].split("-")[2][:6] for role in roles} >= {"Answer", "Ingest"}
+    for role in roles:
+        assert role["refused"] == [], role["role"]
+        used = {action for action, _ in role["used"]}
+        granted = {action for action, _ in role["granted"]}
+        assert granted - used <= NOT_HERE.keys(), f"{role['role']} does not use all of its grants"
+        over = {pattern for action, pattern in role["granted"] if action in used}
+        assert not over & {"*"}, f"{role['role']} may act on everything"
 
 
 def test_destroy_leaves_nothing(account: Account, embedded: EmbeddedAws, folder: Path) -> None:
