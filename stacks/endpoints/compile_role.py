@@ -39,10 +39,15 @@ def compile_role(scope: Construct, bucket_name: str, image: ServingImage) -> iam
             resources=[bucket],
             conditions={"StringLike": {"s3:prefix": f"{ARTIFACTS}*"}},
         ),
-        iam.PolicyStatement(actions=["logs:CreateLogGroup"], resources=[log_group, logs]),
         iam.PolicyStatement(
-            actions=["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-            resources=[logs],
+            actions=[
+                "logs:CreateLogGroup",
+                "logs:CreateLogStream",
+                "logs:DescribeLogStreams",
+                "logs:PutLogEvents",
+            ],
+            # IAM knows the group for some of the actions, and its streams for others.
+            resources=[log_group, logs],
         ),
         iam.PolicyStatement(
             actions=["cloudwatch:PutMetricData"],
