@@ -132,8 +132,13 @@ sbom: setup .build/sbom/.ready ## Write what each part is made of, as CycloneDX:
 	@$(python) -m uv venv --quiet --clear .build/sbom && \
 	  $(python) -m uv pip sync --quiet --require-hashes --python .build/sbom $< && touch $@
 
-refresh: setup ## Renew the facts that the rules take from cfn-lint.
+refresh: setup ## Renew the facts that packages carry, and list those older than two years.
 	@$(python) -m cfn_sustainability.refresh
+	-@PYTHONPATH=. $(python) -m uv run --quiet --isolated --no-project --with ecologits \
+	  --python $(python) -m sustainability.facts.refresh.models
+	-@PYTHONPATH=. $(python) -m uv run --quiet --isolated --no-project --with genai-prices \
+	  --python $(python) -m sustainability.facts.refresh.bedrock_prices
+	@$(python) -m sustainability.facts.age
 
 site: setup $(SITE)/.ready ## Build the documentation as a site, in .site/html, with strict links.
 	@$(python) -m handbook .site && NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --strict --config-file .site/mkdocs.yml

@@ -71,6 +71,7 @@ def _report(options: argparse.Namespace) -> int:
     from sustainability.decide.next_steps import next_steps
     from sustainability.decide.region_requirements import checked_plan
     from sustainability.deployment.schema import Deployment
+    from sustainability.footprint.baseline import baseline
     from sustainability.footprint.footprint import footprint, influences
     from sustainability.footprint.sci import score
     from sustainability.report.footprint import as_html, as_json, as_text
@@ -84,17 +85,18 @@ def _report(options: argparse.Namespace) -> int:
         return 0
     result, found = footprint(deployment, plan), influences(deployment, plan)
     steps = next_steps(deployment) if options.html or not options.json else []
+    least = baseline(deployment, result)
     if options.html:
         from sustainability.decide.service_levels import service_levels
         from sustainability.report.page import write
         from sustainability.report.plan import as_section
 
         levels, served = service_levels(deployment), as_section(deployment, plan)
-        write(options.html, as_html(result, found, levels, sci, served, steps))
+        write(options.html, as_html(result, found, levels, sci, served, steps, least))
     if options.json:
-        print(json.dumps(as_json(result, found) | {"sci": sci}, indent=2))
+        print(json.dumps(as_json(result, found, least) | {"sci": sci}, indent=2))
     else:
-        print(fitted(as_text(result, found, sci, steps)))
+        print(fitted(as_text(result, found, sci, steps, least)))
     return 0
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from sustainability.decide.next_steps import Step
 from sustainability.energy.impact import Impact
 from sustainability.facts.lookup import Fact
+from sustainability.footprint.baseline import Baseline
 from sustainability.footprint.footprint import Footprint, Influence
 from sustainability.report import charts, next_steps
 from sustainability.report.page import folded, page, section, table, tiles
@@ -38,11 +39,18 @@ def synth_line(result: Footprint) -> str:
     )
 
 
+_BASELINE = (
+    "Search alone quotes sentences and calls no model. On the golden set of this project, "
+    "the quotation was right for 0.53 of the answerable questions (docs/choosing-a-model.md); "
+    "choose-model measures what your generator answers beyond that. No system takes nothing."
+)
 VERSION = 1
 """Of the JSON; ``docs/schemas/footprint.schema.json`` describes it."""
 
 
-def as_json(result: Footprint, influences: Sequence[Influence]) -> dict[str, Any]:
+def as_json(
+    result: Footprint, influences: Sequence[Influence], least: Baseline | None = None
+) -> dict[str, Any]:
     """Return the whole report as plain data. Every range is ``[low, mid, high]``."""
     answered = result.per_1000_answers
     return {
@@ -54,6 +62,11 @@ def as_json(result: Footprint, influences: Sequence[Influence]) -> dict[str, Any
         "idle_per_month": _impact(result.idle),
         "traffic_per_month": _impact(result.traffic),
         "per_1000_answers": answered and _impact(answered),
+        "baseline_per_1000_answers": least
+        and {
+            "search_with_extractive_answers": _impact(least.searching),
+            "generating_adds": _impact(least.generating),
+        },
         "watching_per_month": {
             "usd": result.watching_usd.as_list(),
             "usd_of_what_is_watched": result.watched_usd.as_list(),
@@ -104,6 +117,7 @@ def as_text(
     influences: Sequence[Influence],
     sci: Mapping[str, Any] | None = None,
     steps: Sequence[Step] | None = None,
+    least: Baseline | None = None,
 ) -> str:
     """Return the report for a terminal.
 
@@ -131,6 +145,10 @@ def as_text(
     answered = result.per_1000_answers
     if answered is not None:
         lines += _summary("1,000 answers", answered, unit)
+    if least is not None:
+        lines += _summary("search alone", least.searching, unit)
+        lines += _summary("generating adds", least.generating, unit)
+        lines.append(f"{'':<16}{_BASELINE}")
     lines.append(f"{'watching':<16}{_watching(result)}")
     if sci is not None and sci["scores"]["answer"]:
         lines.append(f"{'SCI for AI':<16}{_scores(sci)}")
@@ -194,6 +212,7 @@ def as_html(
     sci: Mapping[str, Any] | None = None,
     served: str = "",
     steps: Sequence[Step] | None = None,
+    least: Baseline | None = None,
 ) -> str:
     """Return the HTML page.
 
@@ -209,6 +228,8 @@ def as_html(
         The section on the serving plan.
     steps
         What to do next; ``None`` leaves it out.
+    least
+        The same deployment without a generator.
     """
     lead = (
         f"Region {result.region}, {result.accounting}-based carbon, "
@@ -220,6 +241,16 @@ def as_html(
         excluded = f"Not included: {'; '.join(sci['excluded'])}."
         sections.append(section("SCI for AI", f"{_scores(sci)}. {excluded}", "", wide=True))
     sections += [_idle(result), _answers(result)]
+    if least is not None:
+        rows = [
+            (name, *(spread(value) for value in (impact.kwh * 1000, impact.carbon_g, impact.usd)))
+            for name, impact in (
+                ("search with extractive answers", least.searching),
+                ("generating adds", least.generating),
+            )
+        ]
+        header = ("1,000 answers", "Wh", "gCO2e", "USD")
+        sections.append(section("Without generating", _BASELINE, table(header, rows)))
     if levels:
         sections.append(_levels(levels))
     sections += [_sensitivity(influences), _month(result), _assumptions(result)]

@@ -78,6 +78,9 @@ def test_a_search_ranks_by_words_and_by_vectors(store: KnowledgeStore) -> None:
     found = store.search("sleeping otter", NORTH, {}, candidates=2)
     assert {hit.id for hit in found.lexical} == {"a1", "b1"}
     assert {hit.id for hit in found.semantic} == {"a1", "b1"}
+    # The fusion compares the scores: without them, a first hit is worth as much as a last one.
+    for hits in (found.lexical, found.semantic):
+        assert hits[0].score > hits[1].score
     assert found.lexical[0].text.startswith(("The otter", "Otters"))
 
 

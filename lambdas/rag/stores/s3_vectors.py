@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from rag import unicode_text
 from rag.embedding import Vector
 from rag.stores.signed import SignedHttp
 from rag.stores.store import Found, Passage
@@ -59,13 +60,20 @@ class S3Vectors:
             request["filter"] = where[0] if len(where) == 1 else {"$and": where}
         hits = self._call("QueryVectors", request, seconds)["vectors"]
         passages = [
-            Passage(id=hit["key"], **{field: hit["metadata"][field] for field in _SHOWN})
+            Passage(
+                id=hit["key"],
+                score=1 - hit["distance"],
+                **{field: hit["metadata"][field] for field in _SHOWN},
+            )
             for hit in hits
         ]
-        scores = bm25(question, [f"{passage.section}\n{passage.text}" for passage in passages])
-        ranked = sorted(zip(scores, passages, strict=True), key=lambda scored: -scored[0])
+        by_words = [
+            replace(passage, score=score)
+            for passage, score in zip(passages, _by_words(question, passages), strict=True)
+            if score
+        ]
         return Found(
-            lexical=[passage for score, passage in ranked[:candidates] if score],
+            lexical=sorted(by_words, key=lambda passage: -passage.score)[:candidates],
             semantic=passages[:candidates],
             similarity=1 - hits[0]["distance"] if hits else -1.0,
         )
@@ -115,6 +123,17 @@ class S3Vectors:
         self.http.request(
             "POST", f"/{operation}", f'{{"indexArn": {json.dumps(self.index)}, {members}}}'
         )
+
+
+def _by_words(question: str, passages: Sequence[Passage]) -> list[float]:
+    """Score passages as OpenSearch does, which adds the scores of the fields."""
+    text = bm25(question, [passage.text for passage in passages])
+    section = bm25(question, [passage.section for passage in passages])
+    parts = bm25(question, [unicode_text.parts(f"{p.section} {p.text}") for p in passages])
+    return [
+        in_text + 0.5 * (in_section + in_parts)
+        for in_text, in_section, in_parts in zip(text, section, parts, strict=True)
+    ]
 
 
 def _as_vector(chunk: tuple[str, Mapping[str, Any]]) -> str:

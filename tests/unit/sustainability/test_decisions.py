@@ -14,8 +14,11 @@ from sustainability.energy.impact import Impact
 from sustainability.energy.verdict import Verdict, compared, doubts
 from sustainability.facts.lookup import Facts
 from sustainability.facts.ranges import Estimate
+from sustainability.footprint.baseline import baseline
 from sustainability.footprint.change import Change, Limit
+from sustainability.footprint.footprint import footprint
 from sustainability.plan.serving import plan_serving
+from sustainability.report.footprint import as_text as as_footprint_text
 from sustainability.report.plan import as_json, as_section, as_text, headline
 from tests.unit.sustainability.deployments import a_deployment
 
@@ -142,6 +145,25 @@ def test_compare_judges_the_busiest_hour(
             assert verdict["too_close_to_call"] == (words == TIE)
             assert words in row
             assert words in page.read_text()
+
+
+@pytest.mark.parametrize("name", ["dev", "prod", "examples/bridged"])
+def test_what_generating_adds_is_the_footprint_beyond_plain_search(name: str) -> None:
+    deployment = Deployment.load(f"deployments/{name}.yaml")
+    declared = footprint(deployment, plan_serving(deployment))
+
+    found = baseline(deployment, declared)
+
+    assert found is not None
+    assert declared.per_1000_answers is not None
+    for objective in Objective:
+        whole = declared.per_1000_answers.by(objective).mid
+        searching, added = found.searching.by(objective), found.generating.by(objective)
+        assert searching.mid + added.mid == pytest.approx(whole)
+        assert added.mid > 0
+    text = as_footprint_text(declared, (), None, found)
+    assert "search alone" in text
+    assert "generating adds" in text
 
 
 def test_a_limit_is_broken_by_a_change_and_not_by_noise() -> None:
