@@ -58,7 +58,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _explain(done: Upgrade, follow: tuple[str, ...]) -> None:
-    print("You and the template both changed these files. Open each, and look for <<<<<<<:")
+    print(
+        "You and the template both changed these files. Where both are in a file, look for <<<<<<<:"
+    )
     for name, advice in done.conflicts.items():
         print(f"  {name}: {advice}")
     print(

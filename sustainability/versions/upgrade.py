@@ -131,10 +131,15 @@ def _conflicts(git: Git) -> dict[str, str]:
             git("add", "--", name)
         else:  # the template deleted it
             git("rm", "--quiet", "--", name)
-    return {name: _advice(name) for name in unmerged if name not in recorded}
+    return {name: _advice(git, name) for name in unmerged if name not in recorded}
 
 
-def _advice(name: str) -> str:
+def _advice(git: Git, name: str) -> str:
+    stages = {line.split()[2] for line in git("ls-files", "--unmerged", "--", name).splitlines()}
+    if "2" not in stages:
+        return f"you deleted it, the template changed it: `git rm {name}`, or take it: `git add`"
+    if "3" not in stages:
+        return f"the template deleted it, you changed it: `git rm {name}`, or keep it: `git add`"
     for start, advice in _ADVICE.items():
         if name.startswith(start):
             return advice.replace("FILE", name)

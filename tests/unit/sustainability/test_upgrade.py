@@ -119,6 +119,20 @@ def test_what_both_changed_is_named_with_its_cure_and_nothing_is_lost(
     assert (fork / "app.py").read_text() == "ours\n"
 
 
+@pytest.mark.parametrize("fork", ["clone"], indirect=True)
+def test_a_file_that_one_side_deleted_has_its_own_cure(
+    fork: Path, template: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    git(fork, "rm", "--quiet", "app.py")
+    git(fork, "commit", "--quiet", "--message", "Without it")
+
+    assert main(["upgrade", str(template), "--root", str(fork)]) == 1
+
+    assert (
+        "app.py: you deleted it, the template changed it: `git rm app.py`" in capfd.readouterr().out
+    )
+
+
 def test_recorded_templates_alone_are_no_conflict(fork: Path, template: Path) -> None:
     write(fork, {SNAPSHOT: '{"ours": 1}\n'}, "Record")
 
