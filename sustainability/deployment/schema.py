@@ -673,7 +673,7 @@ class Deployment(Section):
             If the file cannot be read or is not valid. The message has one line per fault:
             ``file:line: key: what is wrong``.
         """
-        path = Path(path)
+        path = located(Path(path))
         try:
             source = YamlSource.read(path)
         except FileNotFoundError as error:
@@ -701,6 +701,12 @@ class Deployment(Section):
     def place(self, key: str) -> str:
         """Return ``file:line: key``, for an error about a setting; the key alone without a file."""
         return f"{self._origin.line(key)}{key}"
+
+
+def located(path: Path) -> Path:
+    """Return a path of the repository from any folder: ``deployments/dev.yaml`` is there."""
+    ours = Path(__file__).parents[2] / path
+    return ours if not path.exists() and ours.exists() else path
 
 
 def _nearest(path: Path) -> str:

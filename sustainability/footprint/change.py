@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sustainability.deployment.schema import Deployment
+from sustainability.deployment.schema import Deployment, located
 from sustainability.energy.impact import Impact
 from sustainability.energy.verdict import Verdict
 from sustainability.errors import UserError
@@ -120,6 +120,7 @@ def load_revision(path: Path, revision: str) -> Deployment:
     DeploymentError
         If the file was not valid.
     """
+    path = located(path)
     try:
         shown = subprocess.run(
             ["git", "show", f"{revision}:./{path.name}"],

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections import defaultdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
+from local import month
 from local.month import DAYS, _hours, metrics
+from sustainability.errors import UserError
 from tests.unit.sustainability.deployments import a_deployment, traffic
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
@@ -45,3 +51,70 @@ def test_an_hour_sends_what_its_questions_would() -> None:
 
 def test_an_hour_without_questions_sends_nothing() -> None:
     assert list(metrics(a_deployment(), START, [], SOURCES, SENT, seed=1).data()) == []
+
+
+class Aws:
+    """CloudWatch and Lambda as far as a replay needs them."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.hours: list[datetime] = []
+        self.questions = 0.0
+
+    def put_metric_data(self, Namespace: str, MetricData: list[dict[str, Any]]) -> None:
+        assert len(MetricData) <= 500
+        self.calls.append("metrics")
+        for datum in MetricData:
+            if datum["MetricName"] == "Questions":
+                self.questions += sum(datum["Values"])
+
+    def get_function_configuration(self, FunctionName: str) -> dict[str, Any]:
+        variables = {"METRICS": "Questions CacheHits", "SOURCES": json.dumps(SOURCES)}
+        return {"Handler": FunctionName, "Environment": {"Variables": variables}}
+
+    def invoke(self, FunctionName: str, Payload: str) -> dict[str, Any]:
+        self.calls.append("record")
+        self.hours.append(datetime.fromisoformat(json.loads(Payload)["hour"]))
+        return {}
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
+    aws = Aws()
+    monkeypatch.setattr(month.boto3, "client", lambda _: aws)
+    handlers = ["rag.answer_handler.handler", "operations.handler.handler"]
+    monkeypatch.setattr(month.Account, "functions", lambda _: handlers)
+    monkeypatch.setattr(month.Account, "history", lambda _, __: [])
+    return aws
+
+
+def test_each_hour_is_recorded_once_after_its_metrics(aws: Aws) -> None:
+    asked = month.replay(a_deployment(), lambda _: None, days=2)
+    assert aws.questions == asked > 0
+    assert aws.hours == sorted(set(aws.hours))
+    assert len(aws.hours) == 48
+    assert aws.hours[-1] < datetime.now(UTC)
+    assert aws.calls[0] == "metrics"
+
+
+def test_a_month_is_replayed_once(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = [
+        {"hour": f"{datetime.now(UTC) - timedelta(hours=number):%Y-%m-%dT%H:00:00Z}"}
+        for number in range(60)
+    ]
+    monkeypatch.setattr(month.Account, "history", lambda _, __: recorded)
+    with pytest.raises(UserError, match="has a month already"):
+        month.replay(a_deployment(), lambda _: None, days=2)
+    assert aws.calls == []
+
+
+def test_metrics_of_a_month_ago_are_kept_as_cloudwatch_keeps_hours() -> None:
+    """In a process of its own: MiniStack reads its environment when it is imported."""
+    program = (
+        "from local import clock; clock.install();"
+        "from ministack.services import cloudwatch; import time;"
+        "then = time.time() - 30 * 86400;"
+        "cloudwatch._store_datum('n', 'm', {}, then, 'None', 1, None, None, None);"
+        "cloudwatch._evict_old_metrics(); assert list(cloudwatch._metrics.values())"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
