@@ -167,11 +167,14 @@ def _values(curves: Sequence[Curve]) -> str:
     rates = [rate for rate, _ in curves[0].usd]
     shown = [index for index, rate in enumerate(rates) if math.log10(rate).is_integer()]
     header = ("way to answer", *(f"{rates[index]:,.0f}/h" for index in shown))
-    return table(
-        header,
-        [
-            (curve.name, *(f"{amount(values[index][1])} {unit}" for index in shown))
-            for curve in curves
-            for values, unit in ((curve.energy_wh, "Wh"), (curve.usd, "USD"))
-        ],
+    return "".join(
+        f"<h3>{heading}</h3>"
+        + table(
+            header,
+            [(name, *(amount(values[index][1]) for index in shown)) for name, values in rows],
+        )
+        for heading, rows in (
+            ("Energy in Wh per hour", [(curve.name, curve.energy_wh) for curve in curves]),
+            ("Cost in USD per hour", [(curve.name, curve.usd) for curve in curves]),
+        )
     )
