@@ -367,8 +367,8 @@ class RagStack(cdk.Stack):
             "Serverless-LambdaEventSourceMappingDestination",
             "A queue as source has no such destination; its dead-letter queue does this.",
         )
-        self.dead_letters.grant_send_messages(function)
-        self.queue.grant_send_messages(function)
+        self.dead_letters.grant(function, "sqs:SendMessage")
+        self.queue.grant(function, "sqs:SendMessage")
         actions = (f"dynamodb:{action}" for action in ("UpdateItem", "GetItem", "BatchGetItem"))
         self._let_use(function, *actions, write=True)
         return function
