@@ -161,7 +161,7 @@ def test_what_generating_adds_is_the_footprint_beyond_plain_search(name: str) ->
         searching, added = found.searching.by(objective), found.generating.by(objective)
         assert searching.mid + added.mid == pytest.approx(whole)
         assert added.mid > 0
-    text = as_footprint_text(declared, (), None, found)
+    text = as_footprint_text(declared, (), least=found)
     assert "search alone" in text
     assert "generating adds" in text
 
