@@ -15,6 +15,8 @@ from sustainability.report.page import folded, page, section, table, tiles
 from sustainability.report.text import amount, energy_unit, in_unit, percent, spread
 from sustainability.report.text import table as text_table
 
+_TELLING = 0.005
+"""A saving of a smaller share of all that was used is none."""
 _SAMPLES = 10
 """Highest number of rows of the table for a terminal."""
 _QUANTITIES = {
@@ -162,7 +164,7 @@ def _saved(history: History) -> str:
     told = []
     for measure, (_, unit) in _MEASURES.items():
         value = history.saved(measure)
-        if value is not None:
+        if value is not None and abs(value) > _TELLING * history.whole.taken(measure).mid:
             told.append(f"{amount(abs(value))} {unit} {'less' if value >= 0 else 'more'}")
     return ", ".join(told)
 

@@ -25,9 +25,9 @@ def as_text(steps: Sequence[Step]) -> str:
 def as_html(steps: Sequence[Step]) -> str:
     """Return the steps as a section of a page."""
     rows = [
-        (step.setting, _effect(step), step.condition or "nothing", _reason(step)) for step in steps
+        (step.setting, _effect(step), step.condition or "always", _reason(step)) for step in steps
     ]
-    header = ("change in the deployment file", "in a month", "provided", "because")
+    header = ("change in the deployment file", "in a month", "when", "because")
     return section(
         "What to do next",
         "Each change alone, planned and estimated like the deployment itself; the one that saves "
