@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/autoscaling/application/userguide/what-is-applicatio
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ministack.core.responses import set_request_region
+from ministack import app
+from ministack.core.responses import get_region, set_request_region
 
 from local import ministack_internals as internals
 from local.alarms import current_values, series
@@ -24,6 +26,7 @@ from local.endpoints import Fleet, fleets
 from sustainability.offers.target_tracking import IN_SECONDS, IN_THRESHOLD, OUT_DATAPOINTS
 
 _LOGGER = logging.getLogger(__name__)
+_SERVICE = "application-autoscaling"
 _PREDEFINED = {
     "SageMakerInferenceComponentConcurrentRequestsPerCopyHighResolution": (
         "ConcurrentRequestsPerCopy",
@@ -39,6 +42,63 @@ _PREDEFINED = {
     "SageMakerVariantInvocationsPerInstance": ("InvocationsPerInstance", "Sum", 60),
 }
 """Metric, statistic and period in seconds."""
+
+
+def install() -> None:
+    """Serve the part of the API that sets the limits of a target by hand."""
+    operations = {
+        "DescribeScalableTargets": _describe_targets,
+        "RegisterScalableTarget": _register_target,
+    }
+
+    async def serve(
+        method: str, path: str, headers: Mapping[str, str], body: bytes, query: object
+    ) -> tuple[int, dict[str, str], bytes]:
+        operation = headers.get("x-amz-target", "").rpartition(".")[2]
+        try:
+            if operation not in operations:
+                raise ValueError(f"The embedded AWS does not support {operation}.")
+            status, answer = 200, operations[operation](json.loads(body))
+        except ValueError as error:
+            status, answer = 400, {"__type": "ValidationException", "message": str(error)}
+        kind = {"content-type": "application/x-amz-json-1.1"}
+        return status, kind, json.dumps(answer).encode()
+
+    app.SERVICE_HANDLERS[_SERVICE] = serve
+    internals.authorize_service(_SERVICE, _SERVICE)
+
+
+def _describe_targets(request: dict[str, Any]) -> dict[str, Any]:
+    found = []
+    for target in _targets_here():
+        properties = target["properties"]
+        least, most = target.get("bounds", (properties["MinCapacity"], properties["MaxCapacity"]))
+        if properties["ResourceId"] in request.get("ResourceIds", [properties["ResourceId"]]):
+            kept = {key: properties[key] for key in ("ResourceId", "ScalableDimension")}
+            kept["ServiceNamespace"] = request["ServiceNamespace"]
+            found.append({**kept, "MinCapacity": least, "MaxCapacity": most})
+    return {"ScalableTargets": found}
+
+
+def _register_target(request: dict[str, Any]) -> dict[str, Any]:
+    for target in _targets_here():
+        if target["properties"]["ResourceId"] == request["ResourceId"]:
+            least, most = target.get("bounds") or (
+                target["properties"]["MinCapacity"],
+                target["properties"]["MaxCapacity"],
+            )
+            bounds = [request.get("MinCapacity", least), request.get("MaxCapacity", most)]
+            target["bounds"] = bounds
+            for fleet in fleets():
+                if (fleet.region, fleet.resource_id) == (target["region"], request["ResourceId"]):
+                    _move_into(bounds, fleet.desired, fleet, "its bounds")
+            return {"ScalableTargetARN": target["id"]}
+    raise ValueError(f"No scalable target is registered for {request['ResourceId']}.")
+
+
+def _targets_here() -> Iterator[dict[str, Any]]:
+    targets = _records("AWS::ApplicationAutoScaling::ScalableTarget")
+    return (target for target in targets if target["region"] == get_region())
 
 
 def scale(now: float) -> None:

@@ -138,6 +138,7 @@ class _Errors(logging.Handler):
 def _extend(state: Path, args: argparse.Namespace) -> None:
     from local import (
         alarms,
+        autoscaling,
         bedrock,
         clock,
         cloudformation,
@@ -170,6 +171,7 @@ def _extend(state: Path, args: argparse.Namespace) -> None:
     service_metrics.publish_api_metrics()
     bedrock.install(args.models)
     sagemaker.install(args.models)
+    autoscaling.install()
     vectors.install()
     grants.record()
 

@@ -27,7 +27,7 @@ class Waking:
 
     def __init__(self, deployment: Deployment, plan: ServingPlan, account: Account) -> None:
         self._deployment, self._plan, self._account = deployment, plan, account
-        self._client = boto3.Session(region_name=deployment.region).client("sagemaker")
+        self._session = boto3.Session(region_name=deployment.region)
         self._limit_s = Facts()("serving/cold_start", "s").high
 
     @property
@@ -61,9 +61,10 @@ class Waking:
             cure = "Verify with --wake."
             yield Check(Row.ENDPOINT_WAKES, Verdict.UNTOLD, "it was not woken", cure)
             return
-        before = self._copies()
-        if before["DesiredCopyCount"] == 0:
-            self._set(1)
+        before, least = self._copies(), self._least()
+        if least == 0:
+            # Not a copy by hand: while demand is low, the scaling policy would stop it at once.
+            self._set_least(1)
         try:
             woken = self._wait(lambda copies: copies["CurrentCopyCount"] >= 1, "starts", progress)
             if woken is None:
@@ -78,9 +79,10 @@ class Waking:
             progress("the endpoint answers")
             yield self._answers(question)
         finally:
-            if before["DesiredCopyCount"] == 0:
-                self._set(0)
-        if before["DesiredCopyCount"] == 0:
+            if least == 0:
+                self._set_least(0)
+        if least == 0 and before["DesiredCopyCount"] == 0:
+            self._stop()
             gone = self._wait(lambda copies: copies["CurrentCopyCount"] == 0, "stops", progress)
             yield Check(
                 Row.ENDPOINT_SLEEPS,
@@ -130,18 +132,49 @@ class Waking:
         return time.monotonic() - began
 
     def _copies(self) -> dict[str, int]:
-        found: dict[str, int] = self._client.describe_inference_component(
-            InferenceComponentName=self._name
+        found: dict[str, int] = self._call(
+            "sagemaker", "describe_inference_component", InferenceComponentName=self._name
         )["RuntimeConfig"]
         return found
 
-    def _set(self, copies: int) -> None:
+    def _stop(self) -> None:
+        """Let it stop now: the scaling policy would wait for a time of low demand."""
+        self._call(
+            "sagemaker",
+            "update_inference_component_runtime_config",
+            InferenceComponentName=self._name,
+            DesiredRuntimeConfig={"CopyCount": 0},
+        )
+
+    def _least(self) -> int:
+        (target,) = self._call(
+            "application-autoscaling",
+            "describe_scalable_targets",
+            ServiceNamespace="sagemaker",
+            ResourceIds=[self._target],
+        )["ScalableTargets"]
+        return int(target["MinCapacity"])
+
+    def _set_least(self, copies: int) -> None:
+        self._call(
+            "application-autoscaling",
+            "register_scalable_target",
+            ServiceNamespace="sagemaker",
+            ResourceId=self._target,
+            ScalableDimension="sagemaker:inference-component:DesiredCopyCount",
+            MinCapacity=copies,
+        )
+
+    def _call(self, service: str, operation: str, **request: Any) -> dict[str, Any]:
         try:
-            self._client.update_inference_component_runtime_config(
-                InferenceComponentName=self._name, DesiredRuntimeConfig={"CopyCount": copies}
-            )
+            answer: dict[str, Any] = getattr(self._session.client(service), operation)(**request)
         except botocore.exceptions.ClientError as error:
-            raise AccountError(f"SageMaker refused to set {copies} copies: {error}") from error
+            raise AccountError(f"AWS refused to wake the endpoint: {error}") from error
+        return answer
+
+    @property
+    def _target(self) -> str:
+        return f"inference-component/{self._name}"
 
     @property
     def _name(self) -> str:

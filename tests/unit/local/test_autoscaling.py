@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local import clock
+from local import autoscaling, clock
 from local.cloudformation import RECORDS
 from tests.unit.local.conftest import COLD_START_S, TARGET, World, emptied
 
@@ -162,6 +162,22 @@ def test_what_is_set_by_hand_stays_until_something_else_is_wanted(world: World) 
     world.alarm("wake", "ALARM", 7)
     world.scale()
     assert fleet.desired == 1
+
+
+def test_a_minimum_that_is_registered_starts_a_copy_and_keeps_it_while_demand_is_low(
+    world: World,
+) -> None:
+    fleet = world.deploy(copies=0, least=0)
+    world.policy("sleep", "StepScaling", SLEEP)
+    world.alarm("sleep", "ALARM", 3)
+    world.scale()
+    request = {"ResourceId": fleet.resource_id, "MinCapacity": 1}
+    autoscaling._register_target(request)
+    world.scale(after=60)
+    assert fleet.desired == 1
+    autoscaling._register_target(request | {"MinCapacity": 0})
+    world.scale(after=600)
+    assert fleet.desired == 0
 
 
 @given(

@@ -93,7 +93,7 @@ class CloudWatch:
         self.compiled: dict[str, int] | None = None
         self.awake_periods = 0
         self.letters: list[dict[str, str]] = []
-        self.stubborn, self.copies = False, 0
+        self.stubborn, self.copies, self.least = False, 0, 0
         self.published = [*((name, OWN) for name in written), ("Throttles", [])]
 
     def get_paginator(self, call: str) -> CloudWatch:
@@ -147,6 +147,13 @@ class CloudWatch:
     def describe_inference_component(self, **_: Any) -> dict[str, Any]:
         counts = {"DesiredCopyCount": self.copies, "CurrentCopyCount": self.copies}
         return {"RuntimeConfig": counts}
+
+    def describe_scalable_targets(self, **_: Any) -> dict[str, Any]:
+        return {"ScalableTargets": [{"MinCapacity": self.least}]}
+
+    def register_scalable_target(self, MinCapacity: int, **_: Any) -> None:
+        self.least = MinCapacity
+        self.copies = max(self.copies, self.least)
 
     def update_inference_component_runtime_config(
         self, DesiredRuntimeConfig: dict[str, int], **_: Any
@@ -314,7 +321,7 @@ def test_an_endpoint_that_may_be_woken_is_asked_and_sleeps_again(
     verdicts = {check.name: check.verdict.value for check in found}
     assert verdicts[Row.ENDPOINT_WAKES] == verdicts[Row.ENDPOINT_SLEEPS] == "passed"
     assert verdicts[Row.ENDPOINT_ANSWERS] == answers
-    assert cloudwatch.copies == 0
+    assert (cloudwatch.copies, cloudwatch.least) == (0, 0)
 
 
 def test_without_agreement_nothing_is_woken(
