@@ -116,7 +116,10 @@ class Waking:
 
     def _ask(self, question: str) -> tuple[float, dict[str, Any]]:
         began = time.monotonic()
-        status, _, answer = self._account.call("POST", "/answers", {"question": question})
+        try:
+            status, _, answer = self._account.call("POST", "/answers", {"question": question})
+        except AccountError:  # no answer at all, which counts as one that the endpoint did not give
+            status, answer = 0, {}
         return time.monotonic() - began, answer if status == 200 else {}
 
     def _wait(
