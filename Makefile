@@ -28,7 +28,7 @@ endif
 fast = $(python) -m pytest tests/infrastructure tests/unit --numprocesses auto --no-loadscope-reorder
 file = deployments/$(DEPLOYMENT).yaml
 
-.PHONY: help setup up new demo-month ask add documents down status clean test test-fast test-training lint bench synth deploy verify destroy lock refresh record review sbom site upgrade
+.PHONY: help setup up new demo-month ask add documents down status clean test test-fast test-training chaos lint bench synth deploy verify destroy lock refresh record review sbom site upgrade
 
 help: ## List all commands.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -98,6 +98,9 @@ $(TRAINING)/.ready: requirements/training.txt requirements/pipeline.txt
 	  began=$$SECONDS && { [ -x $(TRAINING)/bin/python ] || $(PYTHON) -m venv $(TRAINING); } && \
 	  $(python) -m uv pip sync --quiet --require-hashes --python $(TRAINING) $^ && \
 	  touch $@ && echo "set up in $$((SECONDS - began)) s"
+
+chaos: setup ## Break the embedded AWS on purpose, and print what became of it; about 15 minutes.
+	@PYTHONPATH=.:lambdas $(python) -m tests.chaos $(if $(ONLY),--only "$(ONLY)")
 
 lint: setup ## Check style, types, docstrings, the directions of imports, and the workflows.
 	@ruff check . && ruff format --check . && mypy
