@@ -712,6 +712,7 @@ def located(path: Path) -> Path:
 def _nearest(path: Path) -> str:
     """Return the cure for a deployment file that does not exist."""
     folder = next((parent for parent in path.parents if parent.name == "deployments"), path.parent)
-    known = {file: file.relative_to(folder).with_suffix("") for file in folder.rglob("*.yaml")}
     asked = path.relative_to(folder).with_suffix("").as_posix()
-    return choose(asked, sorted(name.as_posix() for name in known.values()))
+    ours = located(folder)
+    known = [file.relative_to(ours).with_suffix("").as_posix() for file in ours.rglob("*.yaml")]
+    return choose(asked, sorted(known)) if known else f"the folder {folder} has no .yaml file"

@@ -199,6 +199,17 @@ def test_a_file_that_does_not_exist_leads_to_those_that_do(
         Deployment.load(tmp_path / "deployments" / f"{asked}.yaml")
 
 
+def test_our_files_are_found_and_proposed_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Deployment.load("deployments/dev.yaml").name == "dev"
+    with pytest.raises(DeploymentError, match=r"did you mean examples/nap\?"):
+        Deployment.load("deployments/nap.yaml")
+    with pytest.raises(DeploymentError, match="the folder elsewhere has no"):
+        Deployment.load("elsewhere/nap.yaml")
+
+
 def test_bytes_that_are_not_utf8_are_refused(tmp_path: Path) -> None:
     (tmp_path / "trial.yaml").write_bytes(b"name: caf\xe9\n")
     with pytest.raises(DeploymentError, match=r"trial.yaml:1: not UTF-8 at byte 9"):
