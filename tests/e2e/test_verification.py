@@ -21,7 +21,7 @@ from sustainability.plan.serving_plan import Mode
 from tests.e2e.conftest import COLD_START_S, ROOT, Models, left_of, quiet
 
 EXAMPLES = sorted((ROOT / "deployments" / "examples").glob("*.yaml"))
-ALWAYS = {Row.INDEXED, Row.SIGNED, Row.DELETED, Row.REDRIVEN, Row.ROLES, Row.QUEUE, Row.DASHBOARDS}
+ALWAYS = {Row.INDEXED, Row.SIGNED, Row.DELETED, Row.REDRIVEN, Row.ROLES, Row.QUEUE}
 _WAITED_FOR = ("a copy starts", "the answer comes later")
 
 
