@@ -25,6 +25,9 @@ from sustainability.stores.kinds import profile
 Coefficients = dict[str, Impact]
 """By quantity. ``hours`` covers what exists without questions and is not measured."""
 
+_DIGITS = (3, 4, 3)
+"""Of the ends and the middle of a range. More would not fit into a function's environment."""
+
 _NOBODY = Demand(0, 0, 0, 0, 0, 0, 0, 0)
 
 
@@ -97,7 +100,10 @@ def as_json(coefficients: Coefficients) -> dict[str, dict[str, list[float]]]:
     """Return the coefficients for the environment of a function: ranges, without zeros."""
     return {
         quantity: {
-            measure: [float(f"{value:.6g}") for value in estimate.as_list()]
+            measure: [
+                float(f"{value:.{digits}g}")
+                for value, digits in zip(estimate.as_list(), _DIGITS, strict=True)
+            ]
             for measure, estimate in vars(impact).items()
             if estimate.high and measure != "litres"  # a function's environment holds 4 kB
         }

@@ -139,7 +139,7 @@ def test_the_hour_of_some_answers_is_their_sum_by_hand(
     assert added == pytest.approx(stated, rel=1e-3)
     for record in told:
         parts = zip(record["added_by_questions"]["kwh"], record["unasked"]["kwh"], strict=True)
-        assert [sum(part) for part in parts] == pytest.approx(record["taken"]["kwh"], rel=1e-4)
+        assert [sum(part) for part in parts] == pytest.approx(record["taken"]["kwh"], rel=1e-3)
 
     deployment = Deployment.load(LOCAL)
     unit = coefficients(deployment, plan_serving(deployment))
@@ -149,7 +149,7 @@ def test_the_hour_of_some_answers_is_their_sum_by_hand(
             ("kwh", by_hand.kwh), ("carbon_g", by_hand.carbon_g), ("usd", by_hand.usd),
         ):  # fmt: skip
             total = sum(r["taken"][measure][end] for r in told)
-            assert total == pytest.approx(estimate.as_list()[end], rel=1e-4)
+            assert total == pytest.approx(estimate.as_list()[end], rel=1e-3)
 
 
 def test_the_same_again_changes_nothing(account: Account, operations: Operations) -> None:
@@ -188,7 +188,7 @@ def test_an_hour_without_questions_is_the_idle_floor(
     assert record["per_answer"] is None
     for measure, estimate in (("kwh", idle.kwh), ("carbon_g", idle.carbon_g), ("usd", idle.usd)):
         monthly = [value * HOURS_PER_MONTH for value in record["taken"][measure]]
-        assert monthly == pytest.approx(estimate.as_list(), rel=1e-4)
+        assert monthly == pytest.approx(estimate.as_list(), rel=1e-3)
 
 
 def test_a_scheduled_run_fills_the_gaps_and_the_next_one_finds_nothing(

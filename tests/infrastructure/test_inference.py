@@ -591,7 +591,9 @@ def test_a_machine_without_x86_can_build_the_x86_image(synthesize: Synthesize) -
     dockerfile = (ROOT / "containers" / "neuron_vllm" / "Dockerfile").read_text()
     project = only(synthesize(BRIDGED, "models"), "AWS::CodeBuild::Project")
     assert project["Environment"]["Type"] == "ARM_CONTAINER"
-    assert "--platform linux/amd64" in project["Source"]["BuildSpec"]
+    assert "build.sh" in project["Source"]["BuildSpec"]
+    script = (ROOT / "containers" / "neuron_vllm" / "build.sh").read_text()
+    assert "docker build --platform linux/amd64" in script
     assert not any(line.startswith("RUN") for line in dockerfile.splitlines())
 
 
@@ -618,7 +620,7 @@ def test_what_an_interpreter_leaves_behind_makes_no_other_image(tmp_path: Path) 
     ModelsStack(app, "models", deployment=dev(), env=env)
     app.synth()
     (source,) = {file.parent for file in tmp_path.glob("asset.*/Dockerfile")}
-    assert {file.suffix for file in source.rglob("*")} == {"", ".py", ".json"}
+    assert {file.suffix for file in source.rglob("*")} == {"", ".py", ".json", ".sh"}
 
 
 def test_one_may_bring_ones_own_image(synthesize: Synthesize) -> None:

@@ -19,7 +19,6 @@ ABSENT = "(absent)"
 SETTINGS: list[tuple[str, str, object, str]] = [
     ("AWS::ApiGatewayV2::Stage", "DefaultRouteSettings", ABSENT, "ApiThrottles"),
     ("AWS::DynamoDB::Table", "BillingMode", "PROVISIONED", "TableScales"),
-    ("AWS::Lambda::EventSourceMapping", "BatchSize", 1, "EventSourceBatches"),
     ("AWS::Lambda::Function", "Architectures", ["x86_64"], "LambdaArm64"),
     ("AWS::Lambda::Function", "Architectures", ABSENT, "LambdaArm64"),
     ("AWS::Lambda::Function", "LoggingConfig", ABSENT, "LambdaLogGroupDeclared"),

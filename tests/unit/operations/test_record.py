@@ -95,7 +95,7 @@ def assert_at_one_end(monthly: float, expected: Estimate, end: int) -> None:
     """A record adds the ends of every range: its range is hardly narrower than the footprint's."""
     stated = expected.as_list()[end]
     if end == 1:
-        assert monthly == pytest.approx(stated, rel=1e-4)
+        assert monthly == pytest.approx(stated, rel=1e-3)
     elif end == 0:
         assert monthly <= 1.02 * stated
     else:
@@ -220,7 +220,7 @@ def test_whatever_was_counted_the_record_adds_up(values: dict[str, int]) -> None
     assert found["taken"]["kwh"][1] == pytest.approx(parts, rel=1e-5)
     if found["per_answer"]:
         total = found["per_answer"]["usd"][1] * found["answers"]["answered"]
-        assert found["taken"]["usd"][1] == pytest.approx(total, rel=1e-4)
+        assert found["taken"]["usd"][1] == pytest.approx(total, rel=1e-3)
     assert metrics(found).keys() <= units().keys()
 
 

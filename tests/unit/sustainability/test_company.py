@@ -46,7 +46,7 @@ def deployment(tmp_path: Path, company: dict[str, Any], **others: Any) -> Deploy
         ({"sign_in": {**SIGN_IN, "audience": []}}, "audience"),
         ({"contributors": {"handbook": []}}, "with a slash at the end"),
         ({"replicators": ["role/x"]}, "arn:aws:iam::ACCOUNT:role/NAME"),
-        ({"quallifier": "acme"}, "allowed here: contributors, key, network"),
+        ({"quallifier": "acme"}, "did you mean qualifier?"),
     ],
 )
 def test_what_cannot_be_is_refused_with_its_line_and_cure(
