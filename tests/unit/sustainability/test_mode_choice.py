@@ -153,5 +153,6 @@ def test_what_no_account_can_serve_is_refused_for_that_reason(
 ) -> None:
     rate = {"mean_per_hour": per_hour, "peak_per_hour": per_hour}
     huge = changed(BRIDGED, "traffic", periods=[], otherwise=rate)
-    with pytest.raises(ServiceLevelError, match=r"the peak of [18][\d,]+ questions/h (keeps|needs)"):
+    reason = r"the peak of [18][\d,]+ questions/h (keeps|needs)"
+    with pytest.raises(ServiceLevelError, match=reason):
         plan_serving(changed(huge, "inference", bedrock=bedrock))

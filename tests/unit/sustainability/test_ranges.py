@@ -62,11 +62,10 @@ def test_numbers_of_unknown_origin_combine_their_ends() -> None:
     assert (unknown * B).as_list() == [3, 8, 15]
 
 
-@given(
-    st.lists(
-        st.tuples(st.floats(0, 1e3), st.floats(0, 1e3), st.floats(0, 1e3)), min_size=1, max_size=5
-    )
-)
+AMOUNT = st.just(0.0) | st.floats(1e-9, 1e3)
+
+
+@given(st.lists(st.tuples(AMOUNT, AMOUNT, AMOUNT), min_size=1, max_size=5))
 def test_sums_and_products_stay_in_order_and_near_their_middle(
     ends: list[tuple[float, float, float]],
 ) -> None:
