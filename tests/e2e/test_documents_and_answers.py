@@ -354,7 +354,7 @@ def test_dead_letters_are_sent_back_by_one_command_and_lost_deletions_with_them(
 def test_many_askers_at_once_all_get_their_answer(account: Account, folder: Path) -> None:
     put(account, folder, "stations/field stations.md", GLACIER)
     with ThreadPoolExecutor(50) as askers:
-        answers = list(askers.map(lambda _: ask(account, KESTREL, patience_s=300), range(50)))
+        answers = list(askers.map(lambda _: ask(account, KESTREL), range(50)))
     assert all(answer["answered"] for answer in answers)
 
 
