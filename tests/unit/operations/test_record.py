@@ -20,10 +20,10 @@ from sustainability.deployment.schema import Deployment
 from sustainability.energy.demand import Demand, document_tokens, passages
 from sustainability.energy.impact import HOURS_PER_MONTH
 from sustainability.facts.lookup import Facts
-from sustainability.facts.ranges import Estimate
 from sustainability.footprint.coefficients import as_json, coefficients
 from sustainability.footprint.footprint import footprint
 from sustainability.plan.serving_plan import Batch, Mode
+from tests.record_ends import check_end
 from tests.unit.operations import fakes
 from tests.unit.operations.fakes import MEASURES, NOW
 from tests.unit.sustainability.deployments import a_deployment, a_plan, traffic
@@ -88,18 +88,7 @@ def test_the_declared_traffic_measured_is_the_footprint(
     month += unit["active_hours"] * (HOURS_PER_MONTH - demand.asked_hours)
     month += unit["ingest_hours"] * (HOURS_PER_MONTH - demand.ingest_hours)
     for measure in ("kwh", "carbon_g", "usd"):
-        assert_at_one_end(taken[measure][end] * HOURS_PER_MONTH, getattr(month, measure), end)
-
-
-def assert_at_one_end(monthly: float, expected: Estimate, end: int) -> None:
-    """A record adds the ends of every range: its range is hardly narrower than the footprint's."""
-    stated = expected.as_list()[end]
-    if end == 1:
-        assert monthly == pytest.approx(stated, rel=1e-3)
-    elif end == 0:
-        assert monthly <= 1.02 * stated
-    else:
-        assert monthly >= 0.98 * stated
+        check_end(taken[measure][end] * HOURS_PER_MONTH, getattr(month, measure), end)
 
 
 def mean_hour(deployment: Deployment, *, on_bedrock: float, end: int) -> dict[str, float]:
@@ -159,7 +148,7 @@ def test_an_hour_in_which_nobody_asks_is_the_idle_floor(store: str) -> None:
     idle = footprint(deployment, plan).idle
     for measure, expected in (("kwh", idle.kwh), ("carbon_g", idle.carbon_g), ("usd", idle.usd)):
         for end, hourly in enumerate(told_hour["taken"][measure]):
-            assert_at_one_end(hourly * HOURS_PER_MONTH, expected, end)
+            check_end(hourly * HOURS_PER_MONTH, expected, end)
     assert told_hour["per_answer"] is None
     assert set(metrics(told_hour)) == {
         "TotalEnergyWhMid", "TotalCarbonGramsMid", "TotalCostUsdMid",
