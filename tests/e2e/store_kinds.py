@@ -62,10 +62,10 @@ def _in_opensearch(
 ) -> Iterator[tuple[str, str]]:
     url = embedded.running()["opensearch"].url
     body = local_mapping(domain_index(deployment, replicas=0))
-    made = urllib3.request("PUT", f"{url}/{name}", json=body)
+    made = urllib3.request("PUT", f"{url}/{name}", json=body, timeout=60, retries=False)
     assert made.status == 200, made.data
     yield url, name
-    urllib3.request("DELETE", f"{url}/{name}")
+    urllib3.request("DELETE", f"{url}/{name}", timeout=60)
 
 
 @contextmanager
