@@ -45,7 +45,8 @@ def run(options: argparse.Namespace) -> int:
         return 1
     for command in follow:  # of the new version, in processes of their own
         print(f"$ {command}", flush=True)
-        code = subprocess.run(command.split(), cwd=options.root, check=False).returncode
+        make = ["make", "--no-print-directory", *command.split()[1:]]  # also within make upgrade
+        code = subprocess.run(make, cwd=options.root, check=False).returncode
         if code:
             print(f"This failed. The merge is committed; mend it in {done.branch}.")
             return 1

@@ -46,7 +46,8 @@ def git(folder: Path, *arguments: str) -> str:
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     files = {
-        "sustainability/__main__.py": PROJECT, "node_modules/.bin/cdk": CDK,
+        "sustainability/__init__.py": "", "sustainability/__main__.py": PROJECT,
+        "node_modules/.bin/cdk": CDK,
         "deployments/dev.yaml": "3 rag=2,budget=1", "deployments/same.yaml": "1 rag=1",
         "deployments/gone.yaml": "1 rag=1", "deployments/bad.yaml": "1 rag=1",
     }  # fmt: skip
