@@ -82,7 +82,7 @@ class Lookup:
     `table` is the documents table of the generation of the index that answers. `earlier` is an
     answer from before the last change, which may have changed other documents only.
     `version` is None when the index changed so recently that a search may still miss the change:
-    an answer from it must not be reused. `pending` may rest on an older index.
+    an answer from it is reused only after another search. `pending` may rest on an older index.
     """
 
     table: str

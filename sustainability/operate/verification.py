@@ -177,7 +177,7 @@ class _Walk:
         yield Check(
             Row.CACHED,
             Verdict.PASSED if cached else Verdict.UNTOLD,
-            "cached" if cached else "generated again: another document may have changed meanwhile",
+            "cached" if cached else "generated again: a document that it reads may have changed",
             "" if cached else "Verify again while no documents are added.",
         )
         yield _taken(self._deployment, first)
