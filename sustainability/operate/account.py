@@ -253,40 +253,29 @@ class Account:
     def _forget_answers(self, key: str) -> int:
         name = self.function_environment("rag.answer_handler.handler")["ANSWERS_TABLE"]
         table = self._session.resource("dynamodb").Table(name)
-        arguments: dict[str, Any] = {}
         deleted = 0
-        while True:
-            page = table.scan(**arguments)
-            for row in page["Items"]:
-                answer = json.loads(row.get("answer", "{}"))
-                if any(each["document"] == key for each in answer.get("citations", ())):
-                    table.delete_item(Key={"id": row["id"]})
-                    deleted += 1
-            if "LastEvaluatedKey" not in page:
-                return deleted
-            arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        for row in _rows(table):
+            answer = json.loads(row.get("answer", "{}"))
+            if any(each["document"] == key for each in answer.get("citations", ())):
+                table.delete_item(Key={"id": row["id"]})
+                deleted += 1
+        return deleted
 
     def documents(self) -> Iterator[DocumentState]:
         """Yield the state of each document that ingest has seen and that still exists."""
         table = self._session.resource("dynamodb").Table(self.outputs["DocumentsTable"])
-        arguments: dict[str, Any] = {"ConsistentRead": True}
-        while True:
-            page = table.scan(**arguments)
-            for row in page["Items"]:
-                # Ingest's own bookkeeping, and documents that are gone, are no documents.
-                if row["document"] != INDEX_ROW and row.get("status") != "deleted":
-                    yield DocumentState(
-                        key=row["document"],
-                        status=row.get("status", "waiting"),
-                        reason=row.get("reason") or "",
-                        etag=row.get("etag") or "",
-                        chunks=len(row.get("chunks") or []),
-                        epoch=row.get("epoch") or "",
-                        visible_at=float(row.get("visible_at", 0)),
-                    )
-            if "LastEvaluatedKey" not in page:
-                return
-            arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        for row in _rows(table, ConsistentRead=True):
+            # Ingest's own bookkeeping, and documents that are gone, are no documents.
+            if row["document"] != INDEX_ROW and row.get("status") != "deleted":
+                yield DocumentState(
+                    key=row["document"],
+                    status=row.get("status", "waiting"),
+                    reason=row.get("reason") or "",
+                    etag=row.get("etag") or "",
+                    chunks=len(row.get("chunks") or []),
+                    epoch=row.get("epoch") or "",
+                    visible_at=float(row.get("visible_at", 0)),
+                )
 
     def present(self) -> list[DocumentState]:
         """Return the state of each document in the bucket and in the index, in the order of keys.
@@ -477,6 +466,15 @@ def in_one_form(status: int, answer: Any) -> dict[str, Any]:
     message = answer.get("message") if isinstance(answer, dict) else None
     code = _GATEWAY_CODES.get(status, "internal")
     return {"error": {"code": code, "message": str(message or f"status {status}")}}
+
+
+def _rows(table: Any, **options: Any) -> Iterator[dict[str, Any]]:
+    """Yield each row of a DynamoDB table, page by page."""
+    page = table.scan(**options)
+    yield from page["Items"]
+    while "LastEvaluatedKey" in page:
+        page = table.scan(**options, ExclusiveStartKey=page["LastEvaluatedKey"])
+        yield from page["Items"]
 
 
 def _pause_s(headers: Mapping[str, str], tries: int) -> float:
