@@ -17,9 +17,8 @@ from sustainability.deployment.durations import parse_duration
 from sustainability.deployment.faults import explain
 from sustainability.deployment.schema import Deployment
 from sustainability.errors import UserError
-from sustainability.facts.lookup import Facts
 from sustainability.footprint.footprint import Footprint, footprint
-from sustainability.offers.names import check_names, generators
+from sustainability.offers.names import check_names, smallest_first
 from sustainability.plan.serving_plan import ServingPlan
 
 _SCHEMA = "# yaml-language-server: $schema=../docs/schemas/deployment.schema.json"
@@ -91,12 +90,7 @@ def check(wishes: Wishes) -> None:
 
 def fitting_generator(wishes: Wishes) -> str:
     """Return the smallest model that Bedrock offers for these wishes; theirs if there is none."""
-    facts = Facts()
-
-    def size(model: str) -> float:
-        return facts(f"models/{model}/active", "billion parameters").mid
-
-    for model in sorted(generators(), key=size):
+    for model in smallest_first():
         if passes(_read(_text(replace(wishes, generator=model), budget=None))):
             return model
     return wishes.generator

@@ -13,7 +13,7 @@ from sustainability.deployment.schema import Availability, Deployment, Rate, Sto
 from sustainability.energy.impact import Component
 from sustainability.facts.lookup import Facts
 from sustainability.footprint.footprint import Footprint, footprint
-from sustainability.offers.names import generators
+from sustainability.offers.names import smallest_first
 from sustainability.offers.region_map import places
 from sustainability.plan.serving import plan_serving
 from sustainability.stores.kinds import chosen
@@ -151,13 +151,7 @@ def _changes(deployment: Deployment) -> Iterator[tuple[str, str, str]]:
             condition = "if the first question after a pause may wait" if sleeps else ""
             yield f"knowledge.store: {store.value}", condition, f"store={store.value}"
     if deployment.answers.generated:
-        facts = Facts()
-
-        def size(model: str) -> float:
-            return facts(f"models/{model}/active", "billion parameters").mid
-
-        smaller = sorted(generators(), key=size)[:_GENERATORS]
-        for model in smaller:
+        for model in smallest_first()[:_GENERATORS]:
             if model not in deployment.answers.generator:
                 condition = "if choose-model finds its answers good enough"
                 yield f"answers.generator: {model}", condition, f"generator={model}"

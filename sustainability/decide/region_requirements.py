@@ -15,7 +15,7 @@ from sustainability.deployment.schema import Deployment
 from sustainability.errors import UserError
 from sustainability.facts.lookup import Facts
 from sustainability.offers.bedrock import IN_REGION, ModelName, access
-from sustainability.offers.names import check_names, generators
+from sustainability.offers.names import check_names, smallest_first
 from sustainability.offers.region_map import place, places
 from sustainability.offers.region_services import INFERENCE_COMPONENT, has_resource, hosting_types
 from sustainability.offers.serving_images import ImageError, base_image, own_image
@@ -187,10 +187,7 @@ def _relaxed(deployment: Deployment) -> str:
                 carbon = carbon_of_computing(regions[0], limits.accounting, Facts()).mid
                 value = f"{math.ceil(carbon)} or more"
             found.append(f"with footprint.{name}: {value}, choose {regions[0]}")
-    facts = Facts()
-    for model in sorted(
-        generators(), key=lambda name: facts(f"models/{name}/active", "billion parameters").mid
-    ):
+    for model in smallest_first():
         answers = deployment.answers.model_copy(update={"generator": model})
         if regions := _regions(_with(deployment, answers=answers)):
             found.append(f"with answers.generator: {model}, choose {regions[0]}")

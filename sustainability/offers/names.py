@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 from sustainability.deployment.schema import Deployment, DeploymentError
 from sustainability.errors import choose
-from sustainability.facts.lookup import load_facts
+from sustainability.facts.lookup import Facts, load_facts
 from sustainability.offers.bedrock import ModelName, is_offered
 from sustainability.offers.endpoint_models import model_names
 from sustainability.offers.region_map import areas, places
@@ -56,6 +56,16 @@ def generators() -> frozenset[str]:
         for key in load_facts("models")
         if (name := key.removesuffix("/total")) != key and name in priced
     )
+
+
+def smallest_first() -> list[str]:
+    """Return the models of :func:`generators`, by their active parameters."""
+    facts = Facts()
+
+    def size(name: str) -> tuple[float, str]:
+        return facts(f"models/{name}/active", "billion parameters").mid, name
+
+    return sorted(generators(), key=size)
 
 
 def instance_types() -> frozenset[str]:
