@@ -72,7 +72,7 @@ def _describe_targets(request: dict[str, Any]) -> dict[str, Any]:
     found = []
     for target in _targets_here():
         properties = target["properties"]
-        least, most = target.get("bounds", (properties["MinCapacity"], properties["MaxCapacity"]))
+        least, most = _bounds(target)
         if properties["ResourceId"] in request.get("ResourceIds", [properties["ResourceId"]]):
             kept = {key: properties[key] for key in ("ResourceId", "ScalableDimension")}
             kept["ServiceNamespace"] = request["ServiceNamespace"]
@@ -83,10 +83,7 @@ def _describe_targets(request: dict[str, Any]) -> dict[str, Any]:
 def _register_target(request: dict[str, Any]) -> dict[str, Any]:
     for target in _targets_here():
         if target["properties"]["ResourceId"] == request["ResourceId"]:
-            least, most = target.get("bounds") or (
-                target["properties"]["MinCapacity"],
-                target["properties"]["MaxCapacity"],
-            )
+            least, most = _bounds(target)
             bounds = [request.get("MinCapacity", least), request.get("MaxCapacity", most)]
             target["bounds"] = bounds
             for fleet in fleets():
@@ -99,6 +96,17 @@ def _register_target(request: dict[str, Any]) -> dict[str, Any]:
 def _targets_here() -> Iterator[dict[str, Any]]:
     targets = _records("AWS::ApplicationAutoScaling::ScalableTarget")
     return (target for target in targets if target["region"] == get_region())
+
+
+def _bounds(target: Mapping[str, Any]) -> list[int]:
+    """Return the fewest and the most copies of a target, as they are now."""
+    bounds: list[int] = target.get("bounds") or _declared(target)
+    return bounds
+
+
+def _declared(target: Mapping[str, Any]) -> list[int]:
+    properties = target["properties"]
+    return [properties["MinCapacity"], properties["MaxCapacity"]]
 
 
 def scale(now: float) -> None:
@@ -145,8 +153,7 @@ def _move_into(bounds: list[int], wanted: int, fleet: Fleet, cause: str) -> None
 def _keep_in_bounds(fleet: Fleet, target: dict[str, Any], now: float) -> None:
     """Set the target's bounds, from the template or the schedule; new ones move the copies."""
     properties = target["properties"]
-    declared = [properties["MinCapacity"], properties["MaxCapacity"]]
-    bounds = target.get("bounds", declared)
+    bounds, declared = _bounds(target), _declared(target)
     if target.get("declared") != declared:
         target["declared"] = bounds = declared
     since = target.get("scheduled_until", now)
