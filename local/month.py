@@ -20,6 +20,7 @@ import boto3
 
 from local.embedded import Progress
 from sustainability.deployment.schema import Deployment
+from sustainability.energy.repetition import Repetition
 from sustainability.errors import UserError
 from sustainability.operate.account import Account
 from sustainability.simulation.traffic import Rates, Request, TokenCounts, arrivals
@@ -121,18 +122,18 @@ def metrics(
     seed: int,
 ) -> Hour:
     """Return what the functions and services send in an hour with these questions."""
-    random_ = random.Random(seed)
+    random_, repetition = random.Random(seed), Repetition.of(deployment)
     hour, ours = Hour(start), {"Deployment": deployment.name, "service": "answer"}
     awake: set[int] = set()
     for question in questions:
-        cached = random_.random() < deployment.traffic.cache_hit_share
+        repeated = random_.random()
+        cached = repeated < repetition.kept
         seconds = 0.05
         values: dict[str, float] = {"Questions": 1, "CacheHits": int(cached), "MemoryUsed": 180.0}
-        if not cached:
+        if repeated >= repetition.unsearched:
             found = random_.random() >= _NOTHING_FOUND
-            generating = 0.5 + 0.0125 * question.output_tokens if found else 0.0
             searching = random_.lognormvariate(4.6, 0.3)
-            seconds = generating + searching / 1000 + 0.1
+            seconds = searching / 1000 + 0.1
             now = int(question.time % 3600 // 60)
             awake |= set(range(now, min(60, now + _REST_S // 60)))
             values |= {
@@ -140,6 +141,11 @@ def metrics(
                 "EmbeddingLatency": 80.0,
                 "RetrievalLatency": searching,
                 "NothingFound": int(not found),
+            }
+        if not cached:
+            generating = 0.5 + 0.0125 * question.output_tokens if found else 0.0
+            seconds += generating
+            values |= {
                 "InputTokens": round(question.input_tokens) if found else 0,
                 "OutputTokens": round(question.output_tokens) if found else 0,
                 "Abstentions": int(not found),
