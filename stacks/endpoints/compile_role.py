@@ -6,6 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from stacks.common.log_groups import log_group_arn
 from stacks.common.patterns import acknowledge_pattern
 from stacks.endpoints.serving_image import ServingImage
 from sustainability.plan.compiled_models import ARTIFACTS, JOB_OUTPUT
@@ -16,17 +17,11 @@ _LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 
 def compile_role(scope: Construct, bucket_name: str, image: ServingImage) -> iam.Role:
     """Return a role that may pull the image, write compiled models and logs, and nothing else."""
-    stack = cdk.Stack.of(scope)
     role = iam.Role(
         scope, "CompileRole", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com")
     )
     image.grant_pull(role)
-    log_group = stack.format_arn(
-        service="logs",
-        resource="log-group",
-        resource_name=_LOG_GROUP,
-        arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-    )
+    log_group = log_group_arn(scope, _LOG_GROUP)
     logs = f"{log_group}:*"
     bucket = f"arn:{cdk.Aws.PARTITION}:s3:::{bucket_name}"
     models, output = f"{bucket}/{ARTIFACTS}*", f"{bucket}/{JOB_OUTPUT}*"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from stacks.common.account import account_of
+from stacks.common.log_groups import log_group_arn
 from stacks.common.patterns import acknowledge_pattern
 from stacks.endpoints.serving_image import ServingImage
 from sustainability.deployment.schema import Deployment
@@ -74,14 +74,8 @@ class NeuronModel(Construct):
         self.name = model.attr_model_name
 
     def _grant(self, artifacts: s3.IBucket, prefix: str, log_group_name: str) -> None:
-        stack = cdk.Stack.of(self)
         objects = artifacts.arn_for_objects(f"{prefix}*")
-        log_group = stack.format_arn(
-            service="logs",
-            resource="log-group",
-            resource_name=log_group_name,
-            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-        )
+        log_group = log_group_arn(self, log_group_name)
         log_streams = f"{log_group}:*"
         acknowledge_pattern(
             self.role,
