@@ -58,7 +58,7 @@ def coefficients(
         + services.carried(site)
         + services.logged(deployment, site),
         "searches": services.called(services.per_searched(deployment), site),
-        "documents": services.called(services.PER_DOCUMENT, site),
+        "documents": services.of_document(deployment, site),
         "answer_seconds": function_second(ANSWER_MEMORY_MIB, site),
         "ingest_seconds": function_second(INGEST_MEMORY_MIB, site),
         "invocations": invocation(site),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
 from sustainability.deployment.schema import Deployment, Store
 from sustainability.energy import power
-from sustainability.energy.demand import Demand
+from sustainability.energy.demand import Demand, passages
 from sustainability.energy.impact import HOURS_PER_MONTH, Component, Impact
 from sustainability.energy.site import Site
 from sustainability.facts.ranges import Estimate
@@ -19,8 +20,11 @@ _DAYS_PER_MONTH = HOURS_PER_MONTH / 24
 
 PER_QUESTION = {"http_api/request": 1, "dynamodb/read": 2}
 """The call; a read of the answer cache; a read of the state that shows if documents changed."""
-PER_DOCUMENT = {"dynamodb/read": 1, "dynamodb/write": 1, "sqs/request": 3}
-"""A message sent, received and deleted; a read and a write of the state of the document."""
+
+_ROW_BYTES = 350
+"""Of a document's row in the manifest, without its passages; each of them takes 21 more."""
+_WINDOW = 192
+"""Passages that the ingest function writes before it notes them."""
 
 
 def per_searched(deployment: Deployment) -> dict[str, float]:
@@ -30,6 +34,29 @@ def per_searched(deployment: Deployment) -> dict[str, float]:
     documents; for a store that sleeps, also the time of the search.
     """
     return {"dynamodb/write": 6 if chosen(deployment) is Store.SERVERLESS else 5}
+
+
+def per_document(passages: float) -> dict[str, float]:
+    """Return the requests of a document whose ``passages`` all change, by the names of their price.
+
+    A message is sent, received, hidden from others and deleted. The state of the index is read, and
+    counts up. The row of the document is claimed and notes what will be written. It is renewed
+    before each window of passages and before the deletion of the former ones, noted after each
+    window, and settled. DynamoDB counts each kB of a row; this one lists old and new passages.
+    """
+
+    def units(listed: float) -> int:
+        return math.ceil((_ROW_BYTES + 21 * listed) / 1024)
+
+    windows = max(1, math.ceil(passages / _WINDOW))
+    claimed, counted = units(passages), 1
+    noted = (3 + 2 * windows) * units(2 * passages)
+    return {"dynamodb/read": 1, "dynamodb/write": claimed + noted + counted, "sqs/request": 4}
+
+
+def of_document(deployment: Deployment, site: Site) -> Impact:
+    """Return the footprint of the requests for one changed document."""
+    return called(per_document(passages(deployment, site.facts).mid), site)
 
 
 def called(counts: Mapping[str, float], site: Site) -> Impact:
@@ -49,7 +76,7 @@ def requests(deployment: Deployment, demand: Demand, site: Site) -> Component:
         idle
         + called(PER_QUESTION, site) * demand.questions
         + called(per_searched(deployment), site) * demand.searched
-        + called(PER_DOCUMENT, site) * demand.changed_documents
+        + of_document(deployment, site) * demand.changed_documents
     )
     return Component(
         "API, queue and tables",

@@ -128,15 +128,16 @@ class DynamoDB:
     def __init__(self, world: World) -> None:
         self.world = world
         self.tables: dict[str, dict[str, dict[str, Any]]] = {}
+        self.write_units = 0
 
     def update_item(self, **call: Any) -> dict[str, Any]:
         (key,) = (value["S"] for value in call["Key"].values())
         self.world.called(f"dynamodb {key}")
         names, values = call["ExpressionAttributeNames"], call["ExpressionAttributeValues"]
         table = self.tables.setdefault(call["TableName"], {})
-        item = table.get(key, {})
-        self._check(call, item)
-        item = {**item, **call["Key"]}
+        before = table.get(key, {})
+        self._check(call, before)
+        item = {**before, **call["Key"]}
         parts = re.split(r"\b(SET|REMOVE|ADD)\b", call["UpdateExpression"])[1:]
         for verb, clauses in zip(parts[::2], parts[1::2], strict=True):
             for clause in clauses.split(","):
@@ -148,7 +149,9 @@ class DynamoDB:
                 else:
                     old = int(item.get(names[name], {"N": "0"})["N"])
                     item[names[name]] = {"N": str(old + int(values[value]["N"]))}
-        assert _size(item) < 400_000, "an item has at most 400 KB"
+        size = max(_size(before), _size(item))
+        assert size < 400_000, "an item has at most 400 KB"
+        self.write_units += math.ceil(size / 1024)
         table[key] = item
         return {"Attributes": item} if call.get("ReturnValues") == "ALL_NEW" else {}
 

@@ -12,6 +12,7 @@ from rag.errors import Unavailable
 from rag.objects import Queue
 from rag.settings import IngestSettings
 from rag.stores.store import StoreError
+from sustainability.footprint.services import per_document
 from tests.unit.rag.fakes import KNOWLEDGE, OpenSearchHttp, Services
 
 ENVIRONMENT = {
@@ -111,6 +112,30 @@ def test_trouble_with_one_document_fails_its_messages_alone(
         "3",
     }
     assert {d["document"] for d in services.opensearch.documents.values()} == {"b.md"}
+
+
+@pytest.mark.parametrize("passages", [2, 30, 60, 250])
+def test_a_changed_document_takes_the_requests_that_its_footprint_counts(
+    services: Services, passages: int
+) -> None:
+    def text(version: int) -> bytes:
+        places = range(passages)
+        return "\n\n".join(f"# Place {n}\n\nState {version}." for n in places).encode()
+
+    services.s3.objects = {"a.md": text(1)}
+    assert not handle(message("1", "a.md"))
+    services.world.log.clear()
+    services.dynamodb.write_units = 0
+    services.sqs.hidden.clear()
+    services.s3.objects = {"a.md": text(2)}
+    assert not handle(message("2", "a.md"))
+    assert len(services.opensearch.documents) == passages
+    ours = len(services.sqs.hidden)
+    assert {
+        "dynamodb/read": services.world.log.count("dynamodb get"),
+        "dynamodb/write": services.dynamodb.write_units,
+        "sqs/request": ours + 3,  # S3 sends the message, Lambda receives and deletes it
+    } == per_document(passages)
 
 
 def test_poison_is_set_aside_and_stops_nobody(services: Services) -> None:
