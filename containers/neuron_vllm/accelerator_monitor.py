@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from . import emf, neuron_report, nvidia_report
-from .metrics import DIMENSIONS, NAMESPACE, RESTARTS, SILENT, Values
+from .metrics import DIMENSIONS, METRICS, NAMESPACE, RESTARTS, SILENT, Values
 
 _CONFIG = Path(__file__).with_name("neuron-monitor.json")
 _SILENT_PERIODS = 3
@@ -140,11 +140,12 @@ def main() -> None:
     os.nice(_NICENESS)
     namespace = os.environ.get("ACCELERATOR_NAMESPACE") or NAMESPACE
     dimensions = _dimensions()
+    sent = os.environ.get("ACCELERATOR_METRICS", "").split() or METRICS.keys()
 
     def emit(values: Values) -> None:
         now_ms = time.time_ns() // 1_000_000
         for line in emf.lines(
-            values, namespace=namespace, dimensions=dimensions, timestamp_ms=now_ms
+            values, namespace=namespace, dimensions=dimensions, timestamp_ms=now_ms, sent=sent
         ):
             os.write(sys.stdout.fileno(), line)
 

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedd
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from .metrics import METRICS, Values
 
@@ -17,13 +17,22 @@ MAX_BYTES = 4096
 
 
 def lines(
-    values: Values, *, namespace: str, dimensions: Mapping[str, str], timestamp_ms: int
+    values: Values,
+    *,
+    namespace: str,
+    dimensions: Mapping[str, str],
+    timestamp_ms: int,
+    sent: Collection[str] = METRICS.keys(),
 ) -> Iterator[bytes]:
-    """Write the values as few lines as the format's limits allow, each ending in a newline."""
+    """Write the values as few lines as the format's limits allow, each ending in a newline.
+
+    CloudWatch makes metrics from those in `sent`. A metric costs money in each hour that writes it,
+    so a value that no alarm or graph reads is a plain field of the line.
+    """
     pending = [values] if values else []
     while pending:
         part = pending.pop(0)
-        line = _line(part, namespace, dimensions, timestamp_ms)
+        line = _line(part, sent, namespace, dimensions, timestamp_ms)
         if _fits(part, line) or sum(map(len, part.values())) == 1:
             yield line
         else:
@@ -31,16 +40,23 @@ def lines(
 
 
 def _line(
-    values: Values, namespace: str, dimensions: Mapping[str, str], timestamp_ms: int
+    values: Values,
+    sent: Collection[str],
+    namespace: str,
+    dimensions: Mapping[str, str],
+    timestamp_ms: int,
 ) -> bytes:
-    definitions = [{"Name": name, "Unit": METRICS[name].unit} for name in values]
+    definitions = [{"Name": name, "Unit": METRICS[name].unit} for name in values if name in sent]
     directive = {
         "Namespace": namespace,
         "Dimensions": [list(dimensions)],
         "Metrics": definitions,
     }
     document = {
-        "_aws": {"Timestamp": timestamp_ms, "CloudWatchMetrics": [directive]},
+        "_aws": {
+            "Timestamp": timestamp_ms,
+            "CloudWatchMetrics": [directive] if definitions else [],
+        },
         **dimensions,
         **{name: value if len(value) > 1 else value[0] for name, value in values.items()},
     }

@@ -118,7 +118,10 @@ def _of_endpoint(deployment: str, sources: Sources) -> dict[str, Measure]:
         return {}
     monitor = {"Deployment": deployment, "Endpoint": sources.endpoint}
     variant = {"EndpointName": sources.endpoint, "VariantName": sources.variant or ""}
+    answer = {"Deployment": deployment, "service": "answer"}
+    added = Measure(_OURS, "EndpointAwakeSeconds", "Sum", answer)
     return {
+        **({"endpoint_awake_s": added} if sources.endpoint_sleeps else {}),
         # SageMaker reports each instance each minute, one that starts as well.
         "instance_minutes": Measure(
             "/aws/sagemaker/Endpoints", "CPUUtilization", "SampleCount", variant
@@ -162,6 +165,7 @@ def count(values: Mapping[str, float], sources: Sources) -> Counted:
             "embedding": of["question_tokens"] / 1000,
             "bedrock_reading": of["input_tokens"] * on_bedrock / 1000,
             "bedrock_writing": of["output_tokens"] * on_bedrock / 1000,
+            "endpoint_awake": of["endpoint_awake_s"],
             "endpoint_reading": of["input_tokens"] * (1 - on_bedrock) / 1000,
             "endpoint_writing": of["output_tokens"] * (1 - on_bedrock) / 1000,
         },

@@ -24,7 +24,8 @@ class Sources:
 
     `group` and `group_id` name the collection group where the store is serverless, `domain` and
     `nodes` are set where it is a domain, `vectors` where it is S3 Vectors.
-    `endpoint` and `variant` name the instances where there are any.
+    `endpoint` and `variant` name the instances where there are any; `endpoint_sleeps` where low
+    demand puts them to sleep.
     """
 
     answer: str
@@ -37,6 +38,7 @@ class Sources:
     vectors: bool = False
     endpoint: str | None = None
     variant: str | None = None
+    endpoint_sleeps: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rag import retrieval
-from rag.answers import Answer, Answers, Draft, Lookup, Pending
+from rag.answers import LAST_OF_ENDPOINT, LAST_OF_STORE, Answer, Answers, Draft, Lookup, Pending
 from rag.composing import Composer, citation, metrics, usage
 from rag.deferral import Deferral, ticket
 from rag.embedding import Embedder, Vector
 from rag.errors import DeadlineExceeded, NotFound, Unanswered, Unavailable
 from rag.footprint import Footprint, Usage
-from rag.generation import Generator
+from rag.generation import ENDPOINT, Generation, Generator
 from rag.prompt import Prompt
 from rag.question import Question
 from rag.settings import Limits
@@ -141,7 +141,7 @@ class Answering:
             passages = self._passages(question, found)
         awake_s = 0.0
         if self.footprint.rests_after_s:
-            awake_s = self.answers.kept_awake_s(self.footprint.rests_after_s)
+            awake_s = self.answers.kept_awake_s(LAST_OF_STORE, self.footprint.rests_after_s)
             trace.metrics["StoreAwakeSeconds"] = awake_s
         trace.metrics["NothingFound"] = int(not passages)
         draft = Draft(
@@ -174,6 +174,7 @@ class Answering:
                 generation = self.generator.generate(
                     self.prompt.system, user, max_tokens=question.max_tokens
                 )
+            generation = self._kept_awake(generation, trace)
         answer = self._composer.compose(draft, generation)
         trace.metrics |= metrics(answer)
         trace.metrics |= self._composer.energy_metrics(usage(draft, generation))
@@ -182,6 +183,15 @@ class Answering:
         except (DeadlineExceeded, Unavailable) as error:  # the tokens are spent: do not lose them
             logger.warning("answer not stored", id=id_, error=str(error))
         return answer
+
+    def _kept_awake(self, generation: Generation, trace: Trace) -> Generation:
+        """Note for how long the answer keeps an endpoint awake that would sleep without it."""
+        endpoint = self.footprint.endpoint
+        if generation.served_by != ENDPOINT or endpoint is None or not endpoint.rests_after_s:
+            return generation
+        awake_s = self.answers.kept_awake_s(LAST_OF_ENDPOINT, endpoint.rests_after_s)
+        trace.metrics["EndpointAwakeSeconds"] = awake_s
+        return replace(generation, awake_s=awake_s)
 
     def _reuse(self, answer: Answer, question: Question, used: Usage, trace: Trace) -> Answer:
         trace.metrics |= {"CacheHits": 1, "Abstentions": int(not answer["answered"])}

@@ -25,7 +25,8 @@ _KEPT_S = 7 * 24 * 3600
 """How long after its deadline an answer can be fetched; the mailbox keeps it at least as long."""
 
 
-_LAST_SEARCH = "#last-search"
+LAST_OF_STORE, LAST_OF_ENDPOINT = "#last-search", "#last-answer-of-endpoint"
+"""What sleeps, as its row notes when it was last used."""
 _CLAIM_KEPT_S = 3600
 """When DynamoDB may delete a claim: long after it has ended."""
 
@@ -177,17 +178,17 @@ class Answers:
                 },
             )
 
-    def kept_awake_s(self, rests_after_s: float) -> float:
-        """Note a search, and return for how many seconds it keeps the store awake.
+    def kept_awake_s(self, what: str, rests_after_s: float) -> float:
+        """Note a use of the store or the endpoint; return for how many seconds it keeps it awake.
 
-        A store that rests `rests_after_s` after a request runs longer by the time since the search
-        before, or by all of it if it was asleep. Returns all of it as well where nobody knows.
+        What rests `rests_after_s` after a request runs longer by the time since the use before, or
+        by all of it if it was asleep. Returns all of it as well where nobody knows.
         """
         now = self.clock()
         with suppress(Exception), translated("answers table"):
             before = self.client.update_item(
                 TableName=self.table,
-                Key={"id": {"S": _LAST_SEARCH}},
+                Key={"id": {"S": what}},
                 UpdateExpression="SET #asked_at = :now",
                 ExpressionAttributeNames={"#asked_at": "asked_at"},
                 ExpressionAttributeValues={":now": {"N": str(now)}},

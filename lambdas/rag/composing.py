@@ -99,6 +99,7 @@ def usage(draft: Draft, generation: Generation | None) -> Usage:
         embedding_tokens=draft.embedding_tokens,
         searches=1,
         awake_s=draft.awake_s,
+        endpoint_awake_s=generation.awake_s if generation else 0,
         by_endpoint=bool(generation and generation.served_by == ENDPOINT),
     )
 

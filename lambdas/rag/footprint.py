@@ -35,7 +35,8 @@ class Range:
 class Usage:
     """What one request made the deployment do.
 
-    `awake_s` are the seconds for which it keeps a store awake that would sleep without it.
+    `awake_s` and `endpoint_awake_s` are the seconds for which it keeps a store, and an endpoint,
+    awake that would sleep without it.
     """
 
     input_tokens: int = 0
@@ -43,6 +44,7 @@ class Usage:
     embedding_tokens: int = 0
     searches: int = 0
     awake_s: float = 0
+    endpoint_awake_s: float = 0
     by_endpoint: bool = False
 
 
@@ -92,15 +94,27 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Generating:
-    """What a generator takes to read and to write 1,000 tokens."""
+    """What a generator takes to read and to write 1,000 tokens, and to be awake for a second.
+
+    `rests_after_s` is how long an endpoint stays awake after an answer, and 0 where demand does not
+    put it to sleep: then its idle time is part of its tokens, as planned.
+    """
 
     reading: Taken
     writing: Taken
+    awake: Taken | None = None
+    rests_after_s: float = 0
 
     @classmethod
     def parse(cls, factors: Mapping[str, Any]) -> Generating:
         """Read a generator's factors."""
-        return cls(Taken.parse(factors["reading"]), Taken.parse(factors["writing"]))
+        awake = factors.get("awake")
+        return cls(
+            Taken.parse(factors["reading"]),
+            Taken.parse(factors["writing"]),
+            awake and Taken.parse(awake),
+            float(factors.get("rests_after_s", 0)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +152,7 @@ class Footprint:
     def added(self, usage: Usage, *, requests: int = 1) -> Taken:
         """Return what these requests add to what the deployment would take without them."""
         generator = (usage.by_endpoint and self.endpoint) or self.bedrock
-        return (
+        added = (
             self.request.times(requests)
             + self.search.times(usage.searches)
             + self.awake.times(usage.awake_s)
@@ -146,6 +160,9 @@ class Footprint:
             + generator.writing.times(usage.output_tokens / 1000)
             + self.embedding.times(usage.embedding_tokens / 1000)
         )
+        if generator.awake is None:
+            return added
+        return added + generator.awake.times(usage.endpoint_awake_s)
 
 
 def _range(factors: Mapping[str, Any], name: str) -> Range:

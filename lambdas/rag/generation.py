@@ -13,7 +13,10 @@ BEDROCK, ENDPOINT = "bedrock", "endpoint"
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """The text of a generator, its name, and the number of tokens."""
+    """The text of a generator, its name, and the number of tokens.
+
+    `awake_s` are the seconds for which it keeps an endpoint awake that would sleep without it.
+    """
 
     text: str
     model: str
@@ -21,6 +24,7 @@ class Generation:
     input_tokens: int
     output_tokens: int
     truncated: bool
+    awake_s: float = 0
 
 
 class Generator(Protocol):

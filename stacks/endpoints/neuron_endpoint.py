@@ -13,6 +13,7 @@ from stacks.endpoints.neuron_model import NeuronModel
 from stacks.endpoints.serving_image import ServingImage
 from sustainability.deployment.schema import Deployment
 from sustainability.plan.serving_plan import ServingPlan
+from sustainability.plan.watching import Watching
 
 VARIANT = "all"
 _AMI = "al2-ami-sagemaker-inference-neuron-2"
@@ -71,6 +72,7 @@ class CopiesEndpoint(Construct):
             shape=plan.model,
             image=image,
             served_as=self.name,
+            metrics=Watching.of(deployment, plan).accelerator,
             log_group_name=log_group,
         )
         least = plan.min_instances
@@ -201,6 +203,7 @@ class InstancesEndpoint(Construct):
             shape=plan.model,
             image=image,
             served_as=self.name,
+            metrics=Watching.of(deployment, plan).accelerator,
             log_group_name=log_group,
         )
         if queue is not None:

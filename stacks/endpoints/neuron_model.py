@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sagemaker as sagemaker
@@ -32,6 +34,7 @@ class NeuronModel(Construct):
         shape: InferenceModel,
         image: ServingImage,
         served_as: str,
+        metrics: Collection[str],
         log_group_name: str,
     ) -> None:
         super().__init__(scope, id_)
@@ -66,6 +69,7 @@ class NeuronModel(Construct):
                     "SM_ON_TENSOR_PARALLEL_SIZE": str(shape.tensor_parallel),
                     "ACCELERATOR_DEPLOYMENT": deployment.name,
                     "ACCELERATOR_ENDPOINT": served_as,
+                    "ACCELERATOR_METRICS": " ".join(metrics),
                 },
             ),
         )

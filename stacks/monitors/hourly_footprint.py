@@ -70,7 +70,7 @@ class Operations(Construct):
                 "METRICS": " ".join(metrics),
                 "HISTORY_BUCKET": self.bucket.bucket_name,
                 "ACCOUNTING": deployment.footprint.accounting,
-                "SOURCES": cdk.Stack.of(self).to_json_string(_sources(rag, inference)),
+                "SOURCES": cdk.Stack.of(self).to_json_string(_sources(rag, inference, plan)),
                 "ADDED": json.dumps(
                     per_quantity(answer_coefficients(deployment, plan)), separators=(",", ":")
                 ),
@@ -158,7 +158,7 @@ class Operations(Construct):
         )
 
 
-def _sources(rag: RagStack, inference: InferenceStack | None) -> dict[str, Any]:
+def _sources(rag: RagStack, inference: InferenceStack | None, plan: ServingPlan) -> dict[str, Any]:
     """Return the names of the deployed resources in CloudWatch."""
     sources: dict[str, Any] = {
         "answer": rag.answer.function_name,
@@ -170,6 +170,7 @@ def _sources(rag: RagStack, inference: InferenceStack | None) -> dict[str, Any]:
         sources |= {
             "endpoint": inference.endpoint.name,
             "variant": VARIANT,
+            "endpoint_sleeps": plan.sleep is not None,
         }
     return sources
 

@@ -91,6 +91,18 @@ def own_tokens(
     return found
 
 
+def own_work(plan: ServingPlan, site: Site, *, input_tokens: float, output_tokens: float) -> Impact:
+    """Return what the work on tokens adds to instances that run anyway.
+
+    Reading uses a whole copy; writing uses one of its slots.
+    """
+    assert plan.instance_type is not None
+    assert plan.model is not None
+    copies, model = plan.copies_per_instance, plan.model
+    seconds = model.prefill * input_tokens + model.decode * (output_tokens / model.slots)
+    return busy_hour(plan.instance_type, site) * (seconds * (1 / 3600 / copies))
+
+
 def instance_tokens(plan: ServingPlan, facts: Facts) -> tuple[Estimate, Estimate]:
     """Return the IT energy in Wh of reading and of writing 1,000 tokens on your own instances.
 

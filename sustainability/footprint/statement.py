@@ -16,10 +16,11 @@ from sustainability.deployment.schema import Deployment, Store
 from sustainability.energy.bedrock import bedrock_tokens, embedded_token
 from sustainability.energy.functions import function_second
 from sustainability.energy.impact import Impact
+from sustainability.energy.instances import instance_hour
 from sustainability.energy.site import Site
 from sustainability.facts.lookup import Facts
 from sustainability.footprint import services
-from sustainability.footprint.answers import own_tokens
+from sustainability.footprint.answers import own_tokens, own_work
 from sustainability.footprint.footprint import footprint
 from sustainability.plan.serving_plan import ServingPlan
 from sustainability.stores.kinds import chosen, profile
@@ -32,8 +33,9 @@ def answer_coefficients(deployment: Deployment, plan: ServingPlan) -> dict[str, 
     energy and of making the hardware, ``l`` water in litres and ``usd`` the cost. ``reading``,
     ``writing`` and ``embedding`` are for 1,000 tokens, ``awake`` for a second of a store that rests
     ``rests_after_s`` after a request.
-    ``endpoint`` exists if the plan has instances: their idle time is part of their tokens, as
-    planned.
+    ``endpoint`` exists if the plan has instances. Where low demand puts them to sleep, an answer
+    adds the time for which it keeps one awake: ``awake`` is a second of an idle instance. Otherwise
+    their idle time is part of their tokens, as planned.
 
     Raises
     ------
@@ -80,10 +82,16 @@ def answer_coefficients(deployment: Deployment, plan: ServingPlan) -> dict[str, 
         "share": share(deployment, plan),
     }
     if plan.instance_type is not None:
+        tokens = own_tokens if plan.sleep is None else own_work
         coefficients["endpoint"] = {
-            "reading": _taken(own_tokens(plan, here, input_tokens=1000, output_tokens=0)),
-            "writing": _taken(own_tokens(plan, here, input_tokens=0, output_tokens=1000)),
+            "reading": _taken(tokens(plan, here, input_tokens=1000, output_tokens=0)),
+            "writing": _taken(tokens(plan, here, input_tokens=0, output_tokens=1000)),
         }
+        if plan.sleep is not None:
+            coefficients["endpoint"] |= {
+                "awake": _taken(instance_hour(plan.instance_type, here) * (1 / 3600)),
+                "rests_after_s": plan.sleep.period_s * plan.sleep.datapoints,
+            }
     return coefficients
 
 
@@ -96,6 +104,7 @@ def per_quantity(coefficients: Mapping[str, Any]) -> dict[str, list[float]]:
         f"{kind}_{part}": taken
         for kind in ("bedrock", "endpoint")
         for part, taken in coefficients.get(kind, {}).items()
+        if part != "rests_after_s"
     }
     alone = {name: coefficients[name] for name in ("request", "search", "awake", "embedding")}
     return {

@@ -83,7 +83,7 @@ class Watch:
 
     def accelerator_hour(self) -> Impact:
         """Return the cost of the accelerator metrics of an hour, for any number of instances."""
-        return self._metric_hours(self.site.facts("workload/accelerator_metrics", "metrics").mid)
+        return self._metric_hours(len(self._metrics.accelerator))
 
     def record_hour(self) -> Impact:
         """Return the cost of the metrics of the hourly footprint record of any hour."""
@@ -102,7 +102,7 @@ class Watch:
             + len(self._metrics.ingest) * demand.ingest_hours
             + len(self._metrics.record) * HOURS_PER_MONTH
             + len(self._metrics.record_awake) * hours
-            + facts("workload/accelerator_metrics", "metrics").mid * awake
+            + len(self._metrics.accelerator) * awake
         )
         free = {
             "cloudwatch/alarm": min(self._count("alarm_metrics").mid, self._free("alarm_metrics")),

@@ -45,12 +45,32 @@ _INGEST_LEAST = (
     "ChunksEmbedded",
 )
 _INGEST_MORE = ("ChunksUnchanged", "MemoryUsed")
+_ACCELERATOR_LEAST = ("NeuronCoreUtilization", "ExecutionErrorsHardware", "EccEventsUncorrected")
+_ACCELERATOR_MORE = (
+    "NeuronDeviceMemoryUsed",
+    "NeuronDeviceMemoryProvisioned",
+    "RuntimeVcpuUtilization",
+    "SystemVcpuUtilization",
+    "SystemMemoryUtilization",
+    "ExecutionsCompleted",
+    "ExecutionErrorsModel",
+    "ExecutionErrorsNumerical",
+    "ExecutionErrorsRuntime",
+    "ExecutionErrorsTransient",
+    "ExecutionErrorsGeneric",
+    "ExecutionLatencyP50",
+    "ExecutionLatencyP99",
+    "ExecutionLatencyP100",
+    "EccEventsCorrected",
+    "MonitorRestarts",
+    "MonitorSilent",
+)
 _RECORD = ("TotalEnergyWhMid", "TotalCarbonGramsMid", "TotalCostUsdMid")
 
 
 @dataclass(frozen=True)
 class Watching:
-    """The custom metrics that each function of a deployment sends, by name."""
+    """The custom metrics that functions and accelerators of a deployment send, by name."""
 
     is_least: bool
     """Whether the deployment gets the fewest alarms and no dashboards."""
@@ -62,6 +82,8 @@ class Watching:
     """Of the hourly footprint record, of every hour."""
     record_awake: tuple[str, ...]
     """Of the hourly footprint record, of hours in which the store or an endpoint runs."""
+    accelerator: tuple[str, ...]
+    """Of the monitor beside the accelerator, in the hours in which an instance runs."""
 
     @classmethod
     def of(cls, deployment: Deployment, plan: ServingPlan) -> Watching:
@@ -75,16 +97,20 @@ class Watching:
             answers += ("StoreAwakeSeconds",)
         if not is_least or has_endpoint:
             answers += ("EndpointAnswers",)
+        if plan.sleep is not None:  # what each answer added
+            answers += ("EndpointAwakeSeconds",)
         if not is_least or plan.wake is not None or plan.sleep is not None:  # demand moves copies
             answers += ("GenerationLatency",)
+        accelerator = _ACCELERATOR_LEAST if has_endpoint else ()
         if is_least:
-            return cls(True, answers, _INGEST_LEAST, (), ())
+            return cls(True, answers, _INGEST_LEAST, (), (), accelerator)
         return cls(
             False,
             answers + _ANSWERS_MORE,
             _INGEST_LEAST + _INGEST_MORE,
             _RECORD,
             ("StoreUtilization", *(("EndpointUtilization",) if has_endpoint else ())),
+            accelerator + _ACCELERATOR_MORE if has_endpoint else (),
         )
 
     @property

@@ -18,7 +18,7 @@ from cfn_sustainability.template import Template as RuleTemplate
 from operations.measures import measures
 from operations.settings import Sources
 from stacks.instruments.burn_rates import BURN_RATES
-from stacks.instruments.metrics import known, metric
+from stacks.instruments.metrics import ACCELERATOR, known, metric
 from sustainability.deployment.schema import Availability, Deployment
 from sustainability.facts.lookup import Facts
 from sustainability.facts.metrics import UnknownMetricError, documented_metrics
@@ -433,7 +433,7 @@ def test_best_effort_on_bedrock_is_watched_within_what_an_account_has_for_free(
     assert {"EmbeddedAgain", "LogVolume", "InputOverBudget"} <= told  # spending and waste
 
 
-def test_each_function_sends_the_metrics_that_somebody_reads_and_no_other(
+def test_functions_and_accelerators_send_the_metrics_that_somebody_reads_and_no_other(
     all_modes: dict[str, tuple[Template, ...]],
 ) -> None:
     for name, templates in all_modes.items():
@@ -443,6 +443,10 @@ def test_each_function_sends_the_metrics_that_somebody_reads_and_no_other(
 
 def _sent(templates: tuple[Template, ...]) -> set[tuple[str, str]]:
     return {
+        ("accelerator", metric_)
+        for _, model in resources(templates, "AWS::SageMaker::Model")
+        for metric_ in model["PrimaryContainer"]["Environment"]["ACCELERATOR_METRICS"].split()
+    } | {
         (variables["POWERTOOLS_SERVICE_NAME"], metric_)
         for _, function in resources(templates, "AWS::Lambda::Function")
         for variables in [function.get("Environment", {}).get("Variables", {})]
@@ -459,6 +463,8 @@ def _read(templates: tuple[Template, ...]) -> Iterator[tuple[str, str]]:
             if "MetricStat" in query
         ]
         for metric_ in [*stats, *([alarm] if "MetricName" in alarm else [])]:
+            if metric_["Namespace"] == ACCELERATOR:
+                yield "accelerator", metric_["MetricName"]
             if metric_["Namespace"] == OWN_NAMESPACE:
                 names = {each["Name"]: each["Value"] for each in metric_["Dimensions"]}
                 yield names["service"], metric_["MetricName"]
@@ -466,6 +472,8 @@ def _read(templates: tuple[Template, ...]) -> Iterator[tuple[str, str]]:
         for widget in widgets:
             for entry in widget["properties"].get("metrics", ()):
                 words = [word for word in entry if isinstance(word, str)]
+                if words and words[0] == ACCELERATOR:
+                    yield "accelerator", words[1]
                 if words and words[0] == OWN_NAMESPACE:
                     names = dict(zip(words[2::2], words[3::2], strict=True))
                     yield names["service"], words[1]
@@ -474,6 +482,8 @@ def _read(templates: tuple[Template, ...]) -> Iterator[tuple[str, str]]:
         if "SOURCES" in variables:
             sources = Sources(**json.loads(flat(variables["SOURCES"])))
             for measure in measures("d", sources).values():
+                if measure.namespace == ACCELERATOR:
+                    yield "accelerator", measure.metric
                 if measure.namespace == OWN_NAMESPACE:
                     yield measure.dimensions["service"], measure.metric
 

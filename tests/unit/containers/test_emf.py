@@ -36,6 +36,20 @@ def test_a_line_names_its_metrics_and_carries_their_values() -> None:
     }
 
 
+def test_a_value_that_nobody_reads_is_a_field_of_the_line_and_no_metric() -> None:
+    values: dict[str, list[float]] = {"NeuronCoreUtilization": [5], "HostMemoryUsed": [7]}
+
+    def made(*sent: str) -> list[str]:
+        (line,) = emf.lines(values, namespace="N", dimensions={"D": "d"}, timestamp_ms=1, sent=sent)
+        written = json.loads(line)
+        assert (written["NeuronCoreUtilization"], written["HostMemoryUsed"]) == (5, 7)
+        directives = written["_aws"]["CloudWatchMetrics"]
+        return [each["Name"] for directive in directives for each in directive["Metrics"]]
+
+    assert made("NeuronCoreUtilization", "MonitorSilent") == ["NeuronCoreUtilization"]
+    assert made("MonitorSilent") == []
+
+
 @example(values={"NeuronCoreUtilization": [0] * 101}, dimension="more values than allowed")
 @example(values={name: [0.001] * 100 for name in METRICS}, dimension="more bytes than allowed")
 @given(

@@ -380,6 +380,41 @@ def test_the_endpoint_has_its_own_energy_and_its_own_grid() -> None:
     assert footprint.added(usage).carbon_g.mid == pytest.approx(2.202 * 20 / 1000)
 
 
+def test_an_answer_adds_the_time_for_which_it_keeps_an_endpoint_awake(bridge: Bridge) -> None:
+    services = Services()
+    services.add(stations="# Stations\n\nThe Kestrel station is powered by wind turbines.")
+    awake = {"wh": [1.0, 2.0, 3.0], "gco2e": [0.0] * 3, "l": [0.0] * 3, "usd": [0.0] * 3}
+    sleeps = FOOTPRINT["endpoint"] | {"awake": awake, "rests_after_s": 600}
+    answering = replace(
+        services.answering(),
+        generator=bridge.generator,
+        footprint=Footprint.parse(FOOTPRINT | {"endpoint": sleeps}),
+    )
+
+    def asked(number: int) -> tuple[float | None, float]:
+        trace = Trace()
+        answer = answering.answer(Question(f"How is Kestrel powered? {number}", {}, 300), trace)
+        assert isinstance(answer, dict)
+        return trace.metrics.get("EndpointAwakeSeconds"), answer["added"]["energy_wh"]["mid"]
+
+    # The first of the morning pays for the whole rest, the next one for the time between.
+    assert [_after(services, seconds, asked, n) for n, seconds in enumerate((0, 60, 4000))] == [
+        (600, pytest.approx(1200, rel=0.01)),
+        (60, pytest.approx(120, rel=0.1)),
+        (600, pytest.approx(1200, rel=0.01)),
+    ]
+    bridge.sagemaker.error = NO_CAPACITY
+    seconds, energy = asked(9)
+    assert seconds is None
+    assert energy < 1
+
+
+def _after(services: Services, seconds: float, asked: Any, number: int) -> tuple[float, float]:
+    services.world.now += seconds
+    found: tuple[float, float] = asked(number)
+    return found
+
+
 def test_an_endpoint_whose_energy_is_not_known_is_an_error() -> None:
     unknown = {name: value for name, value in FOOTPRINT.items() if name != "endpoint"}
     with pytest.raises(SettingsError, match="FOOTPRINT: endpoint: missing"):
