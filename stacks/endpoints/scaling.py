@@ -141,7 +141,7 @@ class EndpointScaling(Construct):
             "DemandHigh",
             alarm_description="Demand is above the break-even with Bedrock, and no instance runs.",
             metric=cloudwatch.MathExpression(
-                expression="IF(FILL(awake, 0) > 0, 0, FILL(questions, 0))",
+                expression="IF(FILL(awake, 0) > 0, 0, questions)",
                 using_metrics={
                     "awake": awake,
                     "questions": own_questions(self._deployment, period),

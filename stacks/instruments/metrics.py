@@ -122,6 +122,14 @@ def maths(
     )
 
 
+def where_seen(expression: str, *metrics: str) -> str:
+    """Return metric math that has a value only in periods in which one of ``metrics`` has one.
+
+    ``FILL`` alone would turn a metric that was never published into zero.
+    """
+    return f"IF(SUM([{', '.join(metrics)}]) >= 0, {expression})"
+
+
 def scaled(
     metric: cloudwatch.IMetric, divisor: float, *, label: str, color: str
 ) -> cloudwatch.MathExpression:

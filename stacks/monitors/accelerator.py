@@ -47,7 +47,7 @@ class AcceleratorMonitor:
         health.add(
             "HardwareErrors",
             maths(
-                "FILL(executions, 0) + FILL(memory, 0)",
+                "SUM([executions, memory])",
                 label="hardware errors and uncorrected memory errors",
                 executions=self._own("ExecutionErrorsHardware", "Sum"),
                 memory=self._own("EccEventsUncorrected", "Maximum"),
@@ -88,7 +88,7 @@ class AcceleratorMonitor:
         health.add(
             "MonitorSilent",
             maths(
-                "IF(FILL(awake, 0) > 0, IF(FILL(reports, 0) > 0, FILL(silent, 0), 1), 0)",
+                "IF(awake > 0, IF(FILL(reports, 0) > 0, silent, 1))",
                 label="silent",
                 awake=metric(_HOSTS, "CPUUtilization", self._host, "SampleCount"),
                 reports=self._own("MonitorSilent", "SampleCount"),
@@ -150,9 +150,10 @@ class AcceleratorMonitor:
     def _while_working(
         self, expression: str, *, label: str, **metrics: cloudwatch.IMetric
     ) -> cloudwatch.MathExpression:
-        """Return an expression that is 100 while nothing is executed, for example at a start."""
+        """Return an expression without a value while nothing is executed, as at a start."""
+        working = " AND ".join(("executed > 0", *(f"{name} >= 0" for name in metrics)))
         return maths(
-            f"IF(FILL(executed, 0) > 0, {expression}, 100)",
+            f"IF({working}, {expression})",
             label=label,
             color=None,
             executed=self._own("ExecutionsCompleted", "Sum"),

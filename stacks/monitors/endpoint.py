@@ -33,7 +33,7 @@ def cold_start_periods(period_s: float) -> int:
     return math.ceil(Facts()("serving/cold_start", "s").high / period_s)
 
 
-INSTANCES_AWAKE = f"FILL(awake, 0) / {FIVE_MINUTES.to_minutes():g}"
+INSTANCES_AWAKE = f"awake / {FIVE_MINUTES.to_minutes():g}"
 """Metric math: the number of running instances, from ``awake`` over five minutes."""
 
 
@@ -125,7 +125,7 @@ class EndpointMonitor:
             waste.add(
                 "UtilizationLow",
                 maths(
-                    f"IF({INSTANCES_AWAKE} > {self._plan.min_instances}, used, 100)",
+                    f"IF({INSTANCES_AWAKE} > {self._plan.min_instances} AND used >= 0, used)",
                     label="NeuronCores busy while more than the minimum runs, %",
                     awake=awake(self._endpoint),
                     used=metric(
@@ -151,7 +151,7 @@ class EndpointMonitor:
             waste.add(
                 "BelowBreakEven",
                 cloudwatch.MathExpression(
-                    expression=f"IF(FILL(awake, 0) > 0, {DEMAND}, {threshold})",
+                    expression=f"IF(awake > 0, {DEMAND})",
                     using_metrics={
                         "awake": awake(self._endpoint),
                         **demand_metrics(self._deployment, self._component, period),
@@ -176,7 +176,12 @@ class EndpointMonitor:
         return [
             graph(
                 "Instances awake",
-                maths(INSTANCES_AWAKE, label="awake", color=BLUE, awake=awake(self._endpoint)),
+                maths(
+                    f"FILL({INSTANCES_AWAKE}, 0)",
+                    label="awake",
+                    color=BLUE,
+                    awake=awake(self._endpoint),
+                ),
                 unit="instances",
                 limit=Line(self._plan.max_instances, "maximum"),
             ),

@@ -37,7 +37,7 @@ class QueueMonitor:
         waste.add(
             "AwakeWithoutWork",
             maths(
-                "IF(FILL(awake, 0) > 0, FILL(processed, 0), 1)",
+                "IF(awake > 0, FILL(processed, 0))",
                 label="answered while running",
                 awake=awake(self._endpoint),
                 processed=self._own("InvocationsProcessed", "Sum"),

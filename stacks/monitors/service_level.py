@@ -11,7 +11,16 @@ from stacks.functions.python_function import METRICS_NAMESPACE
 from stacks.instruments.alarms import Alarms
 from stacks.instruments.burn_rates import LEAST_FAILURES
 from stacks.instruments.graphs import BLUE, GREEN, ORANGE, PURPLE, RED, Line, graph
-from stacks.instruments.metrics import DAY, FIVE_MINUTES, HOUR, known, maths, metric, own
+from stacks.instruments.metrics import (
+    DAY,
+    FIVE_MINUTES,
+    HOUR,
+    known,
+    maths,
+    metric,
+    own,
+    where_seen,
+)
 from stacks.rag import RagStack
 from sustainability.deployment.schema import Deployment
 from sustainability.plan.serving_plan import ServingPlan
@@ -63,7 +72,11 @@ class ServiceLevelMonitor:
         sla.add(
             "NothingFound",
             maths(
-                f"IF(FILL(nothing, 0) >= {_LEAST_WITHOUT}, 100 * nothing / searched, 0)",
+                where_seen(
+                    f"IF(FILL(nothing, 0) >= {_LEAST_WITHOUT}, 100 * nothing / searched, 0)",
+                    "nothing",
+                    "searched",
+                ),
                 HOUR,
                 label="found no passage, %",
                 nothing=self._own("NothingFound"),
@@ -78,7 +91,7 @@ class ServiceLevelMonitor:
         sla.add(
             "NothingAnswered",
             maths(
-                "IF(FILL(answered, 0) > 0, 0, FILL(deferred, 0))",
+                "IF(FILL(answered, 0) > 0, 0, deferred)",
                 label="deferred, and none answered",
                 answered=self._own("AnswerLatency", "SampleCount"),
                 deferred=self._own("Deferred"),
@@ -159,7 +172,7 @@ class ServiceLevelMonitor:
         # A deferred answer can fail in an hour without questions.
         of = f"IF({asked} > {_FAILED}, {asked}, {_FAILED})"
         return maths(
-            f"IF({_FAILED} >= {least}, 100 * {_FAILED} / {of}, 0)",
+            where_seen(f"IF({_FAILED} >= {least}, 100 * {_FAILED} / {of}, 0)", *self._outcomes()),
             window,
             label="failed, %",
             color=RED,
@@ -188,8 +201,13 @@ class ServiceLevelMonitor:
         }
         refused = " + ".join(f"FILL({name}, 0)" for name in ("function", *throttles))
         return maths(
-            f"IF({refused} >= {LEAST_FAILURES}, 100 * ({refused}) / "
-            "(FILL(questions, 0) + FILL(function, 0)), 0)",
+            where_seen(
+                f"IF({refused} >= {LEAST_FAILURES}, 100 * ({refused}) / "
+                "(FILL(questions, 0) + FILL(function, 0)), 0)",
+                "questions",
+                "function",
+                *throttles,
+            ),
             label="rejected, %",
             color=PURPLE,
             function=metric("AWS/Lambda", "Throttles", self._function, "Sum"),

@@ -30,7 +30,7 @@ class WindowMonitor:
         sla.add(
             "WindowFailed",
             maths(
-                "FILL(failed, 0) + FILL(late, 0) + FILL(aborted, 0)",
+                "SUM([failed, late, aborted])",
                 label="failed windows",
                 failed=counts["ExecutionsFailed"],
                 late=counts["ExecutionsTimedOut"],

@@ -182,7 +182,7 @@ class DomainStore(Construct):
     def watch(self, waste: Alarms) -> None:
         """Add the alarm for nodes without questions."""
         idle = maths(
-            "IF(FILL(nodes, 0) > 0, FILL(questions, 0) + FILL(embedded, 0), 1)",
+            "IF(nodes > 0, FILL(questions, 0) + FILL(embedded, 0))",
             HOUR,
             label="questions and chunks while nodes run",
             nodes=metric("AWS/ES", "CPUUtilization", self._dimensions, "SampleCount"),

@@ -14,7 +14,7 @@ from constructs import Construct
 
 from stacks.instruments.alarms import Alarms
 from stacks.instruments.graphs import BLUE, ORANGE, PURPLE, Line, graph
-from stacks.instruments.metrics import FIVE_MINUTES, HOUR, maths, metric, own
+from stacks.instruments.metrics import FIVE_MINUTES, HOUR, maths, metric, own, where_seen
 from stacks.stores.opensearch_index import text_fields
 from stacks.stores.store import FunctionMaker, StoredIndex
 from sustainability.deployment.schema import Deployment
@@ -172,8 +172,13 @@ class ServerlessStore(Construct):
     def watch(self, waste: Alarms) -> None:
         """Add the alarm for capacity that runs without questions."""
         awake = maths(
-            "IF(FILL(questions, 0) + FILL(embedded, 0) > 0, 0, "
-            "FILL(searching, 0) + FILL(indexing, 0) + FILL(building, 0))",
+            where_seen(
+                "IF(FILL(questions, 0) + FILL(embedded, 0) > 0, 0, SUM([searching, indexing, "
+                "building]))",
+                "searching",
+                "indexing",
+                "building",
+            ),
             label="OCUs that run without questions",
             questions=own(self._deployment, "answer", "Questions"),
             embedded=own(self._deployment, "ingest", "ChunksEmbedded"),

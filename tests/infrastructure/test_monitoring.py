@@ -15,6 +15,7 @@ from cfn_sustainability.practices import load_practices
 from cfn_sustainability.program import link
 from cfn_sustainability.settings import RuleSettings
 from cfn_sustainability.template import Template as RuleTemplate
+from local.metric_math import Series, evaluate
 from operations.measures import measures
 from operations.settings import Sources
 from stacks.instruments.burn_rates import BURN_RATES
@@ -213,6 +214,24 @@ def test_without_data_only_what_lets_an_endpoint_rest_is_on(
         for path, alarm in resources(templates, "AWS::CloudWatch::Alarm"):
             if not SCALING & set(path):
                 assert alarm["TreatMissingData"] == "notBreaching", path
+
+
+def test_a_metric_that_nobody_has_published_never_reads_as_zero(
+    all_modes: dict[str, tuple[Template, ...]],
+) -> None:
+    """Neither all metrics of an alarm at once, nor each that CloudWatch is not told to fill."""
+    for templates in all_modes.values():
+        for path, alarm in resources(templates, "AWS::CloudWatch::Alarm"):
+            for query in alarm.get("Metrics", ()):
+                if "Expression" not in query or alarm["TreatMissingData"] == "breaching":
+                    continue  # the one alarm for which no data is no demand
+                names = {each["Id"] for each in alarm["Metrics"]} - {query["Id"]}
+                never: dict[str, Series] = {name: [None] for name in names}
+                assert evaluate(query["Expression"], never, 1) == [None], path
+                for name in names if alarm["ComparisonOperator"].startswith("LessThan") else ():
+                    if f"FILL({name}, 0)" not in query["Expression"]:
+                        seen: dict[str, Series] = {other: [1e9] for other in names} | {name: [None]}
+                        assert evaluate(query["Expression"], seen, 1) == [None], (path, name)
 
 
 def test_each_endpoint_is_watched_for_idling_as_our_own_rule_asks(

@@ -180,7 +180,11 @@ def test_a_composite_alarm_on_nothing_fails_the_deployment() -> None:
 @pytest.mark.parametrize(
     ("expression", "expected"),
     [
-        ("a + 2 * b", [21, None, 63]),
+        ("a + 2 * b", [21, 40, 63]),
+        ("a + 2", [3, None, 5]),
+        ("a > b AND b > 5", [0, 0, 0]),
+        ("IF(b > 5, a, 7)", [1, 0, 3]),
+        ("IF(a > 5, 1, b)", [10, None, 30]),
         ("-a ^ 2", [-1, None, -9]),
         ("b / (a - 1)", [None, None, 15]),
         ("FILL(a, 0)", [1, 0, 3]),
