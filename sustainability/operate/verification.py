@@ -26,7 +26,7 @@ from sustainability.operate.checks import Check, Row, Verdict
 from sustainability.operate.dead_letters import DeadLetters
 from sustainability.operate.search_capacity import SearchCapacity
 from sustainability.operate.standing import Standing
-from sustainability.operate.waking import Waking
+from sustainability.operate.waking import ROUNDS, Waking
 from sustainability.plan.serving import plan_serving
 from sustainability.stores.kinds import chosen
 
@@ -207,11 +207,11 @@ class _Walk:
 def greatest_cost(deployment: Deployment) -> float:
     """Return what a run costs at most, in USD, without an instance that is woken.
 
-    Two answers by Bedrock at the highest price, and one for each slot of the plan's model. All
-    other calls are free, or below a thousandth of a cent.
+    Two answers by Bedrock at the highest price, and for each slot of the plan's model one in each
+    round. All other calls are free, or below a thousandth of a cent.
     """
     answers, model = deployment.answers, plan_serving(deployment).model
-    return (2 + (model.slots if model else 0)) * _usd(
+    return (2 + (ROUNDS * model.slots if model else 0)) * _usd(
         deployment, answers.context_tokens + _PROMPT_TOKENS, answers.max_tokens
     )
 
