@@ -99,7 +99,7 @@ $(TRAINING)/.ready: requirements/training.txt requirements/pipeline.txt
 	  $(python) -m uv pip sync --quiet --require-hashes --python $(TRAINING) $^ && \
 	  touch $@ && echo "set up in $$((SECONDS - began)) s"
 
-chaos: setup ## Break the embedded AWS on purpose, and print what became of it; about 15 minutes.
+chaos: setup ## Break the embedded AWS on purpose, and print what became of it; at most 30 minutes.
 	@PYTHONPATH=.:lambdas $(python) -m tests.chaos $(if $(ONLY),--only "$(ONLY)")
 
 lint: setup ## Check style, types, docstrings, the directions of imports, and the workflows.

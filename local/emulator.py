@@ -35,7 +35,7 @@ _RESERVE_BYTES = 32 << 20
 """Space on the disk that must stay free for the state of the services."""
 _FULL = (
     "<Error><Code>ServiceUnavailable</Code><Message>the disk of the embedded AWS is full; nothing "
-    "was stored</Message></Error>"
+    "was changed</Message></Error>"
 )
 # Functions inherit the emulator's environment: it must contain only what AWS gives them.
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LOG_LEVEL")
@@ -192,16 +192,16 @@ async def _application(
 ) -> None:
     """MiniStack's ASGI application with our own routes.
 
-    It keeps an object that it cannot write in its memory, and loses it when it ends. So an upload
-    is refused while the disk is full.
+    It keeps an object that it cannot write in its memory, and loses it when it ends; so it does
+    with a deletion, which is a version of the object. So both are refused while the disk is full.
     """
     from ministack import app
 
     from local import clock, grants, heartbeat, inventory, sagemaker
 
     if scope["type"] != "http" or not scope["path"].startswith("/_local/"):
-        is_upload = scope["type"] == "http" and scope["method"] == "PUT"
-        if is_upload and shutil.disk_usage(state).free < _RESERVE_BYTES:
+        writes = scope["type"] == "http" and scope["method"] in ("PUT", "DELETE")
+        if writes and shutil.disk_usage(state).free < _RESERVE_BYTES:
             await _answer(send, 503, "application/xml", _FULL)
         else:
             await app.app(scope, receive, send)

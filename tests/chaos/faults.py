@@ -258,6 +258,25 @@ def opensearch_lost(world: World) -> None:
     world.up()
 
 
+@fault("data of OpenSearch damaged")
+def opensearch_damaged(world: World) -> None:
+    """The start names the folder to delete, and that cure works."""
+    world.embedded.stop()
+    data = world.embedded.state / "opensearch"
+    files = [each for each in data.rglob("indices/*/*/index/*") if each.is_file()]
+    for file in files:
+        os.truncate(file, file.stat().st_size // 2)
+    try:
+        world.up()
+    except UserError as told:
+        if f"delete the folder {data}" not in str(told):
+            raise
+        shutil.rmtree(data)
+        world.up()
+    else:
+        raise AssertionError(f"{len(files)} files were cut, and OpenSearch said nothing")
+
+
 @fault("disk full")
 def disk_full(world: World) -> None:
     """The emulator's folder is a small file system of its own, which a file fills."""
@@ -280,9 +299,11 @@ def disk_full(world: World) -> None:
         with (folder / "ballast").open("wb", buffering=0) as ballast, suppress(OSError):
             while True:
                 ballast.write(bytes(1 << 20))
-        world.some_changes(4)
-        if not world.unsure:
-            raise AssertionError("uploads were taken while the disk was full")
+        changed = (min(world.wanted), "full.md")
+        world.change(changed[0], None)
+        world.change(changed[1], world.station(changed[1]))
+        if not world.unsure.issuperset(changed):
+            raise AssertionError("a change was taken while the disk was full")
         world.embedded.stop()  # what it cannot save now must not be lost
         (folder / "ballast").unlink()
         world.up()
@@ -332,7 +353,8 @@ def giant(world: World) -> None:
 
 @fault("deployment killed at every stack")
 def deployment_killed(world: World) -> None:
-    for number, stack in enumerate(("rag", "monitoring")):
+    moments = itertools.product(("rag", "monitoring"), ("creating CloudFormation", "IN_PROGRESS"))
+    for number, (stack, sign) in enumerate(moments):
         tokens = 150 - number - world.random.randrange(50)
         deployment_file("chaos", ROOT / "deployments/local.yaml", max_tokens=tokens)
         command = [sys.executable, "-m", "sustainability", "deploy", str(world.deployment_file)]
@@ -346,12 +368,12 @@ def deployment_killed(world: World) -> None:
         )
         assert deploying.stdout is not None
         with world.changing(3):
-            for line in deploying.stdout:
-                if f"chaos-{stack}" in line and "IN_PROGRESS" in line:
-                    break
+            came = any(f"chaos-{stack}" in line and sign in line for line in deploying.stdout)
             with suppress(ProcessLookupError):
                 os.killpg(deploying.pid, signal.SIGKILL)
             deploying.wait()
+        if not came:
+            raise AssertionError(f"the deployment never said {sign!r} of {stack}")
         _run("deploy", str(world.deployment_file), "--yes")
 
 
