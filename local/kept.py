@@ -45,11 +45,11 @@ def documents(state: Path, deployment: str) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for bucket in _buckets(state, deployment):
         for sidecar in sorted(bucket.rglob(f"*{_SIDECAR}")):
+            content = sidecar.with_name(sidecar.name.removesuffix(_SIDECAR))
             try:
                 about = json.loads(sidecar.read_bytes())
-            except ValueError:
-                continue
-            content = sidecar.with_name(sidecar.name.removesuffix(_SIDECAR))
+            except ValueError:  # it was cut; the object keeps its name on disk
+                about = {"key": content.relative_to(bucket).as_posix()}
             found.pop(about["key"], None)
             if content.is_file() and not about.get("is_delete_marker"):
                 found[about["key"]] = content

@@ -60,8 +60,13 @@ def test_documents_outlive_several_ends_and_the_last_state_counts(tmp_path: Path
     write(tmp_path, "guides/a.md", "new")
     write(tmp_path, "b.md", "gone", is_delete_marker=True)
     kept.set_aside(tmp_path)
+    write(tmp_path, "guides/cut.md", "whole")
+    (cut,) = tmp_path.rglob("cut.md.meta.json")
+    cut.write_text('{"key": "gui')
+    kept.set_aside(tmp_path)
     found = kept.documents(tmp_path, "local")
-    assert {key: file.read_text() for key, file in found.items()} == {"guides/a.md": "new"}
+    texts = {key: file.read_text() for key, file in found.items()}
+    assert texts == {"guides/a.md": "new", "guides/cut.md": "whole"}
     kept.forget(tmp_path, "local")
     assert kept.documents(tmp_path, "local") == {}
     assert set(kept.documents(tmp_path, "other")) == {"c.md"}
