@@ -153,7 +153,13 @@ class DynamoDB:
         assert size < 400_000, "an item has at most 400 KB"
         self.write_units += math.ceil(size / 1024)
         table[key] = item
-        return {"Attributes": item} if call.get("ReturnValues") == "ALL_NEW" else {}
+        match call.get("ReturnValues"):
+            case "ALL_NEW":
+                return {"Attributes": item}
+            case "UPDATED_OLD":
+                old = {name: before[name] for name in names.values() if name in before}
+                return {"Attributes": old} if old else {}
+        return {}
 
     def _check(self, call: dict[str, Any], item: dict[str, Any]) -> None:
         names = call.get("ExpressionAttributeNames", {})
