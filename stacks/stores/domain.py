@@ -17,16 +17,20 @@ from stacks.common.acknowledgements import acknowledge
 from stacks.functions.python_function import PythonFunction
 from stacks.instruments.alarms import Alarms
 from stacks.instruments.graphs import BLUE, GREEN, ORANGE, PURPLE, Line, graph
-from stacks.instruments.metrics import HOUR, maths, metric, own
+from stacks.instruments.metrics import DAY, HOUR, maths, metric, own
 from stacks.stores.opensearch_index import text_fields
 from stacks.stores.store import FunctionMaker, StoredIndex
-from sustainability.deployment.schema import Deployment
-from sustainability.stores.domain import nodes
+from sustainability.deployment.schema import Deployment, DeploymentError
+from sustainability.facts.lookup import Facts
+from sustainability.stores.domain import SMALLEST, size
 from sustainability.stores.generation import Generation
 
 OPENSEARCH_VERSION = "OpenSearch_3.7"
 """From 3.6 on, Lucene compresses vectors 32 times. The laptop's server has no other engine."""
 _DAY_H = 24
+_WEEK_DAYS = 7
+_HALF_USED = 40
+"""A node of half the size would then work at up to 80 %."""
 
 
 class DomainStore(Construct):
@@ -39,22 +43,25 @@ class DomainStore(Construct):
     ) -> None:
         super().__init__(scope, id_)
         self._deployment = deployment
-        domain = deployment.knowledge.domain
-        # One node for each Availability Zone.
-        zones = nodes(deployment)
+        self._size = domain = size(deployment, Facts())
+        if not domain.is_enough:
+            raise DeploymentError(
+                f"knowledge.domain: {domain.nodes} x {domain.instance_type} is not enough: "
+                f"{domain.reason} State a larger instance_type or more nodes"
+            )
         self._domain = opensearch.CfnDomain(
             self,
             "Domain",
             engine_version=OPENSEARCH_VERSION,
             cluster_config=opensearch.CfnDomain.ClusterConfigProperty(
                 instance_type=domain.instance_type,
-                instance_count=zones,
+                instance_count=domain.nodes,
                 dedicated_master_enabled=False,
-                zone_awareness_enabled=zones > 1,
+                zone_awareness_enabled=domain.zones > 1,
                 zone_awareness_config=opensearch.CfnDomain.ZoneAwarenessConfigProperty(
-                    availability_zone_count=zones
+                    availability_zone_count=domain.zones
                 )
-                if zones > 1
+                if domain.zones > 1
                 else None,
             ),
             ebs_options=opensearch.CfnDomain.EBSOptionsProperty(
@@ -80,12 +87,12 @@ class DomainStore(Construct):
         self._statements: list[Mapping[str, Any]] = []
         self._indexes = f"{deployment.name}-documents-*"
         self._maker = self._make_maker(function)
-        self._acknowledge(high_availability=zones > 1)
+        self._acknowledge(high_availability=domain.zones > 1)
 
     @staticmethod
     def shape(deployment: Deployment) -> dict[str, Any]:
         """Return what makes an index, as OpenSearch takes it."""
-        return domain_index(deployment, replicas=nodes(deployment) - 1)
+        return domain_index(deployment, replicas=size(deployment, Facts()).nodes - 1)
 
     def _make_maker(self, function: FunctionMaker) -> PythonFunction:
         """Return the function that makes and deletes indexes: CloudFormation has no type for it."""
@@ -173,14 +180,14 @@ class DomainStore(Construct):
     @property
     def sources(self) -> dict[str, Any]:
         """What the hourly record reads from CloudWatch about the store, by names in ``SOURCES``."""
-        return {"domain": self._domain.ref, "nodes": nodes(self._deployment)}
+        return {"domain": self._domain.ref, "nodes": self._size.nodes}
 
     @property
     def _dimensions(self) -> dict[str, str]:
         return {"ClientId": cdk.Aws.ACCOUNT_ID, "DomainName": self._domain.ref}
 
     def watch(self, waste: Alarms) -> None:
-        """Add the alarm for nodes without questions."""
+        """Add the alarms for nodes without questions, and for nodes that are too large."""
         idle = maths(
             "IF(nodes > 0, FILL(questions, 0) + FILL(embedded, 0))",
             HOUR,
@@ -198,6 +205,25 @@ class DomainStore(Construct):
             practice="GENSUS01-BP01",
             says="OpenSearch nodes ran for a day without a question or a new document. Choose "
             "knowledge.store: serverless, which scales to zero.",
+        )
+
+        if self._size.instance_type == SMALLEST:
+            return
+        waste.add(
+            "StoreOversized",
+            maths(
+                "MAX([processor, heap])",
+                DAY,
+                label="the fuller of processor and heap, at its fullest, %",
+                processor=metric("AWS/ES", "CPUUtilization", self._dimensions, "Maximum"),
+                heap=metric("AWS/ES", "JVMMemoryPressure", self._dimensions, "Maximum"),
+            ),
+            "<",
+            _HALF_USED,
+            periods=_WEEK_DAYS,
+            practice="SUS05-BP01",
+            says="For a week OpenSearch nodes used less than half of what the next smaller size "
+            "has. Leave out knowledge.domain.instance_type, so that the plan chooses it.",
         )
 
     def graphs(self) -> list[cloudwatch.GraphWidget]:
@@ -223,7 +249,7 @@ class DomainStore(Construct):
                 "OpenSearch disk",
                 of_domain("FreeStorageSpace", "Minimum", "free, fullest node", PURPLE),
                 unit="MB",
-                limit=Line(self._deployment.knowledge.domain.volume_gb * 1000, "provisioned"),
+                limit=Line(self._size.volume_gb * 1000, "provisioned"),
             ),
         ]
 

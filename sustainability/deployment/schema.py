@@ -340,11 +340,17 @@ class Serverless(Section):
 
 
 class Domain(Section):
-    """Size of an OpenSearch domain. ``service_level.availability`` sets the number of nodes."""
+    """Size of an OpenSearch domain.
 
-    instance_type: SearchInstance = "m7g.medium.search"
+    It follows from documents, searches and ``service_level.availability``. What is stated here is
+    taken instead.
+    """
+
+    instance_type: SearchInstance | None = None
     """Instance type of the nodes, with an EBS volume."""
-    volume_gb: int = Field(default=10, ge=10, le=1024)
+    nodes: int | None = Field(default=None, ge=1, le=30)
+    """Number of nodes; each holds all documents."""
+    volume_gb: int | None = Field(default=None, ge=10, le=1024)
     """Size of the volume of each node, in GB."""
 
 

@@ -62,8 +62,26 @@ def function(memory_mib: int, facts: Facts) -> Machine:
     return share(vcpus, memory_mib / _MIB_PER_GIB, facts)
 
 
+@dataclass(frozen=True)
+class Shape:
+    """Processors and memory of an instance type."""
+
+    vcpus: int
+    memory_gib: float
+    processor: str
+
+
 def instance(name: str, facts: Facts) -> Machine:
     """Return an instance without accelerators, such as ``m7g.large.search`` or ``db.t4g.medium``.
+
+    Raises as `shape` does.
+    """
+    of = shape(name, facts)
+    return share(of.vcpus, of.memory_gib, facts, processor=of.processor)
+
+
+def shape(name: str, facts: Facts) -> Shape:
+    """Return the shape of an instance without accelerators, by its name.
 
     Raises
     ------
@@ -75,17 +93,17 @@ def instance(name: str, facts: Facts) -> Machine:
     bare = name.removesuffix(".search")
     for prefix in _SERVICE_PREFIXES:
         bare = bare.removeprefix(prefix)
-    shape = _SHAPE.fullmatch(bare)
-    if shape is None or (shape["size"] not in _VCPUS and shape["family"] != _BURSTABLE):
+    parts = _SHAPE.fullmatch(bare)
+    if parts is None or (parts["size"] not in _VCPUS and parts["family"] != _BURSTABLE):
         raise UserError(f"{name}: not an instance type such as m7g.large")
-    vcpus = _VCPUS.get(shape["size"], 0) * int(shape["times"] or 1)
-    if shape["family"] == _BURSTABLE:
+    vcpus = _VCPUS.get(parts["size"], 0) * int(parts["times"] or 1)
+    if parts["family"] == _BURSTABLE:
         vcpus = max(vcpus, _BURSTABLE_VCPUS_MIN)
-        memory = facts(f"power/burstable/{shape['times']}{shape['size']}", "GiB").mid
+        memory = facts(f"power/burstable/{parts['times']}{parts['size']}", "GiB").mid
     else:
-        memory = facts(f"power/gib_per_vcpu/{shape['family']}", "GiB").mid * vcpus
-    is_graviton = "g" in shape["options"] or shape["family"] in _GRAVITON_FAMILIES
-    return share(vcpus, memory, facts, processor="graviton" if is_graviton else "x86")
+        memory = facts(f"power/gib_per_vcpu/{parts['family']}", "GiB").mid * vcpus
+    is_graviton = "g" in parts["options"] or parts["family"] in _GRAVITON_FAMILIES
+    return Shape(vcpus, memory, "graviton" if is_graviton else "x86")
 
 
 def search_unit(facts: Facts) -> Machine:

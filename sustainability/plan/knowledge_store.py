@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from sustainability.deployment.schema import Deployment, Store
-from sustainability.energy.impact import Impact
+from sustainability.energy.impact import HOURS_PER_MONTH, Impact
 from sustainability.energy.verdict import Verdict
+from sustainability.facts.lookup import Facts
 from sustainability.stores.choice import taken, turns
+from sustainability.stores.domain import size
 from sustainability.stores.kinds import PROFILES, chosen
 
 
 def store_reasons(deployment: Deployment) -> tuple[str, ...]:
-    """Return why ``auto`` chose the store, and the rates at which the choice turns."""
+    """Return the size of a domain; why ``auto`` chose the store; when the choice turns."""
+    store = chosen(deployment)
+    sized = []
+    if store is Store.DOMAIN:
+        domain = size(deployment, Facts())
+        sized.append(
+            f"The domain has {domain.nodes} x {domain.instance_type} with {domain.volume_gb} GB "
+            f"each. {domain.reason}"
+        )
     if deployment.knowledge.store is not Store.AUTO:
-        return ()
-    store, month = chosen(deployment), taken(deployment, PROFILES)
+        return tuple(sized)
+    month = taken(deployment, PROFILES)
     objective = deployment.inference.optimize
     reasons = [
+        *sized,
         f"The knowledge store is {PROFILES[store].service}: of those that answer a search in time, "
         f"it uses the least {objective}. A month takes {_amounts(month[store])}.",
         *(
@@ -25,9 +36,12 @@ def store_reasons(deployment: Deployment) -> tuple[str, ...]:
             if other is not store
         ),
     ]
+    declared = deployment.traffic.questions_per_month / HOURS_PER_MONTH
     for turn in turns(deployment, PROFILES):
-        size = deployment.knowledge.domain.instance_type if turn.store is Store.DOMAIN else ""
-        machine = f", here of {size}," if size else ""
+        machine = ""
+        if turn.store is Store.DOMAIN:
+            domain = size(deployment, Facts(), times=turn.per_hour / declared)
+            machine = f", here of {domain.nodes} x {domain.instance_type},"
         reasons.append(
             f"From {turn.per_hour:,.0f} questions an hour on the mean, "
             f"{PROFILES[turn.store].service}{machine} uses less."

@@ -13,7 +13,7 @@ from sustainability.facts.lookup import Facts
 from sustainability.stores.profile import StoreProfile
 
 _MOST_PER_HOUR = 100_000
-"""Higher rates are not examined: a domain of the declared size would be too slow."""
+"""Higher rates are not examined."""
 _STEPS = 24
 _HALVINGS = 12
 

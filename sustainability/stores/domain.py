@@ -2,16 +2,98 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 from sustainability.deployment.schema import Availability, Deployment
 from sustainability.energy import power
-from sustainability.energy.demand import Demand
+from sustainability.energy.demand import Demand, document_tokens, passages
 from sustainability.energy.impact import HOURS_PER_MONTH, Component, Impact
+from sustainability.energy.repetition import Repetition
 from sustainability.energy.site import Site
+from sustainability.facts.lookup import Facts
+
+_SIZES = tuple(
+    f"{family}.{size}.search"
+    for size in ("medium", "large", "xlarge", "2xlarge")
+    for family in ("m7g", "r7g")
+)
+"""By energy and by price, the least first."""
+SMALLEST = _SIZES[0]
+_QUORUM = 3
+"""Nodes of which a majority is left when one Availability Zone fails."""
+_MOST_NODES = 30
+_LINKS = 16
+"""Neighbours of a vector in the HNSW graph (``m``)."""
+_LEAST_GB, _MOST_GB = 10, 1024
+_HEAP_SHARE = 0.5
+"""OpenSearch Service gives half of the memory to the heap; vectors and graph are beside it."""
 
 
-def nodes(deployment: Deployment) -> int:
-    """Return how many nodes a domain has."""
-    return 3 if deployment.service_level.availability is Availability.HIGH else 1
+@dataclass(frozen=True)
+class DomainSize:
+    """The least domain that holds the documents and does the searches."""
+
+    instance_type: str
+    nodes: int
+    """Each holds all documents."""
+    volume_gb: int
+    """gp3 storage of each node."""
+    is_enough: bool
+    """False if no size here is: then this is the largest."""
+    reason: str
+
+    @property
+    def zones(self) -> int:
+        """Availability Zones, over which the nodes are spread evenly."""
+        return next(zones for zones in (3, 2, 1) if self.nodes % zones == 0)
+
+
+def size(deployment: Deployment, facts: Facts, *, times: float = 1) -> DomainSize:
+    """Return the size for ``times`` the declared questions, with what the deployment states.
+
+    Memory, beside the heap, holds the vectors, full ones too for rescoring, and their graph.
+    Processors work half of the time at the peak, with one node lost if there are several.
+
+    Notes
+    -----
+    A vector of d dimensions at 32x takes 1.1 (d / 8 + 8 m) bytes in the graph (OpenSearch k-NN
+    documentation). Storage is 1.45 times the source (Amazon OpenSearch Service, sizing domains).
+    """
+    knowledge, stated = deployment.knowledge, deployment.knowledge.domain
+    dimensions = knowledge.embedding.dimensions
+    count = knowledge.documents * passages(deployment, facts).high
+    vectors = count * (4 * dimensions + 1.1 * (dimensions / 8 + 8 * _LINKS)) / 2**30
+    text = knowledge.documents * document_tokens(deployment, facts).high
+    text *= facts("workload/characters_per_token", "characters").high / 2**30
+    volume = stated.volume_gb or min(max(math.ceil(1.45 * (text + vectors)), _LEAST_GB), _MOST_GB)
+    peak = max(rate.peak_per_hour for rate in deployment.traffic.week()) * times
+    searches = peak * (1 - Repetition.of(deployment).unsearched) / 3600
+    busy = searches * facts("workload/search_processor", "s").high
+    reason = (
+        f"At most, {count:,.0f} passages keep {vectors:,.2f} GiB of vectors in memory, and "
+        f"{searches:,.1f} searches/s at the peak keep {busy:,.2f} vCPUs busy."
+    )
+    for name, nodes in _candidates(deployment):
+        machine = power.shape(name, facts)
+        left = max(nodes - 1, 1)
+        if vectors <= machine.memory_gib * _HEAP_SHARE and busy <= 0.5 * machine.vcpus * left:
+            return DomainSize(name, nodes, volume, True, reason)
+    return DomainSize(name, nodes, volume, False, reason)
+
+
+def _candidates(deployment: Deployment) -> Iterator[tuple[str, int]]:
+    """Yield instance types and numbers of nodes, the least first."""
+    stated = deployment.knowledge.domain
+    names = (stated.instance_type,) if stated.instance_type else _SIZES
+    first = _QUORUM if deployment.service_level.availability is Availability.HIGH else 1
+    more = range(_QUORUM, _MOST_NODES + 1, _QUORUM)
+    counts = (stated.nodes,) if stated.nodes else sorted({first, *more})
+    # A larger node before more nodes: each node holds all documents.
+    yield from ((name, counts[0]) for name in names)
+    yield from itertools.product(names[-1:], counts[1:])
 
 
 class DomainProfile:
@@ -22,26 +104,28 @@ class DomainProfile:
 
     def component(self, deployment: Deployment, demand: Demand, site: Site) -> Component:
         """Return what the nodes use in a month, with or without questions."""
-        domain, count = deployment.knowledge.domain, nodes(deployment)
-        always = _node_hour(deployment, site) * (count * HOURS_PER_MONTH)
+        declared = deployment.traffic.questions_per_month
+        times = demand.questions / declared if declared else 1
+        domain = size(deployment, site.facts, times=times)
+        always = _node_hour(domain, site) * (domain.nodes * HOURS_PER_MONTH)
         return Component(
             "Knowledge store",
-            f"{count} x {domain.instance_type}, {domain.volume_gb} GB each, always on",
+            f"{domain.nodes} x {domain.instance_type}, {domain.volume_gb} GB each, always on",
             idle=always,
             traffic=always,
         )
 
     def units(self, deployment: Deployment, site: Site) -> dict[str, Impact]:
         """Return what a node with its volume uses in an hour."""
-        return {"node_hours": _node_hour(deployment, site)}
+        return {"node_hours": _node_hour(size(deployment, site.facts), site)}
 
     def standing(self, deployment: Deployment, site: Site) -> Impact:
         """Return nothing: nodes and their volumes are measured."""
         return Impact()
 
 
-def _node_hour(deployment: Deployment, site: Site) -> Impact:
-    facts, domain = site.facts, deployment.knowledge.domain
+def _node_hour(domain: DomainSize, site: Site) -> Impact:
+    facts = site.facts
     node = power.instance(domain.instance_type, facts)
     volume = power.ssd(domain.volume_gb / 1000 * facts("power/copies/ebs", "copies").mid, facts)
     monthly_disk = facts("prices/opensearch/gp3", "USD/GB-month") * domain.volume_gb

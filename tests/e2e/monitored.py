@@ -10,7 +10,7 @@ from cfn_sustainability.settings import Profile
 from stacks.inference import InferenceStack
 from stacks.monitoring import MonitoringStack
 from stacks.rag import RagStack
-from sustainability.deployment.schema import Availability, Deployment, Store
+from sustainability.deployment.schema import Availability, Deployment, Domain, Store
 from sustainability.plan.serving import plan_serving
 from sustainability.plan.serving_plan import Mode
 
@@ -27,6 +27,10 @@ def _renamed(deployment: Deployment) -> Deployment:
     inference = deployment.inference
     if deployment.name == "realtime":  # on a host with processors to spare, which is waste as well
         inference = inference.model_copy(update={"instance_types": ("ml.inf2.8xlarge",)})
+    knowledge = deployment.knowledge
+    if knowledge.store is Store.DOMAIN:  # on nodes larger than needed, likewise
+        domain = Domain(instance_type="m7g.large.search")
+        knowledge = knowledge.model_copy(update={"domain": domain})
     level = deployment.service_level
     if level.availability is Availability.BEST_EFFORT:  # which has the fewest alarms
         level = level.model_copy(update={"availability": Availability.STANDARD})
@@ -34,6 +38,7 @@ def _renamed(deployment: Deployment) -> Deployment:
         update={
             "name": f"seen-{deployment.name}",
             "inference": inference,
+            "knowledge": knowledge,
             "service_level": level,
             "profile": Profile.DEVELOPMENT,  # nothing outlives the test
         }

@@ -80,6 +80,10 @@ CASES: dict[str, tuple[Values, Values]] = {
         {"SearchOCU": 2, "IndexingOCU": 2, CPU: 3},
         {"SearchOCU": 2, "IndexingOCU": 2, CPU: 3, "Questions": 1},
     ),
+    "StoreOversized": (
+        {CPU: (9, 5), "JVMMemoryPressure": 5},
+        {CPU: (9, 5), "JVMMemoryPressure": 80},
+    ),
     "UtilizationLow": (
         {CPU: (9, 20), "NeuronCoreUtilization": 0},
         {CPU: (9, 20), "NeuronCoreUtilization": 95},

@@ -20,7 +20,7 @@ from operations.measures import measures
 from operations.settings import Sources
 from stacks.instruments.burn_rates import BURN_RATES
 from stacks.instruments.metrics import ACCELERATOR, known, metric
-from sustainability.deployment.schema import Availability, Deployment
+from sustainability.deployment.schema import Availability, Deployment, Domain
 from sustainability.facts.lookup import Facts
 from sustainability.facts.metrics import UnknownMetricError, documented_metrics
 from sustainability.plan.serving import plan_serving
@@ -63,12 +63,15 @@ def all_modes(
     deployments: dict[str, Deployment],
     templates_of: Callable[[str], Templates],
 ) -> dict[str, tuple[Template, ...]]:
-    """Return the templates of every deployment of ours, and of one on a host larger than needed."""
+    """Return the templates of every deployment of ours, and of those on larger machines than needed."""
     large = deployments["examples/realtime"]
     inference = large.inference.model_copy(update={"instance_types": ("ml.inf2.8xlarge",)})
     templates = {name: tuple(templates_of(name).values()) for name in deployments}
     large = large.model_copy(update={"inference": inference})
-    others = {"large": large} | {
+    domain = Domain(instance_type="m7g.large.search")
+    knowledge = deployments["prod"].knowledge.model_copy(update={"domain": domain})
+    nodes = deployments["prod"].model_copy(update={"knowledge": knowledge})
+    others = {"large": large, "large nodes": nodes} | {
         variant: _with(deployments[name], availability)
         for variant, (name, availability) in VARIANTS.items()
     }

@@ -81,6 +81,7 @@ EDITS: dict[str, dict[str, Any]] = {
         "knowledge.serverless.max_ocu": 8,
         "knowledge.serverless.readers": ["arn:aws:iam::123456789012:role/reader"],
         "knowledge.domain.instance_type": "r7g.large.search",
+        "knowledge.domain.nodes": 3,
         "knowledge.domain.volume_gb": 40,
         "answers.generator": "mistral.ministral-3-14b-instruct",
         "answers.max_tokens": 280,
