@@ -29,7 +29,7 @@ _WEIGHTS = list(accumulate(1 / (rank + 1) for rank in range(_WORDS)))
 def run() -> list[Measurement]:
     """Search an index as the deployment would make it, at several sizes."""
     measured, held, chance = [], 0, random.Random(1)
-    with running() as embedded, empty_index(embedded, "es", "nodes", DEPLOYMENT) as index:
+    with running() as embedded, empty_index(embedded, "es", "search-nodes", DEPLOYMENT) as index:
         store = open_store(index, timeout_s=60)
         url = embedded.running()["opensearch"].url
         for count in _PASSAGES:
@@ -91,6 +91,6 @@ def _vector(chance: random.Random) -> list[float]:
 
 
 def _processor_s(url: str) -> float:
-    answer = urllib3.request("GET", f"{url}/_nodes/stats/process").json()
+    answer = urllib3.request("GET", f"{url}/_nodes/stats/process", timeout=60).json()
     (node,) = answer["nodes"].values()
     return float(node["process"]["cpu"]["total_in_millis"]) / 1000

@@ -63,7 +63,7 @@ def all_modes(
     deployments: dict[str, Deployment],
     templates_of: Callable[[str], Templates],
 ) -> dict[str, tuple[Template, ...]]:
-    """Return the templates of every deployment of ours, and of those on larger machines than needed."""
+    """Return the templates of every deployment of ours, and of those on too large machines."""
     large = deployments["examples/realtime"]
     inference = large.inference.model_copy(update={"instance_types": ("ml.inf2.8xlarge",)})
     templates = {name: tuple(templates_of(name).values()) for name in deployments}
