@@ -1,26 +1,39 @@
-"""Processor time of one search on a real OpenSearch, from which the size of a domain follows.
+"""Processor time of one search on a real OpenSearch; and the peak of ``prod`` on its node size.
 
-Passages have random vectors and words in the frequencies of a language (Zipf). The number does not
-depend on how many other programs run beside it, the latency does.
+The size of a domain follows from the processor time. Passages have random vectors and words in the
+frequencies of a language (Zipf). The processor time does not depend on how many other programs run
+beside it, the latency does.
+
+The peak comes at random times, all of it to one node with one vCPU, as if the other nodes of the
+domain were lost. The vCPU is one of this computer, and there are fewer passages than in ``prod``.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import statistics
 import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
+from pathlib import Path
 
 import urllib3
 
 from benchmarks.measurement import Measurement
-from benchmarks.retrieval import DEPLOYMENT, running
+from benchmarks.retrieval import running
 from rag.stores.kinds import open_store
 from rag.stores.store import KnowledgeStore
+from sustainability.deployment.schema import Deployment
+from sustainability.facts.lookup import Facts
+from sustainability.stores.searching import BUSY_SHARE, searches
 from tests.e2e.store_kinds import empty_index
 
-_PASSAGES = (5_000, 10_000, 20_000)
+_DEPLOYMENT = Deployment.load("deployments/prod.yaml")
+_PASSAGES = (5_000, 10_000, 20_000, 80_000)
 _SEARCHES, _WARM_UP = 300, 100
+_PEAK_S = 90
+_AT_ONCE = 16
 _WINDOW = 500
 _WORDS, _PER_PASSAGE, _PER_QUESTION = 20_000, 150, 10
 _WEIGHTS = list(accumulate(1 / (rank + 1) for rank in range(_WORDS)))
@@ -29,7 +42,7 @@ _WEIGHTS = list(accumulate(1 / (rank + 1) for rank in range(_WORDS)))
 def run() -> list[Measurement]:
     """Search an index as the deployment would make it, at several sizes."""
     measured, held, chance = [], 0, random.Random(1)
-    with running() as embedded, empty_index(embedded, "es", "search-nodes", DEPLOYMENT) as index:
+    with running() as embedded, empty_index(embedded, "es", "search-nodes", _DEPLOYMENT) as index:
         store = open_store(index, timeout_s=60)
         url = embedded.running()["opensearch"].url
         for count in _PASSAGES:
@@ -44,7 +57,52 @@ def run() -> list[Measurement]:
                 Measurement(f"{count:,} passages: processor per search", 1000 * used, "ms"),
                 Measurement(f"{count:,} passages: 95th percentile of a search", 1000 * slow, "ms"),
             ]
+        measured += _peak(store, chance, url, held)
     return measured
+
+
+def _peak(store: KnowledgeStore, chance: random.Random, url: str, held: int) -> list[Measurement]:
+    """Search as often as people ask at the peak, whether or not earlier searches have ended."""
+    rate = searches(_DEPLOYMENT, _DEPLOYMENT.traffic.peak_per_hour)
+    level, facts = _DEPLOYMENT.service_level, Facts()
+    assert level.latency_p95
+    limit = facts("workload/search_share", "ratio").mid * level.latency_p95.total_seconds()
+    _keep_to_one_vcpu(url)
+    began, used, due, asked = time.perf_counter(), _processor_s(url), 0.0, []
+    with ThreadPoolExecutor(_AT_ONCE) as people:
+        while due < _PEAK_S:
+            question = _text(chance, _PER_QUESTION), _vector(chance)
+            due += chance.expovariate(rate)
+            time.sleep(max(0.0, began + due - time.perf_counter()))
+            asked.append(people.submit(_ask, store, question, began + due))
+        seconds = [each.result() for each in asked]
+    busy = (_processor_s(url) - used) / (time.perf_counter() - began)
+    in_time = sum(each <= limit for each in seconds) / len(seconds)
+    where = f"peak of prod ({rate:.1f}/s), {held:,} passages, one vCPU"
+    return [
+        Measurement(f"{where}: searches within {limit:g} s", in_time, "", f">= {level.attainment}"),
+        Measurement(
+            f"{where}: 99th percentile", 1000 * statistics.quantiles(seconds, n=100)[98], "ms"
+        ),
+        Measurement(f"{where}: busy", busy, "vCPU", f"<= {BUSY_SHARE}"),
+    ]
+
+
+def _ask(store: KnowledgeStore, question: tuple[str, list[float]], due: float) -> float:
+    """Return the seconds from when the search was due to its answer."""
+    found = store.search(*question, {}, _DEPLOYMENT.answers.candidates)
+    assert found.semantic
+    return time.perf_counter() - due
+
+
+def _keep_to_one_vcpu(url: str) -> None:
+    if not hasattr(os, "sched_setaffinity"):  # as on macOS: then all processors are measured
+        return
+    answer = urllib3.request("GET", f"{url}/_nodes/process", timeout=60).json()
+    (node,) = answer["nodes"].values()
+    vcpu = min(os.sched_getaffinity(0))
+    for thread in Path(f"/proc/{node['process']['id']}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), {vcpu})
 
 
 def _write(store: KnowledgeStore, chance: random.Random, start: int, end: int) -> None:
@@ -73,7 +131,7 @@ def _search(store: KnowledgeStore, chance: random.Random, count: int) -> list[fl
     for _ in range(count):
         question, vector = _text(chance, _PER_QUESTION), _vector(chance)
         began = time.perf_counter()
-        found = store.search(question, vector, {}, DEPLOYMENT.answers.candidates)
+        found = store.search(question, vector, {}, _DEPLOYMENT.answers.candidates)
         seconds.append(time.perf_counter() - began)
         assert found.semantic
     return seconds
@@ -85,7 +143,7 @@ def _text(chance: random.Random, words: int) -> str:
 
 
 def _vector(chance: random.Random) -> list[float]:
-    numbers = [chance.gauss(0, 1) for _ in range(DEPLOYMENT.knowledge.embedding.dimensions)]
+    numbers = [chance.gauss(0, 1) for _ in range(_DEPLOYMENT.knowledge.embedding.dimensions)]
     length = sum(number * number for number in numbers) ** 0.5
     return [number / length for number in numbers]
 

@@ -18,7 +18,9 @@ from stacks.instruments.metrics import FIVE_MINUTES, HOUR, maths, metric, own, w
 from stacks.stores.opensearch_index import text_fields
 from stacks.stores.store import FunctionMaker, StoredIndex
 from sustainability.deployment.schema import Deployment
+from sustainability.facts.lookup import Facts
 from sustainability.stores.generation import Generation
+from sustainability.stores.serverless import max_ocu
 
 
 class ServerlessStore(Construct):
@@ -61,7 +63,7 @@ class ServerlessStore(Construct):
                 ]
             ),
         )
-        ceiling = deployment.knowledge.serverless.max_ocu
+        ceiling = max_ocu(deployment, Facts())
         group = aoss.CfnCollectionGroup(
             self,
             "Group",
@@ -201,7 +203,7 @@ class ServerlessStore(Construct):
     def graphs(self) -> list[cloudwatch.GraphWidget]:
         """Return the graphs for the engineers' dashboard."""
         minute = cdk.Duration.minutes(1)
-        ceiling = self._deployment.knowledge.serverless.max_ocu
+        ceiling = max_ocu(self._deployment, Facts())
         return [
             graph(
                 "OpenSearch capacity that runs",

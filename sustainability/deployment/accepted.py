@@ -41,6 +41,10 @@ Analyzer = Literal[
 """The built-in analyzers of OpenSearch, which need no plugin."""
 
 
+OCU_LIMITS = (2, 4, 8, *range(16, 97, 16))
+"""Limits of a next-generation collection group in OCUs, least first (AWS documentation)."""
+
+
 def check_ocu(value: int) -> int:
     """Return ``value`` if a next-generation collection group accepts it as its limit in OCUs.
 
@@ -51,7 +55,7 @@ def check_ocu(value: int) -> int:
     ValueError
         If no AWS page lists the value.
     """
-    if value in (1, 2, 4, 8) or (value > 0 and value % 16 == 0):
+    if value == 1 or value in OCU_LIMITS:
         return value
     raise ValueError("OpenSearch Serverless accepts 2, 4, 8, 16 and multiples of 16")
 

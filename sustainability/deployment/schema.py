@@ -30,6 +30,7 @@ from pydantic import (
 from cfn_sustainability.settings import Profile, RuleSettings
 from sustainability.deployment.accepted import (
     LONGEST_ANSWER_S,
+    OCU_LIMITS,
     Analyzer,
     check_ocu,
     check_search_instance,
@@ -329,10 +330,13 @@ SearchInstance = Annotated[
 
 
 class Serverless(Section):
-    """Limit of an OpenSearch Serverless collection group; its minimum is always zero."""
+    """Limit of an OpenSearch Serverless collection group; its minimum is always zero.
 
-    max_ocu: Annotated[int, AfterValidator(check_ocu)] = Field(
-        default=2, ge=1, le=96, json_schema_extra={"enum": [1, 2, 4, 8, *range(16, 97, 16)]}
+    It follows from documents and searches. What is stated here is taken instead.
+    """
+
+    max_ocu: Annotated[int, AfterValidator(check_ocu)] | None = Field(
+        default=None, ge=1, le=96, json_schema_extra={"enum": [1, *OCU_LIMITS, None]}
     )
     """Highest number of OpenSearch Compute Units (OCU): 2, 4, 8, 16 or a multiple of 16."""
     readers: tuple[IamPrincipal, ...] = ()

@@ -9,10 +9,11 @@ from sustainability.facts.lookup import Facts
 from sustainability.stores.choice import taken, turns
 from sustainability.stores.domain import size
 from sustainability.stores.kinds import PROFILES, chosen
+from sustainability.stores.serverless import limit_reason
 
 
 def store_reasons(deployment: Deployment) -> tuple[str, ...]:
-    """Return the size of a domain; why ``auto`` chose the store; when the choice turns."""
+    """Return the size of OpenSearch; why ``auto`` chose the store; when the choice turns."""
     store = chosen(deployment)
     sized = []
     if store is Store.DOMAIN:
@@ -21,6 +22,8 @@ def store_reasons(deployment: Deployment) -> tuple[str, ...]:
             f"The domain has {domain.nodes} x {domain.instance_type} with {domain.volume_gb} GB "
             f"each. {domain.reason}"
         )
+    elif store is Store.SERVERLESS:
+        sized.append(limit_reason(deployment, Facts()))
     if deployment.knowledge.store is not Store.AUTO:
         return tuple(sized)
     month = taken(deployment, PROFILES)

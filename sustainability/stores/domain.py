@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sustainability.deployment.schema import Availability, Deployment
 from sustainability.energy import power
-from sustainability.energy.demand import Demand, document_tokens, passages
+from sustainability.energy.demand import Demand
 from sustainability.energy.impact import HOURS_PER_MONTH, Component, Impact
-from sustainability.energy.repetition import Repetition
 from sustainability.energy.site import Site
 from sustainability.facts.lookup import Facts
+from sustainability.stores.searching import BUSY_SHARE, VECTORS_SHARE, Held, busy, searches
 
 _SIZES = tuple(
     f"{family}.{size}.search"
@@ -25,11 +24,7 @@ SMALLEST = _SIZES[0]
 _QUORUM = 3
 """Nodes of which a majority is left when one Availability Zone fails."""
 _MOST_NODES = 30
-_LINKS = 16
-"""Neighbours of a vector in the HNSW graph (``m``)."""
 _LEAST_GB, _MOST_GB = 10, 1024
-_HEAP_SHARE = 0.5
-"""OpenSearch Service gives half of the memory to the heap; vectors and graph are beside it."""
 
 
 @dataclass(frozen=True)
@@ -54,32 +49,25 @@ class DomainSize:
 def size(deployment: Deployment, facts: Facts, *, times: float = 1) -> DomainSize:
     """Return the size for ``times`` the declared questions, with what the deployment states.
 
-    Memory, beside the heap, holds the vectors, full ones too for rescoring, and their graph.
-    Processors work half of the time at the peak, with one node lost if there are several.
-
-    Notes
-    -----
-    A vector of d dimensions at 32x takes 1.1 (d / 8 + 8 m) bytes in the graph (OpenSearch k-NN
-    documentation). Storage is 1.45 times the source (Amazon OpenSearch Service, sizing domains).
+    Memory beside the heap holds the vectors. Processors work half of the time at the peak, with one
+    node lost if there are several. Storage is 1.45 times the source (Amazon OpenSearch Service,
+    sizing domains).
     """
-    knowledge, stated = deployment.knowledge, deployment.knowledge.domain
-    dimensions = knowledge.embedding.dimensions
-    count = knowledge.documents * passages(deployment, facts).high
-    vectors = count * (4 * dimensions + 1.1 * (dimensions / 8 + 8 * _LINKS)) / 2**30
-    text = knowledge.documents * document_tokens(deployment, facts).high
-    text *= facts("workload/characters_per_token", "characters").high / 2**30
-    volume = stated.volume_gb or min(max(math.ceil(1.45 * (text + vectors)), _LEAST_GB), _MOST_GB)
-    peak = max(rate.peak_per_hour for rate in deployment.traffic.week()) * times
-    searches = peak * (1 - Repetition.of(deployment).unsearched) / 3600
-    busy = searches * facts("workload/search_processor", "s").high
+    stated, held = deployment.knowledge.domain, Held.of(deployment, facts)
+    needed = math.ceil(1.45 * (held.text_gib + held.vectors_gib))
+    volume = stated.volume_gb or min(max(needed, _LEAST_GB), _MOST_GB)
+    peak = deployment.traffic.peak_per_hour * times
+    vcpus = busy(deployment, peak, facts)
     reason = (
-        f"At most, {count:,.0f} passages keep {vectors:,.2f} GiB of vectors in memory, and "
-        f"{searches:,.1f} searches/s at the peak keep {busy:,.2f} vCPUs busy."
+        f"At most, {held.passages:,.0f} passages keep {held.vectors_gib:,.2f} GiB of vectors in "
+        f"memory, and {searches(deployment, peak):,.1f} searches/s at the peak keep {vcpus:,.2f} "
+        "vCPUs busy."
     )
     for name, nodes in _candidates(deployment):
         machine = power.shape(name, facts)
         left = max(nodes - 1, 1)
-        if vectors <= machine.memory_gib * _HEAP_SHARE and busy <= 0.5 * machine.vcpus * left:
+        fits = held.vectors_gib <= machine.memory_gib * VECTORS_SHARE
+        if fits and vcpus <= machine.vcpus * left * BUSY_SHARE:
             return DomainSize(name, nodes, volume, True, reason)
     return DomainSize(name, nodes, volume, False, reason)
 
@@ -92,8 +80,7 @@ def _candidates(deployment: Deployment) -> Iterator[tuple[str, int]]:
     more = range(_QUORUM, _MOST_NODES + 1, _QUORUM)
     counts = (stated.nodes,) if stated.nodes else sorted({first, *more})
     # A larger node before more nodes: each node holds all documents.
-    yield from ((name, counts[0]) for name in names)
-    yield from itertools.product(names[-1:], counts[1:])
+    yield from ((name, nodes) for nodes in counts for name in names)
 
 
 class DomainProfile:
