@@ -30,9 +30,9 @@ from sustainability.stores.searching import BUSY_SHARE, searches
 from tests.e2e.store_kinds import empty_index
 
 _DEPLOYMENT = Deployment.load("deployments/prod.yaml")
-_PASSAGES = (5_000, 10_000, 20_000, 80_000)
+_PASSAGES = (5_000, 10_000, 20_000, 40_000)
 _SEARCHES, _WARM_UP = 300, 100
-_PEAK_S = 90
+_PEAK_S = 60
 _AT_ONCE = 16
 _WINDOW = 500
 _WORDS, _PER_PASSAGE, _PER_QUESTION = 20_000, 150, 10
