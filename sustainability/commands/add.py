@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from sustainability.commands import add_wait
 from sustainability.report.console import status_line
 
 
@@ -13,13 +14,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser("add", help="add documents to a deployed stack")
     parser.add_argument("deployment", type=Path, help="deployment file")
     parser.add_argument("paths", type=Path, nargs="+", help="files, or folders with files")
-    parser.add_argument(
-        "--wait",
-        type=float,
-        default=300,
-        metavar="SECONDS",
-        help="how long to wait for ingest (default: 300)",
-    )
+    add_wait(parser)
     parser.set_defaults(run=run)
 
 

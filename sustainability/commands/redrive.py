@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from sustainability.commands import add_wait
 from sustainability.report.console import status_line
 
 
@@ -14,13 +15,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "redrive", help="ingest again what became a dead letter, deletions included"
     )
     parser.add_argument("deployment", type=Path, help="deployment file")
-    parser.add_argument(
-        "--wait",
-        type=float,
-        default=300,
-        metavar="SECONDS",
-        help="how long to wait for ingest (default: 300)",
-    )
+    add_wait(parser)
     parser.set_defaults(run=run)
 
 

@@ -90,33 +90,12 @@ class Account:
     @cached_property
     def outputs(self) -> Mapping[str, str]:
         """Outputs of the RAG stack: URLs and names."""
-        return self._outputs(f"{self._deployment.name}-rag")
+        return outputs_of(f"{self._deployment.name}-rag", self._session)
 
     @cached_property
     def endpoint(self) -> str:
         """The name of the endpoint, which is that of its inference component, too."""
-        return self._outputs(f"{self._deployment.name}-inference")["EndpointName"]
-
-    def _outputs(self, stack: str) -> dict[str, str]:
-        try:
-            found = self._session.client("cloudformation").describe_stacks(StackName=stack)
-        except botocore.exceptions.ClientError as error:
-            if "does not exist" in str(error):
-                raise AccountError(
-                    f"stack {stack} is not deployed in {self._deployment.region}; run `make up` or "
-                    f"`make deploy DEPLOYMENT={self._deployment.name}`"
-                ) from error
-            raise AccountError(f"CloudFormation refused: {error}") from error
-        except botocore.exceptions.NoCredentialsError as error:
-            raise AccountError(
-                "no AWS credentials; run `aws sso login` or set AWS_PROFILE"
-            ) from error
-        except botocore.exceptions.EndpointConnectionError as error:
-            raise AccountError(f"{error}; for the embedded AWS, run `make up`") from error
-        return {
-            output["OutputKey"]: output["OutputValue"]
-            for output in found["Stacks"][0].get("Outputs", [])
-        }
+        return outputs_of(f"{self._deployment.name}-inference", self._session)["EndpointName"]
 
     def functions(self) -> list[str]:
         """Return the names of the deployment's functions, those of the RAG stack first."""
@@ -164,7 +143,7 @@ class Account:
 
     def _stored(self, prefix: str, after: str) -> list[dict[str, Any]]:
         stack = f"{self._deployment.name}-monitoring"
-        bucket = self._outputs(stack).get("HistoryBucketName")
+        bucket = outputs_of(stack, self._session).get("HistoryBucketName")
         if bucket is None:
             raise AccountError(f"stack {stack} keeps no history; deploy this version first")
         client = self._session.client("s3")
@@ -452,6 +431,33 @@ class Account:
             answer = {"message": response.data.decode(errors="replace")[:200]}
         lowered = {name.lower(): value for name, value in response.headers.items()}
         return response.status, lowered, in_one_form(response.status, answer)
+
+
+def outputs_of(stack: str, session: boto3.Session) -> dict[str, str]:
+    """Return the outputs of a deployed stack: URLs and names.
+
+    Raises
+    ------
+    AccountError
+        If there are no credentials, no such stack or no answer.
+    """
+    try:
+        found = session.client("cloudformation").describe_stacks(StackName=stack)
+    except botocore.exceptions.ClientError as error:
+        if "does not exist" in str(error):
+            raise AccountError(
+                f"stack {stack} is not deployed in {session.region_name}; run `make up` or "
+                f"`make deploy DEPLOYMENT={stack.rpartition('-')[0]}`"
+            ) from error
+        raise AccountError(f"CloudFormation refused: {error}") from error
+    except botocore.exceptions.NoCredentialsError as error:
+        raise AccountError("no AWS credentials; run `aws sso login` or set AWS_PROFILE") from error
+    except botocore.exceptions.EndpointConnectionError as error:
+        raise AccountError(f"{error}; for the embedded AWS, run `make up`") from error
+    return {
+        output["OutputKey"]: output["OutputValue"]
+        for output in found["Stacks"][0].get("Outputs", [])
+    }
 
 
 def in_one_form(status: int, answer: Any) -> dict[str, Any]:

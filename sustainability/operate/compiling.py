@@ -15,6 +15,7 @@ import botocore.exceptions
 from sustainability.deployment.schema import Deployment
 from sustainability.errors import UserError
 from sustainability.offers.endpoint_models import InferenceModel
+from sustainability.operate.account import outputs_of
 from sustainability.plan.compiled_models import (
     artifacts_bucket,
     artifacts_prefix,
@@ -115,20 +116,14 @@ class Compiling:
         began = datetime.now(UTC).strftime("%Y%m%d%H%M%S")
         name = f"{job_stem(self._deployment, self._shape)}-{began}"
         request = compile_job(
-            self._deployment, self._shape, name=name, bucket=self.bucket, outputs=self._outputs()
+            self._deployment,
+            self._shape,
+            name=name,
+            bucket=self.bucket,
+            outputs=outputs_of(f"{self._deployment.name}-models", self._session),
         )
         self._session.client("sagemaker").create_training_job(**request)
         return name
-
-    def _outputs(self) -> dict[str, str]:
-        stack = f"{self._deployment.name}-models"
-        try:
-            found = self._session.client("cloudformation").describe_stacks(StackName=stack)
-        except botocore.exceptions.ClientError as error:
-            if "does not exist" not in str(error):
-                raise
-            raise UserError(f"stack {stack} is not deployed; `deploy` makes it first") from error
-        return {each["OutputKey"]: each["OutputValue"] for each in found["Stacks"][0]["Outputs"]}
 
     def _follow(self, name: str, progress: Callable[[str], None]) -> str:
         client = self._session.client("sagemaker")
