@@ -19,6 +19,7 @@ from sustainability.errors import UserError
 from sustainability.report.console import status_line
 
 if TYPE_CHECKING:
+    from sustainability.deployment.schema import Deployment
     from sustainability.operate.account import Account
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -125,9 +126,10 @@ def up(embedded: EmbeddedAws, name: str) -> None:
                 "\nThe embedded AWS ended without notice last time, so all was deployed again; "
                 f"{len(kept)} documents that it held were put back."
             )
+        checked = _checked(deployment)
         print(
             f"\n{documents}\n\n"
-            f"Question: {QUESTION}\n\n{shown}\n\n"
+            f"Question: {QUESTION}\n\n{shown}\n\n{checked}\nAll checks: make verify{chosen}\n\n"
             f"Try next:\n  make ask{chosen} "
             'Q="How many times fewer trainable parameters do the authors of LoRA report?"\n'
             f"  make add{chosen} FILE=path/to/your-document.md\n  make status\n  make down"
@@ -148,6 +150,17 @@ def _wait_for_documents(account: Account, progress: Progress) -> str:
     if rejected:
         return f"{indexed} documents are indexed, {rejected} rejected; why: make documents"
     return f"{indexed} documents are indexed."
+
+
+def _checked(deployment: Deployment) -> str:
+    """Check what stands, without the test document: the deployment has just been used."""
+    from sustainability.operate.verification import in_short, verify
+
+    try:
+        with _step("checks") as progress:
+            return in_short(verify(deployment, progress, quick=True))
+    except UserError as error:
+        return f"The deployment was not checked: {error}"
 
 
 def _answer(account: Account, progress: Progress) -> dict[str, Any]:

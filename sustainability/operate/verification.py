@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -67,8 +68,21 @@ def verify(
             *standing.checks(),
             *_Watching(deployment).checks(progress),
         ]
-    except botocore.exceptions.ClientError as error:
+    except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError) as error:
         raise AccountError(f"AWS refused: {error}") from error
+
+
+def in_short(checks: Collection[Check]) -> str:
+    """Return how many checks passed, and each that failed, with its cure."""
+    counts = Counter(check.verdict for check in checks)
+    lines = [
+        f"{counts[Verdict.PASSED]} of {len(checks)} checks passed, {counts[Verdict.FAILED]} "
+        f"failed, {counts[Verdict.UNTOLD]} have nothing to see yet."
+    ]
+    for check in checks:
+        if check.verdict is Verdict.FAILED:
+            lines += [f"  {check.name}: {check.evidence}", f"    {check.cure}"]
+    return "\n".join(lines)
 
 
 class _Walk:

@@ -13,8 +13,9 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
+from local.__main__ import _checked
 from sustainability.__main__ import main
 from sustainability.deployment.schema import Deployment
 from sustainability.operate import dead_letters, verification
@@ -331,6 +332,30 @@ def test_without_agreement_nothing_is_woken(
     (woken,) = (check for check in found if check.name is Row.ENDPOINT_WAKES)
     assert woken.verdict.value == "unknown"
     assert Row.ENDPOINT_ANSWERS not in {check.name for check in found}
+
+
+@pytest.mark.parametrize("problem", [EndpointConnectionError(endpoint_url="x"), None])
+def test_make_up_says_in_short_what_failed_and_goes_on(
+    deployed: type[Deployed],
+    cloudwatch: CloudWatch,
+    monkeypatch: pytest.MonkeyPatch,
+    problem: Exception | None,
+) -> None:
+    cloudwatch.waiting = "4"
+
+    def list_dashboards(**_: Any) -> dict[str, Any]:
+        if problem is not None:
+            raise problem
+        return {}
+
+    monkeypatch.setattr(cloudwatch, "list_dashboards", list_dashboards)
+    text = _checked(Deployment.load(Path(DEPLOYMENT)))
+    if problem is not None:
+        assert text.startswith("The deployment was not checked: ")
+        return
+    assert text.startswith("3 of 5 checks passed, 1 failed, 1 have nothing to see yet.")
+    assert f"  {Row.QUEUE}: " in text
+    assert "docs/runbook.md, DeadLetters" in text
 
 
 def test_each_row_is_documented_with_its_source() -> None:
