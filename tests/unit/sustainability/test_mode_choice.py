@@ -156,3 +156,15 @@ def test_what_no_account_can_serve_is_refused_for_that_reason(
     reason = r"the peak of [18][\d,]+ questions/h (keeps|needs)"
     with pytest.raises(ServiceLevelError, match=reason):
         plan_serving(changed(huge, "inference", bedrock=bedrock))
+
+
+def test_both_sides_of_the_break_even_end_an_answer_at_its_longest() -> None:
+    nap = Deployment.load("deployments/examples/nap.yaml")
+    most = nap.answers.max_tokens
+    asked, ended = (
+        changed(nap, "traffic", output_tokens={"mean": mean, "p95": 2 * mean})
+        for mean in (20 * most, most)
+    )
+    (host, *_) = Situation.of(nap).hosts(inference_components=True)
+    assert Situation.of(asked).break_even(host) == Situation.of(ended).break_even(host)
+    assert Situation.of(nap).break_even(host) != Situation.of(ended).break_even(host)
