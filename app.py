@@ -13,6 +13,7 @@ from aws_cdk import aws_iam as iam
 from cfn_sustainability.pack import SustainabilityChecks
 from stacks.budget import BudgetStack
 from stacks.compiled_models import ModelsStack
+from stacks.customization import CustomizationStack
 from stacks.functions.bundle import BundleError
 from stacks.inference import InferenceStack
 from stacks.monitoring import MonitoringStack
@@ -22,6 +23,7 @@ from sustainability.deployment.schema import Deployment
 from sustainability.errors import UserError
 from sustainability.footprint.footprint import footprint
 from sustainability.plan.serving_plan import Mode, ServingPlan
+from sustainability.plan.tuning import tuning
 from sustainability.report.footprint import synth_line
 from sustainability.stores.generation import SERVING, Generation
 
@@ -56,6 +58,7 @@ def add_stacks(app: cdk.App, deployment: Deployment) -> ServingPlan:
         If the deployment needs what its Region does not offer, or what is not allowed there.
     """
     plan = checked_plan(deployment)
+    tuned = tuning(deployment, plan)
     env = cdk.Environment(region=deployment.region)
     company = deployment.company
     if company.qualifier is not None:
@@ -77,6 +80,18 @@ def add_stacks(app: cdk.App, deployment: Deployment) -> ServingPlan:
         if plan.model is not None:  # its artifacts must exist before the endpoint
             models = ModelsStack(app, f"{deployment.name}-models", deployment=deployment, env=env)
             inference.add_stack_dependency(models)
+            if tuned is not None:
+                customization = CustomizationStack(
+                    app,
+                    f"{deployment.name}-customization",
+                    deployment=deployment,
+                    plan=plan,
+                    tuning=tuned,
+                    served_by=inference.stack_name,
+                    env=env,
+                )
+                customization.add_stack_dependency(models)
+                inference.add_stack_dependency(customization)
     MonitoringStack(
         app,
         f"{deployment.name}-monitoring",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sagemaker as sagemaker
@@ -16,6 +17,7 @@ from stacks.endpoints.serving_image import ServingImage
 from sustainability.deployment.schema import Deployment
 from sustainability.offers.endpoint_models import InferenceModel
 from sustainability.plan.compiled_models import artifacts_bucket, artifacts_prefix
+from sustainability.plan.tuning import COMPILED, model_parameter, training_bucket
 
 _MODEL_FOLDER = "/opt/ml/model"
 """The folder into which SageMaker puts the artifacts."""
@@ -56,7 +58,7 @@ class NeuronModel(Construct):
                 image=image.uri,
                 model_data_source=sagemaker.CfnModel.ModelDataSourceProperty(
                     s3_data_source=sagemaker.CfnModel.S3DataSourceProperty(
-                        s3_uri=artifacts.s3_url_for_object(prefix),
+                        s3_uri=self._served(deployment) or artifacts.s3_url_for_object(prefix),
                         s3_data_type="S3Prefix",
                         compression_type="None",
                     )
@@ -76,6 +78,31 @@ class NeuronModel(Construct):
         # When a model is created, SageMaker reads the image and the artifacts with the role.
         model.node.add_dependency(self.permissions)
         self.name = model.attr_model_name
+
+    def _served(self, deployment: Deployment) -> str | None:
+        """Return what the approval of a tuned model wrote last, where the deployment tunes."""
+        if deployment.training is None:
+            return None
+        bucket = training_bucket(deployment, account_of(self))
+        tuned = s3.Bucket.from_bucket_name(self, "Tuned", bucket)
+        objects = tuned.arn_for_objects(f"{COMPILED}*")
+        self.role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject"], resources=[objects]))
+        self.role.add_to_policy(
+            iam.PolicyStatement(
+                actions=["s3:ListBucket"],
+                resources=[tuned.bucket_arn],
+                conditions={"StringLike": {"s3:prefix": f"{COMPILED}*"}},
+            )
+        )
+        acknowledge_pattern(self.role, objects, "Tuned models; the compiler names their files.")
+        # CloudFormation reads it anew in each update.
+        return cdk.CfnParameter(
+            self,
+            "Served",
+            type="AWS::SSM::Parameter::Value<String>",
+            default=model_parameter(deployment),
+            description="The parameter that tells from where the model is loaded",
+        ).value_as_string
 
     def _grant(self, artifacts: s3.IBucket, prefix: str, log_group_name: str) -> None:
         objects = artifacts.arn_for_objects(f"{prefix}*")

@@ -69,6 +69,19 @@ def bundle(package: str, requirements: str = "requirements") -> Bundle:
     return Bundle(target, digest)
 
 
+def programs(package: str) -> Bundle:
+    """Return a zip file with the modules of a package that runs where its requirements are."""
+    sources = sorted((_ROOT / package).glob("*.py"))
+    digest = _digest(Path(__file__), *sources)
+    target = _CACHE / f"{package}-{digest}.zip"
+    if not target.exists():
+        _CACHE.mkdir(exist_ok=True)
+        contents = {file.relative_to(_ROOT): file.read_bytes() for file in sources}
+        with tempfile.TemporaryDirectory(dir=_CACHE, prefix="new-") as folder:
+            _zip(contents, Path(folder, package)).rename(target)
+    return Bundle(target, digest)
+
+
 def _as_json(file: Path) -> bytes:
     """Return what no package is needed to read at run time."""
     return json.dumps(yaml.safe_load(file.read_text()), indent=2).encode()

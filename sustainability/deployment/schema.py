@@ -539,6 +539,14 @@ class Rung(StrEnum):
     SCRATCH = "scratch"
 
 
+class Training(Section):
+    """The pipeline that tunes the generator of an endpoint; without this section there is none."""
+
+    instance: str | None = None
+    """The instance type that tunes and evaluates, such as ``ml.g6.xlarge``. The default is the
+    first of ``ml.trn1.2xlarge``, ``ml.g6.xlarge`` and ``ml.g5.xlarge`` that the Region has."""
+
+
 class Customization(Section):
     """What speaks for and against training a model: ``customize --advise`` reads it."""
 
@@ -564,6 +572,8 @@ class Customization(Section):
     """Tokens of today's prompt that a tuned model does not need: instructions and examples."""
     changes_per_year: float = Field(default=1, ge=0)
     """How often the task or its data changes so much that the model must be tuned again."""
+    training: Training | None = None
+    """Deploy the pipeline that tunes: new data starts it, and you approve what it made."""
 
 
 class Footprint(Section):
@@ -666,6 +676,11 @@ class Deployment(Section):
                 "allowed_regions": self.rules.allowed_regions or (self.region,),
             }
         )
+
+    @property
+    def training(self) -> Training | None:
+        """The pipeline that tunes, if there is one."""
+        return self.customization.training if self.customization else None
 
     @property
     def answer_tokens(self) -> Tokens:

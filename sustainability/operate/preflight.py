@@ -22,6 +22,7 @@ from sustainability.offers.serving_images import EcrImage
 from sustainability.operate.compiling import Compiling
 from sustainability.plan.compiled_models import COMPILE_INSTANCE
 from sustainability.plan.serving_plan import ServingPlan
+from sustainability.plan.tuning import tuning
 
 _ABSENT = frozenset(
     {
@@ -118,6 +119,12 @@ def _checks(
     compiling = Compiling(deployment, plan.model, session)
     yield f"{COMPILED}{plan.model.name}", partial(_artifacts, compiling)
     yield f"quota {COMPILE_QUOTA}", partial(_compile_quota, session, compiling)
+    tuned = tuning(deployment, plan)
+    if tuned is not None:
+        # It tunes on spot capacity, and judges on demand.
+        for use in ("spot training job usage", "training job usage"):
+            quota = f"{tuned.instance_type} for {use}"
+            yield f"quota {quota}", partial(_quota, session, quota, 1)
 
 
 def _model_access(session: boto3.Session, model_id: str) -> tuple[bool, str]:

@@ -46,6 +46,8 @@ RECORDED = (
         for stack in ("inference", "monitoring")
     ),
     ("examples/bridged", "models"),
+    ("examples/tuned", "customization"),
+    ("examples/tuned", "inference"),
     ("dev", "budget"),
 )
 """Each kind of stack in each form that it takes, once: what differs by a number is not recorded."""

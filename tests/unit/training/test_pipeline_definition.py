@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from local.models.aws import ServiceError, check_request
+from local.models.aws import ServiceError
+from tests.pipeline_definition import CREATES, check, steps
 
 ROOT = Path(__file__).resolve().parents[3]
 TEXT = (ROOT / "training" / "pipeline.json").read_text()
-CREATES = {
-    "Training": ("CreateTrainingJob", "TrainingJobName"),
-    "Processing": ("CreateProcessingJob", "ProcessingJobName"),
-    "RegisterModel": ("CreateModelPackage", None),
-}
 IMAGE = "763104351884.dkr.ecr.us-west-2.amazonaws.com/some-image:1"
 VALUES = {
     "CpuInstanceType": "ml.m7i.large",
@@ -42,31 +36,6 @@ def filled(**values: str) -> dict[str, Any]:
     )
     definition: dict[str, Any] = json.loads(text)
     return definition
-
-
-def steps(definition: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield every step, also those behind conditions."""
-    pending = list(definition["Steps"])
-    while pending:
-        step = pending.pop(0)
-        yield step
-        if step["Type"] == "Condition":
-            pending += step["Arguments"]["IfSteps"] + step["Arguments"]["ElseSteps"]
-
-
-def resolved(value: Any) -> Any:
-    """Put a word where the service puts a value while the pipeline runs."""
-    if isinstance(value, dict):
-        if value.keys() <= {"Get", "Std:Join", "Std:JsonGet"}:
-            return "s3://run/value"
-        return {key: resolved(item) for key, item in value.items()}
-    return [resolved(item) for item in value] if isinstance(value, list) else value
-
-
-def check(step: dict[str, Any]) -> None:
-    operation, name = CREATES[step["Type"]]
-    request = resolved(copy.deepcopy(step["Arguments"])) | ({name: "x"} if name else {})
-    check_request("sagemaker", operation, request)
 
 
 NAMED = {step["Name"]: step for step in steps(filled())}
