@@ -229,6 +229,17 @@ def test_no_edit_replaces_what_has_a_name_or_keeps_documents(base: str, edit: st
     assert {name for name in replaced if types[name] in STATEFUL} == set()
 
 
+def test_nothing_but_a_bucket_outlives_its_stack() -> None:
+    kept = {
+        resource["Type"]
+        for base in BASES
+        for template in recorded(base).values()
+        for resource in template["Resources"].values()
+        if resource.get("DeletionPolicy", "Delete") != "Delete"
+    }
+    assert kept == {"AWS::S3::Bucket"}
+
+
 def test_a_new_engine_version_keeps_the_domain() -> None:
     (domain,) = [
         resource
