@@ -74,7 +74,12 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
 
 def _ask(event: Mapping[str, Any], trace: Trace) -> Answer | Pending:
     limits = _settings().limits
-    question = parse(event, max_characters=limits.question_characters, max_tokens=limits.max_tokens)
+    question = parse(
+        event,
+        max_characters=limits.question_characters,
+        max_tokens=limits.max_tokens,
+        detail=limits.detail,
+    )
     answer = _answering().answer(question, trace)
     if isinstance(answer, Pending):
         logger.info("pending", id=answer.draft.id)

@@ -161,19 +161,16 @@ class Answering:
         generation = None
         if passages:
             trace.metrics["ContextTokens"] = sum(map(retrieval.context_cost, passages))
+            system = self.prompt.instructions(question.detail)
             user = self.prompt.user(question.text, passages)
             if isinstance(self.generator, Deferral):
-                request = self.generator.shape.request(
-                    self.prompt.system, user, max_tokens=question.max_tokens
-                )
+                request = self.generator.shape.request(system, user, max_tokens=question.max_tokens)
                 trace.metrics |= self._composer.energy_metrics(usage(draft, None))
                 return self._defer(self.generator, draft, request, cached, trace)
             if deadline - time.monotonic() < self.limits.generation_s:
                 raise DeadlineExceeded("no time left for the generator")
             with trace.timed("GenerationLatency"):
-                generation = self.generator.generate(
-                    self.prompt.system, user, max_tokens=question.max_tokens
-                )
+                generation = self.generator.generate(system, user, max_tokens=question.max_tokens)
             generation = self._kept_awake(generation, trace)
         answer = self._composer.compose(draft, generation)
         trace.metrics |= metrics(answer)

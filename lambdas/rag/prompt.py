@@ -37,10 +37,14 @@ NO_ANSWER = "NO_ANSWER"
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A template. `fingerprint` changes with any change of its text, versioned or not."""
+    """A template. `fingerprint` changes with any change of its text, versioned or not.
+
+    `{length}` in the system text stands for the text in `length` of the detail that is asked for.
+    """
 
     version: str
     system: str
+    length: Mapping[str, str]
     template: str
     fingerprint: str
 
@@ -48,13 +52,19 @@ class Prompt:
     def parse(cls, config: Mapping[str, Any]) -> Prompt:
         """Read the fields of a LangChain prompt file; the system text is in its metadata."""
         metadata = config["metadata"]
-        text = json.dumps([metadata["system"], config["template"]])
+        length = metadata.get("length", {})
+        text = json.dumps([metadata["system"], length, config["template"]])
         return cls(
             version=str(metadata["version"]),
             system=metadata["system"],
+            length=length,
             template=config["template"],
             fingerprint=hashlib.sha256(text.encode()).hexdigest(),
         )
+
+    def instructions(self, detail: str) -> str:
+        """Return the system text for an answer that is `brief` or `full`."""
+        return self.system.replace("{length}", self.length.get(detail, ""))
 
     def user(self, question: str, passages: Sequence[Passage]) -> str:
         """Fill in the user text. No passage and no question can open or close a part of it."""

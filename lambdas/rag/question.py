@@ -13,6 +13,11 @@ from typing import Any
 from rag import unicode_text
 from rag.errors import InvalidRequest, TooLarge
 
+BRIEF, FULL = DETAILS = ("brief", "full")
+"""How long an answer is."""
+_BRIEF_SHARE = 0.5
+"""A brief answer gets this part of the longest answer in tokens."""
+
 _FILTERS = ("document", "collection", "format")
 _MAX_FILTER_VALUES = 50
 _MAX_FILTER_CHARACTERS = 1024  # of an S3 key
@@ -20,11 +25,15 @@ _MAX_FILTER_CHARACTERS = 1024  # of an S3 key
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A valid question, in the normal form. `filters` maps a field to the values it may have."""
+    """A valid question, in the normal form.
+
+    `filters` maps a field to the values it may have. `detail` is one of `DETAILS`.
+    """
 
     text: str
     filters: dict[str, list[str]]
     max_tokens: int
+    detail: str = FULL
 
     def identity(self, *context: object) -> str:
         """64 hex digits: equal for questions that deserve the same answer in the same context.
@@ -33,22 +42,36 @@ class Question:
         words, or the marks around a sentence.
         """
         text = unicode_text.key(self.text)
-        key = json.dumps([text, self.filters, self.max_tokens, *context], sort_keys=True)
+        asked = [text, self.filters, self.detail, self.max_tokens]
+        key = json.dumps([*asked, *context], sort_keys=True)
         return hashlib.sha256(key.encode()).hexdigest()
 
 
-def parse(event: Mapping[str, Any], *, max_characters: int, max_tokens: int) -> Question:
+def longest(detail: str, max_tokens: int) -> int:
+    """Return how many tokens an answer may have at most, of those of the deployment."""
+    return max(int(_BRIEF_SHARE * max_tokens), 1) if detail == BRIEF else max_tokens
+
+
+def parse(
+    event: Mapping[str, Any], *, max_characters: int, max_tokens: int, detail: str
+) -> Question:
     """Read the body of an HTTP API event (payload 2.0).
+
+    `detail` and `max_tokens` are those of the deployment.
 
     Raises `TooLarge`, and `InvalidRequest` with the field at fault.
     """
     body = _body(event, limit=8 * max_characters + 64_000)
-    for key in body.keys() - {"question", "filters", "max_tokens"}:
-        raise InvalidRequest(key, "unknown; allowed are question, filters, max_tokens")
+    for key in body.keys() - {"question", "filters", "detail", "max_tokens"}:
+        raise InvalidRequest(key, "unknown; allowed are question, filters, detail, max_tokens")
+    detail = _detail(body.get("detail"), detail)
     return Question(
         text=_text(body.get("question"), max_characters),
         filters=_filters(body.get("filters")),
-        max_tokens=_max_tokens(body.get("max_tokens"), max_tokens),
+        max_tokens=min(
+            _max_tokens(body.get("max_tokens"), max_tokens), longest(detail, max_tokens)
+        ),
+        detail=detail,
     )
 
 
@@ -98,6 +121,14 @@ def _filters(value: object) -> dict[str, list[str]]:
             )
         filters[field] = sorted({unicode_text.normal(item) for item in values})
     return filters
+
+
+def _detail(value: object, default: str) -> str:
+    if value is None:
+        return default
+    if not isinstance(value, str) or value not in DETAILS:
+        raise InvalidRequest("detail", f"must be {' or '.join(DETAILS)}")
+    return value
 
 
 def _max_tokens(value: object, maximum: int) -> int:

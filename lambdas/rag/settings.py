@@ -15,6 +15,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from rag.errors import SettingsError
 from rag.footprint import Footprint
+from rag.question import DETAILS
 
 T = TypeVar("T")
 
@@ -40,11 +41,13 @@ class KnowledgeSettings:
 class Limits:
     """What one answer may use (`ANSWER_SETTINGS`).
 
+    `detail` is that of a question that states none, `max_tokens` the limit of a full answer.
     `temperature`, `top_p` and `top_k` are not sent when null. `passages` and `context_tokens`
     bound the prompt, `candidates` each of the two searches; `minimum_similarity` is a cosine.
     The answer ends `deadline_s` after the question; the last `generation_s` are the generator's.
     """
 
+    detail: str
     max_tokens: int
     temperature: float | None
     top_p: float | None
@@ -129,6 +132,8 @@ class AnswerSettings:
                 "names a model"
             )
         limits = _record(environ, "ANSWER_SETTINGS", Limits)
+        if limits.detail not in DETAILS:
+            raise SettingsError(f"ANSWER_SETTINGS: detail: must be {' or '.join(DETAILS)}")
         if not 0 < limits.generation_s < limits.deadline_s:
             raise SettingsError("ANSWER_SETTINGS: generation_s: must be above 0, below deadline_s")
         if endpoint and endpoint.look_s + endpoint.timeout_s > limits.generation_s:

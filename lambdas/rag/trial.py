@@ -23,7 +23,7 @@ from rag.errors import DeadlineExceeded, Unavailable
 from rag.extractive import passages
 from rag.generation import Generation, Generator
 from rag.prompt import Prompt
-from rag.question import Question
+from rag.question import Question, longest
 from rag.settings import AnswerSettings
 from rag.stores.store import StoreError
 from rag.telemetry import logger
@@ -68,7 +68,9 @@ def try_out(answering: Answering, question: str) -> dict[str, Any]:
     nowhere = _NoAnswers(client=None, table="", keep_hours=0)
     trial = replace(answering, generator=watched, answers=nowhere)
     try:
-        answer = trial.answer(Question(question, {}, answering.limits.max_tokens), Trace())
+        limits = answering.limits
+        asked = Question(question, {}, longest(limits.detail, limits.max_tokens), limits.detail)
+        answer = trial.answer(asked, Trace())
     except Unavailable as error:
         return {"error": str(error), "retry_after_s": error.retry_after_s}
     except DeadlineExceeded as error:

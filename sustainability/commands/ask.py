@@ -21,6 +21,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--document", help="search only this document")
     parser.add_argument("--collection", help="search only documents in this folder")
     parser.add_argument(
+        "--detail",
+        choices=("brief", "full"),
+        help="how long the answer is; without it, answers.detail holds",
+    )
+    parser.add_argument(
         "--max-tokens", type=int, help="limit of the answer in tokens; shorter answers cost less"
     )
     parser.add_argument("--json", action="store_true", help="print the API response as JSON")
@@ -46,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
                 answer = account.ask(
                     options.question,
                     filters=filters,
+                    detail=options.detail,
                     max_tokens=options.max_tokens,
                     progress=progress,
                 )

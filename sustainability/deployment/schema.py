@@ -234,8 +234,8 @@ class Traffic(Section):
     """The rate outside all periods."""
     input_tokens: Tokens
     """Prompt tokens per question: the question, the passages and the instructions."""
-    output_tokens: Tokens
-    """Generated tokens per answer."""
+    output_tokens: Tokens = Tokens(mean=150, p95=300)
+    """Generated tokens per answer. The default follows from ``answers.detail``."""
     cache_hit_share: float = Field(default=0.0, ge=0, lt=1)
     """Share of questions that repeat an earlier one within ``answers.cache``, 0 to 1: what the
     cache would answer if no document changed. What changes leave of it is computed."""
@@ -388,14 +388,29 @@ class Knowledge(Section):
         return self
 
 
+class Detail(StrEnum):
+    """How long answers are."""
+
+    BRIEF = "brief"
+    """One sentence or two, in at most half of ``max_tokens``."""
+    FULL = "full"
+    """Up to five sentences."""
+
+
+ANSWER_TOKENS = {Detail.BRIEF: (60, 120), Detail.FULL: (150, 300)}
+"""Mean and 95th percentile of an answer's tokens: two or five sentences of 30, an estimate."""
+
+
 class Answers(Section):
     """How a question is answered: model, inference parameters and token budgets."""
 
     generator: str = "mistral.ministral-3-3b-instruct"
     """Bedrock model or inference profile: choose the smallest one that is good enough. Or
     ``extractive``, which quotes the passages and calls no model."""
+    detail: Detail = Detail.BRIEF
+    """How long an answer is if the question does not say so."""
     max_tokens: int = Field(default=300, ge=16, le=4096)
-    """Longest answer, in tokens. A longer one is cut."""
+    """Longest full answer, in tokens. A longer one is cut."""
     temperature: float = Field(default=0.1, ge=0, le=1)
     """How freely the model chooses the next token: 0 takes the most likely one."""
     top_p: float = Field(default=0.9, gt=0, le=1)
@@ -639,6 +654,14 @@ class Deployment(Section):
     rules: RuleSettings = RuleSettings()
     company: Company = Company()
     _origin: _Origin = PrivateAttr(default=_Origin())
+
+    @model_validator(mode="after")
+    def _answers_as_long_as_asked(self) -> Self:
+        if "output_tokens" not in self.traffic.model_fields_set:
+            mean, p95 = ANSWER_TOKENS[self.answers.detail]
+            tokens = Tokens(mean=mean, p95=p95)
+            self.__dict__["traffic"] = self.traffic.model_copy(update={"output_tokens": tokens})
+        return self
 
     @model_validator(mode="after")
     def _within_reach(self) -> Self:

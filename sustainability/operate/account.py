@@ -321,6 +321,7 @@ class Account:
         question: str,
         *,
         filters: Mapping[str, str] | None = None,
+        detail: str | None = None,
         max_tokens: int | None = None,
         patience_s: float = 90,
         progress: Progress,
@@ -336,6 +337,8 @@ class Account:
         body: dict[str, Any] = {"question": question}
         if filters:
             body["filters"] = dict(filters)
+        if detail:
+            body["detail"] = detail
         if max_tokens is not None:
             body["max_tokens"] = max_tokens
         deadline = time.monotonic() + patience_s

@@ -84,6 +84,7 @@ EDITS: dict[str, dict[str, Any]] = {
         "knowledge.domain.nodes": 3,
         "knowledge.domain.volume_gb": 40,
         "answers.generator": "mistral.ministral-3-14b-instruct",
+        "answers.detail": "full",
         "answers.max_tokens": 280,
         "answers.temperature": 0.2,
         "answers.top_p": 0.8,

@@ -54,6 +54,7 @@ FOOTPRINT = {
     "share": {"answers_per_month": 4602, "energy_wh": {"low": 0.1, "mid": 0.2, "high": 0.3}},
 }
 LIMITS = {
+    "detail": "full",
     "max_tokens": 300,
     "temperature": 0.1,
     "top_p": 0.9,

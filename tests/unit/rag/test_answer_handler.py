@@ -121,6 +121,8 @@ def test_one_line_measures_each_request(
         ({"question": "x", "max_tokens": 301}, "max_tokens"),
         ({"question": "x", "max_tokens": True}, "max_tokens"),
         ({"question": "x", "max_tokens": "9"}, "max_tokens"),
+        ({"question": "x", "detail": "long"}, "detail"),
+        ({"question": "x", "detail": []}, "detail"),
         ({"question": "\u200b\u00ad"}, "question"),
         ({"question": "x", "filters": []}, "filters"),
         ({"question": "x", "filters": {"owner": "me"}}, "filters.owner"),
@@ -198,13 +200,29 @@ JSON = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=6,
 )
-FIELDS = st.sampled_from(["question", "filters", "max_tokens", "other"])
+
+
+def test_a_brief_answer_gets_half_of_the_tokens_and_the_request_decides() -> None:
+    def asked(of_deployment: str, **body: Any) -> tuple[str, int]:
+        event = {"body": json.dumps({"question": "x", **body})}
+        question = parse(event, max_characters=100, max_tokens=300, detail=of_deployment)
+        return question.detail, question.max_tokens
+
+    assert asked("brief") == ("brief", 150)
+    assert asked("brief", detail="full") == ("full", 300)
+    assert asked("full", detail="brief", max_tokens=200) == ("brief", 150)
+    assert asked("full", detail="brief", max_tokens=40) == ("brief", 40)
+
+
+FIELDS = st.sampled_from(["question", "filters", "detail", "max_tokens", "other"])
 
 
 @given(st.dictionaries(FIELDS, JSON))
 def test_any_json_is_a_question_or_a_clear_refusal(body: dict[str, Any]) -> None:
     with suppress(InvalidRequest, TooLarge):
-        question = parse({"body": json.dumps(body)}, max_characters=100, max_tokens=9)
+        question = parse(
+            {"body": json.dumps(body)}, max_characters=100, max_tokens=9, detail="full"
+        )
         assert question.text == body["question"].strip() != ""
 
 

@@ -17,6 +17,7 @@ from rag.answers import Answers, Lookup
 from rag.errors import DeadlineExceeded, Indexing, NotFound, Throttled, Unavailable
 from rag.generation import BEDROCK, Generation
 from rag.languages import LANGUAGES
+from rag.prompt import Prompt
 from rag.question import Question
 from rag.trial import try_out
 from tests.unit.rag.fakes import FOOTPRINT, PROMPT, Crash, Services, service_error
@@ -112,6 +113,21 @@ def test_the_prompt_is_bounded_and_its_parameters_explicit(services: Services) -
     user = call["messages"][0]["content"][0]["text"]
     assert user.count("<passage ") == 1
     assert "Plover" not in user
+
+
+def test_a_brief_answer_is_asked_for_in_the_prompt_and_kept_apart_from_a_full_one(
+    services: Services,
+) -> None:
+    wanted = {"brief": "in one sentence", "full": "in at most five sentences"}
+    system = "Answer in the question's language, {length}."
+    metadata = {"version": "1", "system": system, "length": wanted}
+    prompt = Prompt.parse({**PROMPT, "metadata": metadata})
+    answering = replace(services.answering(), prompt=prompt)
+    for detail, length in wanted.items():
+        answer = answering.answer(Question(KESTREL, {}, 300, detail), Trace())
+        assert isinstance(answer, dict)
+        assert not answer["cached"]
+        assert services.bedrock.prompts[-1]["system"] == [{"text": system.format(length=length)}]
 
 
 def test_the_same_question_comes_from_the_cache_without_any_model(services: Services) -> None:

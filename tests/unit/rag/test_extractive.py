@@ -27,7 +27,7 @@ STATIONS = (
 def generate(question: str, *texts: str, max_tokens: int = 300) -> Any:
     found = [Passage(str(n), "a.md", "Stations", "", text) for n, text in enumerate(texts)]
     return ExtractiveGenerator().generate(
-        PROMPT_TEXT.system, PROMPT_TEXT.user(question, found), max_tokens=max_tokens
+        PROMPT_TEXT.instructions("full"), PROMPT_TEXT.user(question, found), max_tokens=max_tokens
     )
 
 

@@ -59,6 +59,16 @@ def test_no_passage_or_question_can_leave_its_place(text: str, section: str, que
     assert all(re.fullmatch(r'<passage number="\d" source="[^"]*">', head) for head in heads)
 
 
+def test_the_instructions_ask_for_the_detail_that_is_wanted(config: dict[str, Any]) -> None:
+    prompt = Prompt.parse(config)
+    brief, full = map(prompt.instructions, ("brief", "full"))
+    assert "one sentence" in brief
+    assert "five sentences" in full
+    assert "{" not in brief + full
+    longer = {**config, "metadata": {**config["metadata"], "length": {"brief": "in a page"}}}
+    assert Prompt.parse(longer).fingerprint != prompt.fingerprint
+
+
 def test_an_answer_that_repeats_the_system_prompt_is_recognised(config: dict[str, Any]) -> None:
     prompt = Prompt.parse(config)
     system = config["metadata"]["system"]

@@ -73,7 +73,7 @@ def test_words_are_found_in_any_script(text: str, found: list[str]) -> None:
 
 def test_questions_and_filters_are_taken_in_the_normal_form() -> None:
     body = '{"question": "Ｈow e\u0301te\u0301?", "filters": {"document": "e\u0301.md"}}'
-    question = parse({"body": body}, max_characters=100, max_tokens=50)
+    question = parse({"body": body}, max_characters=100, max_tokens=50, detail="full")
     assert question == Question("How été?", {"document": ["é.md"]}, 50)
     assert question.identity() == Question("¿how  été ?", question.filters, 50).identity()
 
