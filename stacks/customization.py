@@ -213,6 +213,7 @@ class CustomizationStack(cdk.Stack):
         job = "ProcessingJobs" if step in ("Prepare", "Gate") else "TrainingJobs"
         logs = log_group_arn(self, f"/aws/sagemaker/{job}")
         reads, writes = _READS[step], _WRITES[step]
+        touched = sorted({*reads, *writes})
         statements = [
             iam.PolicyStatement(
                 actions=["s3:GetObject"],
@@ -227,7 +228,7 @@ class CustomizationStack(cdk.Stack):
             iam.PolicyStatement(
                 actions=["s3:ListBucket"],
                 resources=[self._bucket.bucket_arn],
-                conditions={"StringLike": {"s3:prefix": [f"{p}*" for p in {*reads, *writes}]}},
+                conditions={"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in touched]}},
             ),
             iam.PolicyStatement(
                 actions=["s3:ListBucket"],
@@ -251,7 +252,7 @@ class CustomizationStack(cdk.Stack):
         ]
         for statement in statements:
             role.add_to_policy(statement)
-        for prefix in {*reads, *writes}:
+        for prefix in touched:
             self._acknowledge_objects(role, prefix, f"Files of the step {step}, named by a run.")
         acknowledge_pattern(
             role, f"{logs}:*", "SageMaker names the streams by the job, in one group for all jobs."
