@@ -34,6 +34,10 @@ def record(hour: datetime, values: Mapping[str, float], settings: Settings) -> R
         for quantity, amount in counted.usage.items()
     }
     taken = {measure: _sum(part[measure] for part in parts.values()) for measure in MEASURES}
+    taken["water_l"] = _sum(
+        [kwh * litres for kwh, litres in zip(part["kwh"], _litres(quantity, settings), strict=True)]
+        for quantity, part in parts.items()
+    )
     taken["carbon_g"] = _sum([taken["operational_g"], taken["embodied_g"]])
     asked = {
         measure: _sum(
@@ -100,6 +104,11 @@ def units() -> dict[str, str]:
         return {row["name"]: row["unit"] for row in csv.DictReader(file)}
 
 
+def _litres(quantity: str, settings: Settings) -> Range:
+    """Return the water for each kWh of a quantity."""
+    return settings.litres_per_kwh.get(quantity, settings.litres_per_kwh[""])
+
+
 def _sum(ranges: Iterable[Range]) -> Range:
     return [sum(ends) for ends in zip(*ranges, strict=True)]
 
@@ -107,9 +116,8 @@ def _sum(ranges: Iterable[Range]) -> Range:
 def _each(taken: Mapping[str, Range], number: float) -> dict[str, Range] | None:
     if not number:
         return None
-    return {
-        measure: [end / number for end in taken[measure]] for measure in ("kwh", "carbon_g", "usd")
-    }
+    measures = ("kwh", "carbon_g", "water_l", "usd")
+    return {measure: [end / number for end in taken[measure]] for measure in measures}
 
 
 def _digest(coefficients: Mapping[str, Any]) -> str:

@@ -55,6 +55,8 @@ class Settings:
     """By quantity and measure; measures that are zero are left out."""
     added: Mapping[str, Range]
     """What a unit of each quantity adds, as the answers state it: a range of Wh, one of gCO2e."""
+    litres_per_kwh: Mapping[str, Range]
+    """Water for each kWh of a quantity; `""` is for all others."""
     metrics: tuple[str, ...]
     """The names of the metrics that are sent, because an alarm or graph reads them."""
 
@@ -73,6 +75,7 @@ class Settings:
             sources=sources,
             coefficients=_coefficients(_json(environ, "COEFFICIENTS")),
             added=_json(environ, "ADDED"),
+            litres_per_kwh=_json(environ, "LITRES_PER_KWH"),
             metrics=tuple(environ.get("METRICS", "").split()),
         )
 

@@ -20,7 +20,7 @@ from stacks.inference import InferenceStack
 from stacks.rag import RagStack
 from sustainability.deployment.function_sizes import OPERATIONS_MEMORY_MIB
 from sustainability.deployment.schema import Deployment
-from sustainability.footprint.coefficients import as_json, coefficients
+from sustainability.footprint.coefficients import as_json, coefficients, litres_per_kwh
 from sustainability.footprint.statement import answer_coefficients, per_quantity
 from sustainability.plan.serving_plan import ServingPlan
 
@@ -77,6 +77,7 @@ class Operations(Construct):
                 "COEFFICIENTS": json.dumps(
                     as_json(coefficients(deployment, plan)), separators=(",", ":")
                 ),
+                "LITRES_PER_KWH": json.dumps(litres_per_kwh(deployment), separators=(",", ":")),
             },
             no_dead_letters=_NEXT_RUN,
         )

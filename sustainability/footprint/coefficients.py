@@ -96,6 +96,29 @@ def _standing(deployment: Deployment, watch: Watch) -> Impact:
     return monthly * (1 / HOURS_PER_MONTH) + record_hour(watch)
 
 
+def litres_per_kwh(deployment: Deployment, facts: Facts | None = None) -> dict[str, list[float]]:
+    """Return the water for each kWh at the wall, by quantity; ``""`` is for all others.
+
+    Water is in proportion to the energy of a site. So one range for each site stands in for a
+    measure of each quantity, for which a function's environment has no room.
+    """
+    facts, region = facts or Facts(), deployment.region
+    accounting = deployment.footprint.accounting
+
+    def of(site: Site) -> list[float]:
+        ends = (site.litres_per_kwh * site.pue.inverse()).as_list()
+        return [float(f"{end:.{digits}g}") for end, digits in zip(ends, _DIGITS, strict=True)]
+
+    found = {"": of(Site.of_region(region, accounting, facts))}
+    for model, quantities in (
+        (deployment.answers.generator, ("input_tokens", "output_tokens")),
+        (deployment.knowledge.embedding.model, ("embedding_tokens",)),
+    ):
+        there = of(Site.of_model(model, region, accounting, facts))
+        found |= dict.fromkeys(quantities, there) if there != found[""] else {}
+    return found
+
+
 def as_json(coefficients: Coefficients) -> dict[str, dict[str, list[float]]]:
     """Return the coefficients for the environment of a function: ranges, without zeros."""
     return {
@@ -105,7 +128,7 @@ def as_json(coefficients: Coefficients) -> dict[str, dict[str, list[float]]]:
                 for value, digits in zip(estimate.as_list(), _DIGITS, strict=True)
             ]
             for measure, estimate in vars(impact).items()
-            if estimate.high and measure != "litres"  # a function's environment holds 4 kB
+            if estimate.high and measure != "litres"  # see litres_per_kwh
         }
         for quantity, impact in coefficients.items()
     }

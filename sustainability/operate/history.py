@@ -46,6 +46,19 @@ class Period:
         """Return the sum of ``kwh``, ``carbon_g`` or ``usd`` over the recorded hours."""
         return Estimate.total([Estimate(*record["taken"][measure]) for record in self.records])
 
+    @property
+    def water(self) -> Estimate | None:
+        """The water in litres, or None if an hour was recorded without it."""
+        litres = [record["taken"].get("water_l") for record in self.records]
+        return None if None in litres else Estimate.total([Estimate(*each) for each in litres])
+
+    @property
+    def tokens(self) -> float:
+        """The input and output tokens of the generators."""
+        return float(
+            sum(record["tokens"][kind] for record in self.records for kind in ("input", "output"))
+        )
+
     def answers(self, who: str = "answered") -> float:
         """Return the number of answers: all of them, or those of one kind of server."""
         return float(sum(record["answers"][who] for record in self.records))

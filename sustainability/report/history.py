@@ -8,6 +8,7 @@ from typing import Any
 
 from sustainability.decide.next_steps import Step
 from sustainability.facts.ranges import Estimate
+from sustainability.footprint.sci import EXCLUDED
 from sustainability.operate.history import BASELINE, DAY, HOUR, Change, History, Period
 from sustainability.report import charts, next_steps
 from sustainability.report.history_charts import Course, columns, course
@@ -64,6 +65,7 @@ def as_json(history: History, months: Sequence[Mapping[str, Any]]) -> dict[str, 
             }
             for change in history.changes()
         ],
+        "sci": _sci(history.whole) if history.periods else None,
         "saved_against_first_week": {measure: history.saved(measure) for measure in _MEASURES},
         "missing": history.whole.missing if history.periods else {},
         "account": list(months),
@@ -72,7 +74,7 @@ def as_json(history: History, months: Sequence[Mapping[str, Any]]) -> dict[str, 
 
 def _told(period: Period) -> dict[str, Any]:
     answers = {who: period.answers(who) for who in ("answered", *_WHO)}
-    told = {
+    told: dict[str, Any] = {
         "start": period.start.isoformat(),
         "hours": period.hours,
         "hours_recorded": len(period.records),
@@ -85,7 +87,53 @@ def _told(period: Period) -> dict[str, Any]:
         },
         "utilization": {name: period.utilization(name) for name in _COMPONENTS},
     }
-    return told if not period.is_gap else told | {"answers": None, "taken": None}
+    if period.is_gap:
+        return told | {"answers": None, "taken": None}
+    water = period.water
+    if water is not None:
+        told["taken"]["water_l"] = water.as_list()
+    return told
+
+
+def _sci(whole: Period) -> dict[str, Any] | None:
+    """Return the consumer score by SCI for AI, in gCO2e; None if the carbon is market-based."""
+    if whole.records[-1]["accounting"] != "location":
+        return None
+    grams = whole.taken("carbon_g")
+    return {
+        "boundary": "consumer",
+        "intensity": "location-based",
+        "scores": {
+            name: (grams * (1 / count)).as_list() if count else None
+            for name, count in (("answer", whole.answers()), ("1000_tokens", whole.tokens / 1000))
+        },
+        "excluded": list(EXCLUDED),
+    }
+
+
+def _scores(history: History) -> list[tuple[str, str, str]]:
+    """Return water and SCI as name, value and range, as far as they are known."""
+    whole, found = history.whole, []
+    water = whole.water
+    if water is not None:
+        found.append(("Water", f"{amount(water.mid)} l", _range(water)))
+        if whole.answers():
+            each = water * (1000 / whole.answers())
+            found.append(("Water per 1,000 answers", f"{amount(each.mid)} l", _range(each)))
+    for name, score in ((_sci(whole) or {}).get("scores") or {}).items():
+        if score is not None:
+            milligrams = Estimate(*score) * 1000
+            unit = "answer" if name == "answer" else "1,000 tokens"
+            found.append(
+                (f"SCI for AI per {unit}", f"{amount(milligrams.mid)} mg CO2e", _range(milligrams))
+            )
+    return found
+
+
+def _boundary(history: History) -> str:
+    if _sci(history.whole) is None:
+        return "SCI for AI takes location-based carbon, so it is not stated here."
+    return f"SCI for AI: consumer boundary, location-based. Not included: {'; '.join(EXCLUDED)}."
 
 
 def as_text(
@@ -120,6 +168,8 @@ def as_text(
         ),
     ]
     saved = _saved(history)
+    lines += ["", *(f"{what}: {value} ({ends})" for what, value, ends in _scores(history))]
+    lines.append(_boundary(history))
     lines += ["", f"Compared with the first week: {saved}"] if saved else []
     lines += [_change(change, history.length) for change in history.changes()[-3:]]
     lines += [_month(month) for month in months]
@@ -208,9 +258,9 @@ def as_html(
     sections = [_summary(history)]
     sections += [section("Note", remark, "", wide=True) for remark in _remarks(whole)]
     sections.append(_changes(history))
-    for measure, (word, unit) in _MEASURES.items():
+    for measure, (word, unit) in _measures(history).items():
         sections += [_totals(history, measure, word, unit), _each(history, measure, word, unit)]
-    sections += [_who(history), _used(history), _where(whole)]
+    sections += [_who(history), _used(history), _where(history)]
     if months:
         sections.append(_beside(months))
     sections.append(_numbers(history))
@@ -224,19 +274,18 @@ def _summary(history: History) -> str:
     gaps = whole.hours - len(whole.records)
     remark = f"{gaps} of {whole.hours} hours have no record" if gaps else "every hour is recorded"
     entries = [("Answers", f"{whole.answers():,.0f}", remark)]
-    for measure, (word, unit) in _MEASURES.items():
-        total, each = whole.taken(measure), whole.per_1000(measure)
-        entries.append((word.capitalize(), f"{amount(total.mid)} {unit}", _range(total)))
-        if each is not None:
-            scale, small = (1000, "Wh") if measure == "kwh" else (1, unit)
-            entries.append(
-                (
-                    f"{word.capitalize()} per 1,000 answers",
-                    f"{amount(each.mid * scale)} {small}",
-                    _range(each * scale),
-                )
-            )
-    explanation = "All provisioned and used resources, with and without questions."
+    for measure, (word, unit) in _measures(history).items():
+        for title, value in (
+            (word.capitalize(), whole.taken(measure)),
+            (f"{word.capitalize()} per 1,000 answers", whole.per_1000(measure)),
+        ):
+            if value is not None:
+                shown = in_unit(value, unit) if measure == "kwh" else value
+                entries.append((title, f"{amount(shown.mid)} {unit}", _range(shown)))
+    entries += _scores(history)
+    explanation = (
+        f"All provisioned and used resources, with and without questions. {_boundary(history)}"
+    )
     return section("Summary", explanation, tiles(entries), wide=True)
 
 
@@ -282,7 +331,7 @@ def _times(history: History) -> list[str]:
 
 def _totals(history: History, measure: str, word: str, unit: str) -> str:
     values = [None if period.is_gap else period.taken(measure) for period in history.periods]
-    scaled, small = _readable(values, unit)
+    scaled = _scaled(values, measure, unit)
     title = f"{word.capitalize()} per {_word(history)}"
     return section(
         title,
@@ -291,7 +340,7 @@ def _totals(history: History, measure: str, word: str, unit: str) -> str:
             title,
             _times(history),
             scaled,
-            small,
+            unit,
             missing=[1 - len(period.records) / period.hours for period in history.periods],
         ),
     )
@@ -300,22 +349,28 @@ def _totals(history: History, measure: str, word: str, unit: str) -> str:
 def _each(history: History, measure: str, word: str, unit: str) -> str:
     cycles = (history.cycle_until(index) for index in range(len(history.periods)))
     values = [None if cycle is None else cycle.per_1000(measure) for cycle in cycles]
-    scaled, small = _readable(values, unit)
+    scaled = _scaled(values, measure, unit)
     title = f"{word.capitalize()} per 1,000 answers"
     before = "seven days" if history.length == DAY else "24 hours"
     return section(
         title,
         f"Each point covers the {before} before it. The line has a gap where records are missing.",
-        course(title, _times(history), [Course(small, scaled)], small),
+        course(title, _times(history), [Course(unit, scaled)], unit),
     )
 
 
-def _readable(values: Sequence[Estimate | None], unit: str) -> tuple[list[Estimate | None], str]:
-    """Return the values with their unit; small values in kWh are changed to Wh."""
-    top = max((value.mid for value in values if value is not None), default=0)
-    if unit != "kWh" or top >= 1:
-        return list(values), unit
-    return [None if value is None else value * 1000 for value in values], "Wh"
+def _measures(history: History) -> dict[str, tuple[str, str]]:
+    """Return word and unit of each measure: the whole page has one unit of energy."""
+    unit = energy_unit(history.whole.taken("kwh").mid)
+    return {**_MEASURES, "kwh": ("energy", unit)}
+
+
+def _scaled(
+    values: Sequence[Estimate | None], measure: str, unit: str
+) -> Sequence[Estimate | None]:
+    if measure != "kwh":
+        return values
+    return [None if value is None else in_unit(value, unit) for value in values]
 
 
 def _who(history: History) -> str:
@@ -353,18 +408,19 @@ def _shares(history: History, label: str, kind: str, name: str) -> Course:
     )
 
 
-def _where(whole: Period) -> str:
-    parts = sorted(whole.taken_by("kwh").items(), key=lambda part: -part[1])
+def _where(history: History) -> str:
+    _, unit = _measures(history)["kwh"]
+    parts = sorted(history.whole.taken_by("kwh").items(), key=lambda part: -part[1])
     total = sum(kwh for _, kwh in parts)
     bars = [
-        charts.Bar(_QUANTITIES.get(name, name), Estimate.exact(1000 * kwh))
+        charts.Bar(_QUANTITIES.get(name, name), in_unit(Estimate.exact(kwh), unit))
         for name, kwh in parts
         if kwh > 0.001 * total
     ]
     return section(
         "Energy by use",
-        "Middle estimates in Wh.",
-        charts.bars("Energy by use", bars, "Wh"),
+        f"Middle estimates in {unit}.",
+        charts.bars("Energy by use", bars, unit),
     )
 
 
@@ -404,6 +460,7 @@ def _figure(month: Mapping[str, Any], kind: str) -> str:
 
 
 def _numbers(history: History) -> str:
+    _, unit = _measures(history)["kwh"]
     rows = [
         (
             _time(period, history.length),
@@ -413,13 +470,15 @@ def _numbers(history: History) -> str:
                 if period.is_gap
                 else (
                     f"{period.answers():,.0f}",
-                    *(spread(period.taken(measure)) for measure in _MEASURES),
+                    spread(in_unit(period.taken("kwh"), unit)),
+                    spread(period.taken("carbon_g")),
+                    spread(period.taken("usd")),
                 )
             ),
         )
         for period in history.periods
     ]
-    header = ("from", "hours recorded", "answers", "kWh", "gCO2e", "USD")
+    header = ("from", "hours recorded", "answers", unit, "gCO2e", "USD")
     return section(
         "All values",
         "Middle estimate and range for each period. Hours recorded: of all hours in the period.",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sustainability.decide.next_steps import LEAST, Step
+from sustainability.facts.ranges import Estimate
 from sustainability.report.page import section, table
-from sustainability.report.text import amount
+from sustainability.report.text import amount, energy_unit, in_unit
 
 _NONE = f"No other store, model, service level or Region saves {LEAST:.0%} of the carbon or more."
 
@@ -15,17 +16,22 @@ def as_text(steps: Sequence[Step]) -> str:
     """Return the steps as numbered sentences."""
     if not steps:
         return f"What to do next\n  {_NONE}"
+    unit = _unit(steps)
     lines = ["What to do next, most carbon saved first (in a month, each change alone)"]
     for number, step in enumerate(steps, 1):
         condition = f", {step.condition}" if step.condition else ""
-        lines.append(f"  {number}. {step.setting}{condition}: {_effect(step)}. {_reason(step)}.")
+        lines.append(
+            f"  {number}. {step.setting}{condition}: {_effect(step, unit)}. {_reason(step)}."
+        )
     return "\n".join(lines)
 
 
 def as_html(steps: Sequence[Step]) -> str:
     """Return the steps as a section of a page."""
+    unit = _unit(steps)
     rows = [
-        (step.setting, _effect(step), step.condition or "always", _reason(step)) for step in steps
+        (step.setting, _effect(step, unit), step.condition or "always", _reason(step))
+        for step in steps
     ]
     header = ("change in the deployment file", "in a month", "when", "because")
     return section(
@@ -37,11 +43,15 @@ def as_html(steps: Sequence[Step]) -> str:
     )
 
 
-def _effect(step: Step) -> str:
+def _unit(steps: Sequence[Step]) -> str:
+    return energy_unit(max((abs(step.kwh) for step in steps), default=0.0))
+
+
+def _effect(step: Step, unit: str) -> str:
     saved: list[str] = []
     more: list[str] = []
     for value, shown in (
-        (step.kwh, _energy(abs(step.kwh))),
+        (step.kwh, f"{amount(in_unit(Estimate.exact(abs(step.kwh)), unit).mid)} {unit}"),
         (step.carbon_g, f"{amount(abs(step.carbon_g))} gCO2e"),
         (step.usd, f"${abs(step.usd):,.2f}"),
     ):
@@ -54,10 +64,6 @@ def _effect(step: Step) -> str:
 def _listed(words: Sequence[str]) -> str:
     *first, last = words
     return f"{', '.join(first)} and {last}" if first else last
-
-
-def _energy(kwh: float) -> str:
-    return f"{amount(kwh)} kWh" if kwh >= 1 else f"{amount(kwh * 1000)} Wh"
 
 
 def _reason(step: Step) -> str:

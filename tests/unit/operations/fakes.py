@@ -34,6 +34,7 @@ def settings(**changed: Any) -> Settings:
         "sources": SOURCES,
         "coefficients": dict.fromkeys(QUANTITIES, unit),
         "added": {"request": [1.0, 2.0, 3.0, 0.1, 0.2, 0.3]},
+        "litres_per_kwh": {"": [0.1, 0.2, 0.3], "input_tokens": [1.0, 1.0, 1.0]},
         "metrics": ("TotalEnergyWhMid", "TotalCarbonGramsMid", "TotalCostUsdMid"),
     }
     return Settings(**given | changed)

@@ -22,6 +22,7 @@ ENVIRONMENT = {
     "HISTORY_BUCKET": "history",
     "SOURCES": '{"answer": "ask", "ingest": "read", "account": "1", "group": "g", "group_id": "i"}',
     "COEFFICIENTS": json.dumps({quantity: {"kwh": [1, 2, 3]} for quantity in QUANTITIES}),
+    "LITRES_PER_KWH": '{"": [0.1, 0.2, 0.3]}',
     "ADDED": '{"request": [0, 0, 0, 0, 0, 0]}',
     "METRICS": "TotalEnergyWhMid",
 }

@@ -20,7 +20,7 @@ from sustainability.deployment.schema import Deployment
 from sustainability.energy.demand import Demand, document_tokens, passages
 from sustainability.energy.impact import HOURS_PER_MONTH
 from sustainability.facts.lookup import Facts
-from sustainability.footprint.coefficients import as_json, coefficients
+from sustainability.footprint.coefficients import as_json, coefficients, litres_per_kwh
 from sustainability.footprint.footprint import footprint
 from sustainability.plan.serving_plan import Batch, Mode
 from tests.record_ends import check_end
@@ -87,8 +87,13 @@ def test_the_declared_traffic_measured_is_the_footprint(
     demand, unit = Demand.of(deployment, Facts()), coefficients(deployment, plan)
     month += unit["active_hours"] * (HOURS_PER_MONTH - demand.asked_hours)
     month += unit["ingest_hours"] * (HOURS_PER_MONTH - demand.ingest_hours)
-    for measure in ("kwh", "carbon_g", "usd"):
-        check_end(taken[measure][end] * HOURS_PER_MONTH, getattr(month, measure), end)
+    for measure, stated in (
+        ("kwh", month.kwh),
+        ("carbon_g", month.carbon_g),
+        ("water_l", month.litres),
+        ("usd", month.usd),
+    ):
+        check_end(taken[measure][end] * HOURS_PER_MONTH, stated, end)
 
 
 def mean_hour(deployment: Deployment, *, on_bedrock: float, end: int) -> dict[str, float]:
@@ -137,6 +142,7 @@ def told(deployment: Deployment, plan: object, sources: Sources) -> Settings:
     return fakes.settings(
         sources=sources,
         coefficients=as_json(coefficients(deployment, plan)),  # type: ignore[arg-type]
+        litres_per_kwh=litres_per_kwh(deployment),
     )
 
 

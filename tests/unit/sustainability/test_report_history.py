@@ -46,7 +46,9 @@ def hour(number: int, *, answers: float = 4, kwh: float = 0.01, **changed: Any) 
             "kwh": [kwh / 2, kwh, 2 * kwh],
             "carbon_g": [10 * kwh, 20 * kwh, 40 * kwh],
             "usd": [kwh, kwh, kwh],
+            "water_l": [kwh / 10, kwh / 5, kwh / 2],
         },
+        "tokens": {"input": 500 * answers, "output": 100 * answers, "embedding": 0},
         "taken_by": {
             "hours": {"kwh": kwh / 4, "carbon_g": 0.0, "usd": 0.0},
             "search_unit_hours": {"kwh": kwh * 3 / 4, "carbon_g": 0.0, "usd": 0.0},
@@ -57,10 +59,41 @@ def hour(number: int, *, answers: float = 4, kwh: float = 0.01, **changed: Any) 
     }  # fmt: skip
 
 
+WITHOUT_WATER = {name: ends for name, ends in hour(0)["taken"].items() if name != "water_l"}
+
+
 def history(numbers: Any, zone: Any = UTC, **fields: Callable[[int], Any]) -> History:
     """Return a history of these hours; fields are functions of the hour's number."""
     records = [hour(n, **{name: of(n) for name, of in fields.items()}) for n in numbers]
     return History.of(records, zone, until=START - 30 * DAY)
+
+
+def test_the_report_states_water_and_the_score_of_sci_for_ai() -> None:
+    told = report.as_json(history(range(24)), [])
+    assert told["whole"]["taken"]["water_l"] == pytest.approx([0.024, 0.048, 0.12])
+    # 0.2 g in an hour with four answers and 2,400 tokens.
+    assert told["sci"]["scores"]["answer"][1] == pytest.approx(0.05)
+    assert told["sci"]["scores"]["1000_tokens"][1] == pytest.approx(0.2 / 2.4)
+    text = report.as_text("dev", history(range(24)), [])
+    assert "SCI for AI per answer: 50 mg CO2e (25 to 100)" in text
+    assert "Water: 0.048 l (0.024 to 0.12)" in text
+
+
+def test_market_based_carbon_has_no_score_and_old_records_have_no_water() -> None:
+    records = history(range(24), accounting=lambda _: "market", taken=lambda _: WITHOUT_WATER)
+    told = report.as_json(records, [])
+    assert told["sci"] is None
+    assert "water_l" not in told["whole"]["taken"]
+    text = report.as_text("dev", records, [])
+    assert "SCI for AI takes location-based carbon" in text
+    assert "Water" not in text
+
+
+@pytest.mark.parametrize(("kwh", "unit", "other"), [(0.01, "Wh", "kWh"), (1.0, "kWh", " Wh")])
+def test_a_page_has_one_unit_of_energy(kwh: float, unit: str, other: str) -> None:
+    page = report.as_html("dev", history(range(48), taken=lambda _: hour(0, kwh=kwh)["taken"]), [])
+    assert unit in page
+    assert other not in page
 
 
 def test_a_gap_stays_a_gap_and_is_not_zero() -> None:
