@@ -80,14 +80,18 @@ class Settings:
         )
 
 
-def _coefficients(
-    given: Mapping[str, Mapping[str, Range]],
-) -> Mapping[str, Mapping[str, Range]]:
-    for quantity, measures in given.items():
+def _coefficients(given: Mapping[str, list[Range]]) -> Mapping[str, Mapping[str, Range]]:
+    """Read a range for each measure of each quantity; empty is zero."""
+    found: dict[str, Mapping[str, Range]] = {}
+    for quantity, ranges in given.items():
+        if len(ranges) != len(MEASURES):
+            raise SettingsError(f"COEFFICIENTS: {quantity}: {ranges!r}")
+        measures = {m: value for m, value in zip(MEASURES, ranges, strict=True) if value}
         for measure, value in measures.items():
-            if measure not in MEASURES or len(value) != 3 or not 0 <= value[0] <= value[2]:
+            if len(value) != 3 or not 0 <= value[0] <= value[2]:
                 raise SettingsError(f"COEFFICIENTS: {quantity}: {measure}: {value!r}")
-    return given
+        found[quantity] = measures
+    return found
 
 
 def _text(environ: Mapping[str, str], name: str) -> str:

@@ -20,7 +20,7 @@ from stacks.inference import InferenceStack
 from stacks.rag import RagStack
 from sustainability.deployment.function_sizes import OPERATIONS_MEMORY_MIB
 from sustainability.deployment.schema import Deployment
-from sustainability.footprint.coefficients import as_json, coefficients, litres_per_kwh
+from sustainability.footprint.coefficients import coefficients, litres_per_kwh, packed
 from sustainability.footprint.statement import answer_coefficients, per_quantity
 from sustainability.plan.serving_plan import ServingPlan
 
@@ -75,7 +75,7 @@ class Operations(Construct):
                     per_quantity(answer_coefficients(deployment, plan)), separators=(",", ":")
                 ),
                 "COEFFICIENTS": json.dumps(
-                    as_json(coefficients(deployment, plan)), separators=(",", ":")
+                    packed(coefficients(deployment, plan)), separators=(",", ":")
                 ),
                 "LITRES_PER_KWH": json.dumps(litres_per_kwh(deployment), separators=(",", ":")),
             },

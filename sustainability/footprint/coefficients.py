@@ -119,8 +119,20 @@ def litres_per_kwh(deployment: Deployment, facts: Facts | None = None) -> dict[s
     return found
 
 
+def packed(coefficients: Coefficients) -> dict[str, list[list[float]]]:
+    """Return the coefficients for the environment of a function, which holds 4 kB.
+
+    By quantity, a range for each of kWh, operational and embodied gCO2e, and USD; empty for zero.
+    """
+    measures = ("kwh", "operational_g", "embodied_g", "usd")
+    return {
+        quantity: [taken.get(measure, []) for measure in measures]
+        for quantity, taken in as_json(coefficients).items()
+    }
+
+
 def as_json(coefficients: Coefficients) -> dict[str, dict[str, list[float]]]:
-    """Return the coefficients for the environment of a function: ranges, without zeros."""
+    """Return the coefficients as ranges by quantity and measure, without zeros and water."""
     return {
         quantity: {
             measure: [

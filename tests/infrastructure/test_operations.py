@@ -12,7 +12,7 @@ import pytest
 
 from stacks.instruments.metrics import proxy_metrics
 from sustainability.deployment.schema import Deployment
-from sustainability.footprint.coefficients import as_json, coefficients
+from sustainability.footprint.coefficients import coefficients, packed
 from sustainability.plan.serving import plan_serving
 from tests.infrastructure.reading import Template, resources
 
@@ -45,7 +45,7 @@ def test_its_settings_fit_into_a_function_and_hold_the_footprints_coefficients(
     environment = function(template)["Environment"]["Variables"]
     told = json.loads(environment["COEFFICIENTS"])
     deployment = Deployment.load(ROOT / "deployments" / f"{name}.yaml")
-    assert told == as_json(coefficients(deployment, plan_serving(deployment)))
+    assert told == packed(coefficients(deployment, plan_serving(deployment)))
     assert len(json.dumps(environment)) < 4096  # what Lambda takes
 
 

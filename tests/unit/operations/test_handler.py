@@ -21,7 +21,7 @@ ENVIRONMENT = {
     "ACCOUNTING": "location",
     "HISTORY_BUCKET": "history",
     "SOURCES": '{"answer": "ask", "ingest": "read", "account": "1", "group": "g", "group_id": "i"}',
-    "COEFFICIENTS": json.dumps({quantity: {"kwh": [1, 2, 3]} for quantity in QUANTITIES}),
+    "COEFFICIENTS": json.dumps({quantity: [[1, 2, 3], [], [], []] for quantity in QUANTITIES}),
     "LITRES_PER_KWH": '{"": [0.1, 0.2, 0.3]}',
     "ADDED": '{"request": [0, 0, 0, 0, 0, 0]}',
     "METRICS": "TotalEnergyWhMid",
@@ -86,8 +86,8 @@ def test_another_event_is_refused(bucket: Bucket, event: dict[str, str]) -> None
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("COEFFICIENTS", '{"hours": {"kwh": [3, 2, 1]}}'),
-        ("COEFFICIENTS", '{"hours": {"kw": [1, 2, 3]}}'),
+        ("COEFFICIENTS", '{"hours": [[3, 2, 1], [], [], []]}'),
+        ("COEFFICIENTS", '{"hours": [[1, 2, 3]]}'),
         ("COEFFICIENTS", "nothing"),
         ("SOURCES", '{"answer": "ask"}'),
         ("HISTORY_BUCKET", " "),
