@@ -101,6 +101,9 @@ def add_stacks(app: cdk.App, deployment: Deployment) -> ServingPlan:
         inference=inference,
         env=env,
     )
+    left = app.node.try_get_context("left")
+    if left is not None:  # the CDK CLI deletes only stacks of the app, and none is empty
+        cdk.CfnWaitConditionHandle(cdk.Stack(app, left, env=env), "Nothing")
     if deployment.monitoring.monthly_budget_usd is not None:
         BudgetStack(app, f"{deployment.name}-budget", deployment=deployment)
     if company.permissions_boundary is not None:

@@ -55,9 +55,19 @@ def deploy(options: argparse.Namespace) -> int:
         cdk.diff()
     confirm(f"Deploy {cdk.deployment.name} to {place}?", options.yes)
     cdk.deploy()
+    left = cdk.left()
     if _fill(cdk.deployment):
         Cdk(options.deployment).deploy(f"{cdk.deployment.name}-rag")
+    _delete_left(cdk, left, options.yes)
     return 0
+
+
+def _delete_left(cdk: Cdk, left: list[str], yes: bool) -> None:
+    """Delete what the deployment had and has no more; what nobody calls must not run on."""
+    if left:
+        print(f"No longer part of {cdk.deployment.name}: {', '.join(left)}")
+        confirm("Delete it, with the questions that wait there?", yes)
+        cdk.delete_left(left)
 
 
 def _keep_what_answers(cdk: Cdk, yes: bool) -> None:
@@ -108,6 +118,7 @@ def destroy(options: argparse.Namespace) -> int:
     place = f"account {cdk.account}, {cdk.deployment.region}"
     confirm(f"Destroy {cdk.deployment.name} in {place}?", options.yes)
     cdk.destroy()
+    _delete_left(cdk, cdk.left(), options.yes)
     leftovers = Leftovers(cdk.deployment, cdk.session)
     leftovers.delete_log_groups()
     kept = leftovers.buckets()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from sustainability.stores.generation import SERVING, Generation
 
 EMBEDDED_ACCOUNT = "000000000000"
 """The account id of the embedded AWS. No AWS account has this id."""
+_OPTIONAL = ("inference", "models")
+"""Stacks that not every plan has, each before the one that it needs."""
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -40,7 +43,10 @@ class Cdk:
             )
         self._assembly = f"cdk.out/{self.deployment.name}"
         name = file.relative_to(folder).with_suffix("")
-        self._app = ["--context", f"deployment={name}", "--output", self._assembly]
+        self._app = self._source = [
+            *("--context", f"deployment={name}"),
+            *("--output", self._assembly),
+        ]
         self._context: list[str] = []
         self.session = boto3.Session(region_name=self.deployment.region)
 
@@ -147,6 +153,21 @@ class Cdk:
     def destroy(self) -> None:
         """Destroy every stack."""
         self._run("destroy", "--all", "--force")
+
+    def left(self) -> list[str]:
+        """Return the stacks that exist and that the assembly, made by a command before, lacks.
+
+        CloudFormation leaves them as they are: an endpoint would run on that nobody calls.
+        """
+        manifest = json.loads((_ROOT / self._assembly / "manifest.json").read_text())
+        names = [f"{self.deployment.name}-{part}" for part in _OPTIONAL if self._stack(part)]
+        return [name for name in names if name not in manifest["artifacts"]]
+
+    def delete_left(self, stacks: list[str]) -> None:
+        """Delete stacks that the deployment had before, in this order."""
+        for stack in stacks:
+            self._app = [*self._source, "--context", f"left={stack}"]
+            self._run("destroy", stack, "--exclusively", "--force")
 
     def _run(self, *arguments: str) -> None:
         # Node and the CLI in the versions that this project pins.

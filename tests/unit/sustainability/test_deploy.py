@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -33,6 +34,7 @@ class Cli:
         self.deployment = Deployment.load(path)
         self.session = None
         self.calls: list[Any] = []
+        self.former: list[str] = []
 
     def is_bootstrapped(self) -> bool:
         return True
@@ -42,6 +44,12 @@ class Cli:
 
     def deploy(self, stack: str | None = None) -> None:
         self.calls.append(stack or "all")
+
+    def left(self) -> list[str]:
+        return self.former
+
+    def delete_left(self, stacks: list[str]) -> None:
+        self.calls.append(f"delete {' '.join(stacks)}")
 
 
 class Index:
@@ -78,11 +86,13 @@ def run(
     *missing: str,
     index: Index | None = None,
     compiled: Compiled | None = None,
+    left: tuple[str, ...] = (),
 ) -> tuple[list[Any], str]:
     """Deploy where some needs are missing; return what was deployed and what was refused."""
     monkeypatch.setattr(compiling, "Compiling", lambda *place: compiled or Compiled())
     monkeypatch.setattr(filling, "Filling", lambda deployment: index or Index())
     cli = Cli(FILE)
+    cli.former += left
     monkeypatch.setattr(cdk, "Cdk", lambda path: cli)
     findings = [Finding(need, Status.MISSING, "cure") for need in missing]
     monkeypatch.setattr(preflight, "preflight", lambda *needs: findings)
@@ -110,6 +120,29 @@ def test_the_index_that_answers_is_kept_until_the_next_is_complete(
     assert same == (["keep one", "all"], "")
     moved = run(monkeypatch, index=Index("one", former=True))
     assert moved == (["keep one", "all", "realtime-rag"], "")
+
+
+def test_an_endpoint_that_the_deployment_has_no_more_goes_after_all_that_called_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left = ("realtime-inference", "realtime-models")
+    deployed = run(monkeypatch, index=Index("one", former=True), left=left)
+    calls = ["keep one", "all", "realtime-rag", "delete realtime-inference realtime-models"]
+    assert deployed == (calls, "")
+    assert "No longer part of realtime: realtime-inference" in capsys.readouterr().out
+
+
+def test_stacks_that_exist_and_that_the_assembly_lacks_are_left(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found = cdk.Cdk(FILE)
+    monkeypatch.setattr(found, "_assembly", str(tmp_path))
+    monkeypatch.setattr(found, "_stack", lambda name: {"StackId": name})
+    artifacts = {"realtime-rag": {}, "realtime-inference": {}}
+    (tmp_path / "manifest.json").write_text(json.dumps({"artifacts": artifacts}))
+    assert found.left() == ["realtime-models"]
+    monkeypatch.setattr(found, "_stack", lambda name: None)
+    assert found.left() == []
 
 
 def test_who_is_not_asked_loses_an_index_that_cannot_be_kept_and_is_told(
