@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -329,10 +328,9 @@ def clock_moved(world: World) -> None:
 def flood(world: World) -> None:
     keys = [f"flood/{number:05}.md" for number in range(SIZES["many"])]
     for key in keys:
-        world.change(key, f"# Note {key}\n\nThis note has the number {random.random()}.\n")
+        number = world.random.randrange(10**9)
+        world.change(key, f"# Note {key}\n\nThis note has the number {number}.\n")
     _wait(world, keys)
-    for key in keys:
-        world.change(key, None)
 
 
 def _wait(world: World, keys: list[str]) -> None:
