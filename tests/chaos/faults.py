@@ -393,8 +393,12 @@ def examples_updated(world: World) -> None:
             if "status" not in answer and "12345" not in answer["answer"]:
                 raise AssertionError(f"{before.stem} to {after.stem}: {answer['answer'][:80]}")
         _run("destroy", str(file), "--yes", "--everything")
-        stacks = world.client("cloudformation").describe_stacks()["Stacks"]
-        left = [each["StackName"] for each in stacks if each["StackName"].startswith("chaos-ex")]
+        left = [
+            each["StackName"]
+            for each in world.client("cloudformation").describe_stacks()["Stacks"]
+            if each["StackName"].startswith("chaos-example")
+            and each["StackStatus"] != "DELETE_COMPLETE"
+        ]
         if left:
             raise AssertionError(f"{before.stem} to {after.stem}: {left} is left")
 
