@@ -48,6 +48,7 @@ from sustainability.plan.tuning import (
 
 _DEFINITION = Path(__file__).resolve().parents[1] / "training" / "pipeline.json"
 _MINUTES = "The job takes minutes, and a wait for spare capacity may take hours."
+_VERSIONS = "Versions of the one model, which SageMaker numbers."
 _MEMORY_MIB = 256
 _READS = {
     "Prepare": (EXAMPLES, GOLDEN),
@@ -269,11 +270,6 @@ class CustomizationStack(cdk.Stack):
             self.format_arn(service="sagemaker", resource=kind, resource_name="pipelines-*")
             for kind in ("training-job", "processing-job")
         ]
-        packages = self.format_arn(
-            service="sagemaker",
-            resource="model-package",
-            resource_name=f"{pipeline_name(self._deployment)}/*",
-        )
         statements = {
             "jobs": iam.PolicyStatement(
                 actions=[
@@ -293,7 +289,7 @@ class CustomizationStack(cdk.Stack):
                     "sagemaker:CreateModelPackage",
                     "sagemaker:DescribeModelPackage",
                 ],
-                resources=[self._group.attr_model_package_group_arn, packages],
+                resources=[self._group.attr_model_package_group_arn, self._versions()],
             ),
             "verdict": iam.PolicyStatement(
                 actions=["s3:GetObject"], resources=[self._objects("gate/")]
@@ -319,7 +315,7 @@ class CustomizationStack(cdk.Stack):
             role.add_to_policy(statement)
         for arn in jobs:
             acknowledge_pattern(role, arn, "SageMaker names the jobs of a pipeline.")
-        acknowledge_pattern(role, packages, "Versions of the one model.")
+        acknowledge_pattern(role, self._versions(), _VERSIONS)
         self._acknowledge_objects(role, "gate/", "Verdicts, named by the run.")
         return role
 
@@ -350,14 +346,13 @@ class CustomizationStack(cdk.Stack):
                 actions=["sagemaker:ListPipelineExecutions", "sagemaker:StartPipelineExecution"],
                 resources=[pipeline],
             ),
-            iam.PolicyStatement(actions=["sagemaker:ListModelPackages"], resources=["*"]),
+            iam.PolicyStatement(
+                actions=["sagemaker:ListModelPackages"], resources=[self._versions()]
+            ),
         ):
             function.add_to_role_policy(statement)
-        acknowledge(
-            function.role,
-            "AwsSolutions-IAM5[Resource::*]",
-            "ListModelPackages knows no resource.",
-        )
+        assert function.role is not None
+        acknowledge_pattern(function.role, self._versions(), _VERSIONS)
         self._call_on(
             "DataIsReady",
             function,
@@ -399,12 +394,11 @@ class CustomizationStack(cdk.Stack):
             resource_name=f"{served_by}/*",
         )
         group = pipeline_name(deployment)
-        packages = self.format_arn(
-            service="sagemaker", resource="model-package", resource_name=f"{group}/*"
-        )
         for statement in (
-            iam.PolicyStatement(actions=["sagemaker:DescribeModelPackage"], resources=[packages]),
-            iam.PolicyStatement(actions=["sagemaker:ListModelPackages"], resources=["*"]),
+            iam.PolicyStatement(
+                actions=["sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"],
+                resources=[self._versions()],
+            ),
             iam.PolicyStatement(
                 actions=["ssm:PutParameter"],
                 resources=[
@@ -437,10 +431,7 @@ class CustomizationStack(cdk.Stack):
         ):
             function.add_to_role_policy(statement)
         assert function.role is not None
-        acknowledge(
-            function.role, "AwsSolutions-IAM5[Resource::*]", "ListModelPackages knows no resource."
-        )
-        acknowledge_pattern(function.role, packages, "Versions of the one model.")
+        acknowledge_pattern(function.role, self._versions(), _VERSIONS)
         acknowledge_pattern(function.role, stack, "CloudFormation numbers a stack; one name.")
         self._acknowledge_objects(
             function.role, COMPILED, "Models, whose files the compiler names."
@@ -502,6 +493,14 @@ class CustomizationStack(cdk.Stack):
             function_name=function.function_arn,
             principal="events.amazonaws.com",
             source_arn=rule.attr_arn,
+        )
+
+    def _versions(self) -> str:
+        """Return the ARN of all versions of the model."""
+        return self.format_arn(
+            service="sagemaker",
+            resource="model-package",
+            resource_name=f"{pipeline_name(self._deployment)}/*",
         )
 
     def _objects(self, prefix: str) -> str:
