@@ -33,6 +33,7 @@ from sustainability.deployment.function_sizes import (
 )
 from sustainability.deployment.schema import BedrockUse, Deployment
 from sustainability.footprint.statement import answer_coefficients
+from sustainability.plan.concurrency import request_rate
 from sustainability.plan.private_endpoints import interface_endpoints
 from sustainability.plan.serving_plan import Mode, ServingPlan
 from sustainability.plan.watching import Watching
@@ -470,14 +471,12 @@ class RagStack(cdk.Stack):
             retention=logs.RetentionDays.ONE_WEEK,
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
-        concurrency = self._plan.answer_concurrency
+        rate = request_rate(self._deployment, self._plan.answer_concurrency)
         stage = api.add_stage(
             "DefaultStage",
             stage_name="$default",
             auto_deploy=True,
-            throttle=apigateway.ThrottleSettings(
-                rate_limit=concurrency, burst_limit=2 * concurrency
-            ),
+            throttle=apigateway.ThrottleSettings(rate_limit=rate, burst_limit=2 * rate),
         )
         _resource(
             stage, apigateway.CfnStage

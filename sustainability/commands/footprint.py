@@ -19,8 +19,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.add_argument(
         "--format",
-        choices=["sci.json"],
-        help="print the score by SCI for AI (Software Carbon Intensity) for other tools",
+        choices=["sci.json", "manifest.yaml"],
+        help="print the score by SCI for AI (Software Carbon Intensity) for other tools: as JSON, "
+        "or as a manifest of the Impact Framework",
     )
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts")
     other = parser.add_mutually_exclusive_group()
@@ -68,12 +69,14 @@ def run(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> int:
     import json
 
+    import yaml
+
     from sustainability.decide.next_steps import next_steps
     from sustainability.decide.region_requirements import checked_plan
     from sustainability.deployment.schema import Deployment
     from sustainability.footprint.baseline import baseline
     from sustainability.footprint.footprint import footprint, influences
-    from sustainability.footprint.sci import score
+    from sustainability.footprint.sci import manifest, score
     from sustainability.report.footprint import as_html, as_json, as_text
     from sustainability.report.text import fitted
 
@@ -83,7 +86,11 @@ def _report(options: argparse.Namespace) -> int:
     if options.format == "sci.json":
         print(json.dumps(sci, indent=2))
         return 0
-    result, found = footprint(deployment, plan), influences(deployment, plan)
+    result = footprint(deployment, plan)
+    if options.format == "manifest.yaml":
+        print(yaml.safe_dump(manifest(sci, result), sort_keys=False), end="")
+        return 0
+    found = influences(deployment, plan)
     steps = next_steps(deployment) if options.html or not options.json else []
     least = baseline(deployment, result)
     if options.html:

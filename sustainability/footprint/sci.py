@@ -8,19 +8,67 @@ whatever the deployment file chooses, because the specification allows no market
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sustainability.deployment.schema import Accounting, Deployment
+from sustainability.energy.impact import HOURS_PER_MONTH
 from sustainability.energy.repetition import Repetition
 from sustainability.energy.site import intensity
 from sustainability.facts.lookup import Facts
-from sustainability.footprint.footprint import footprint
+from sustainability.footprint.footprint import Footprint, footprint
 from sustainability.plan.serving_plan import ServingPlan
 
 EXCLUDED = (
     "client side: the devices and networks of the users beyond the Region",
     "provider boundary: training and retiring of the models",
 )
+
+
+def manifest(found: Mapping[str, Any], month: Footprint) -> dict[str, Any]:
+    """Return a score as a manifest of the Impact Framework, which computes it from its parts.
+
+    Source: npm ``@grnsft/if`` 1.1. A manifest has one number where the score has a range: the
+    middle.
+    """
+    _, operational, _ = found["operational_gco2e"]
+    _, embodied, _ = found["embodied_gco2e"]
+    parts = ["carbon-operational", "carbon-embodied"]
+    return {
+        "name": month.deployment,
+        "description": f"{found['specification']}; {found['boundary']} boundary; "
+        f"{found['intensity']}; {found['period']}; not included: {'; '.join(found['excluded'])}",
+        "initialize": {
+            "plugins": {
+                "sum": {
+                    "method": "Sum",
+                    "path": "builtin",
+                    "config": {"input-parameters": parts, "output-parameter": "carbon"},
+                },
+                "sci": {
+                    "method": "Sci",
+                    "path": "builtin",
+                    "config": {"functional-unit": "answers"},
+                },
+            }
+        },
+        "tree": {
+            "children": {
+                month.deployment: {
+                    "pipeline": {"compute": ["sum", "sci"]},
+                    "inputs": [
+                        {
+                            "timestamp": "2026-01-01T00:00:00.000Z",
+                            "duration": HOURS_PER_MONTH * 3600,
+                            "carbon-operational": operational,
+                            "carbon-embodied": embodied,
+                            "answers": month.answers_per_month,
+                        }
+                    ],
+                }
+            }
+        },
+    }
 
 
 def score(deployment: Deployment, plan: ServingPlan) -> dict[str, Any]:

@@ -49,6 +49,16 @@ def answer_concurrency(deployment: Deployment, plan: ServingPlan, facts: Facts) 
     return stated
 
 
+def request_rate(deployment: Deployment, concurrency: int) -> int:
+    """Return how many requests in a second the API lets through on the mean.
+
+    Questions that the cache answers take so little time that few functions answer many. So it is
+    not less than random arrivals of the declared peak hardly ever exceed; nor than the concurrency.
+    """
+    peak = deployment.traffic.peak_per_hour / 3600
+    return max(concurrency, math.ceil(peak + _DEVIATIONS * math.sqrt(peak)))
+
+
 def _seconds(deployment: Deployment, plan: ServingPlan, facts: Facts) -> float:
     """Return the mean seconds that the function works on a question."""
     before = facts("serving/before_generation", "s").mid

@@ -16,7 +16,7 @@ from sustainability.facts.lookup import FactError, Facts
 from sustainability.facts.ranges import Estimate
 from sustainability.footprint.coefficients import coefficients
 from sustainability.footprint.footprint import Footprint, footprint, influences
-from sustainability.footprint.sci import score
+from sustainability.footprint.sci import manifest, score
 from sustainability.footprint.statement import answer_coefficients, share
 from sustainability.offers.endpoint_models import InferenceModel
 from sustainability.plan.serving import plan_serving
@@ -409,6 +409,19 @@ def test_watching_that_costs_more_than_what_it_watches_is_warned_of(
     assert 0 < result.allowance_usd.mid <= result.watching_usd.mid
     total = result.watching_usd.mid + result.watched_usd.mid
     assert result.traffic.usd.mid == pytest.approx(total)
+
+
+def test_the_manifest_has_the_parts_from_which_the_score_is_computed() -> None:
+    deployment, plan = a_deployment(), a_plan()
+    found, month = score(deployment, plan), footprint(deployment, plan)
+    told = manifest(found, month)
+    node = told["tree"]["children"][deployment.name]
+    assert node["pipeline"]["compute"] == list(told["initialize"]["plugins"])
+    (given,) = node["inputs"]
+    parts = told["initialize"]["plugins"]["sum"]["config"]["input-parameters"]
+    _, middle, _ = found["scores"]["answer"]
+    assert sum(given[part] for part in parts) / given["answers"] == pytest.approx(middle, rel=0.01)
+    assert given["duration"] == 730 * 3600
 
 
 def test_the_score_of_sci_counts_all_of_the_month_and_is_location_based() -> None:

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from sustainability.deployment.schema import BedrockUse, Deployment, Objective
+from sustainability.plan.concurrency import request_rate
 from sustainability.plan.interactive import bedrock_plan
 from sustainability.plan.serving import plan_serving
 from sustainability.plan.serving_plan import Mode, ServiceLevelError
 from sustainability.plan.situation import Situation
+from tests.unit.sustainability.deployments import a_deployment, traffic
 
 BRIDGED = Deployment.load("deployments/examples/bridged.yaml")
 
@@ -137,6 +139,13 @@ def test_a_latency_that_nothing_can_keep_is_refused(bedrock: BedrockUse) -> None
     hasty = changed(BRIDGED, "service_level", latency_p95="50ms")
     with pytest.raises(ServiceLevelError, match=r"0\.05s cannot be met"):
         plan_serving(changed(hasty, "inference", bedrock=bedrock))
+
+
+def test_the_api_lets_the_declared_peak_through_when_the_cache_answers_most_of_it() -> None:
+    calm, busy = a_deployment(traffic=traffic(90)), a_deployment(traffic=traffic(180_000))
+    assert request_rate(calm, 10) == 10
+    assert request_rate(busy, 10) == 130  # 100 in a second, and three deviations
+    assert request_rate(busy, 500) == 500
 
 
 def test_concurrency_follows_from_the_peak_and_a_lower_one_is_refused() -> None:
