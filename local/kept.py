@@ -14,6 +14,8 @@ from pathlib import Path
 
 _SIDECAR = ".meta.json"
 """MiniStack writes the key and the state of an object beside it."""
+_DOCUMENTS = "-rag-documentsbucket"
+"""Between the deployment's name and the random part of the name of its bucket of documents."""
 
 
 def ended_without_notice(state: Path) -> bool:
@@ -32,12 +34,15 @@ def _is_whole(file: Path) -> bool:
 
 
 def set_aside(state: Path) -> None:
-    """Delete the emulator's state, and set aside the objects."""
+    """Delete the emulator's state, and set aside the documents."""
     shutil.rmtree(state / "services", ignore_errors=True)
     kept = state / "kept"
     kept.mkdir(parents=True, exist_ok=True)
     if (state / "objects").exists():
-        (state / "objects").rename(kept / f"{len(list(kept.iterdir())):06}")
+        folder = (state / "objects").rename(kept / f"{len(list(kept.iterdir())):06}")
+        for bucket in folder.glob("*/*"):
+            if _DOCUMENTS not in bucket.name:  # the next deployment makes it and its files again
+                shutil.rmtree(bucket, ignore_errors=True)
 
 
 def documents(state: Path, deployment: str) -> dict[str, Path]:
@@ -65,4 +70,4 @@ def forget(state: Path, deployment: str) -> None:
 def _buckets(state: Path, deployment: str) -> Iterator[Path]:
     """Yield the folders of the deployment's buckets, the oldest first."""
     for account in sorted((state / "kept").glob("*/*")):
-        yield from account.glob(f"{deployment}-rag-documentsbucket*")
+        yield from account.glob(f"{deployment}{_DOCUMENTS}*")

@@ -284,8 +284,10 @@ def disk_full(world: World) -> None:
     aside = folder.with_name("emulator-aside")
     folder.rename(aside)
     folder.mkdir()
+    used = sum(each.lstat().st_size for each in aside.rglob("*"))
+    size = f"size={used // 1024 + (256 << 10)}k"  # and what a deployment adds
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=768m", "tmpfs", str(folder)], capture_output=True
+        ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)], capture_output=True
     )
     if mounted.returncode:
         folder.rmdir()

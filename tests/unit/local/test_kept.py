@@ -64,6 +64,7 @@ def test_documents_outlive_several_ends_and_the_last_state_counts(tmp_path: Path
     (cut,) = tmp_path.rglob("cut.md.meta.json")
     cut.write_text('{"key": "gui')
     kept.set_aside(tmp_path)
+    assert not list(tmp_path.rglob("asset.zip")), "the next deployment makes it again"
     found = kept.documents(tmp_path, "local")
     texts = {key: file.read_text() for key, file in found.items()}
     assert texts == {"guides/a.md": "new", "guides/cut.md": "whole"}
