@@ -73,6 +73,7 @@ def run() -> list[Measurement]:
             reported = [a for a in parity["OpenSearch"] if a.question["split"] == "report"]
             measurements += _measure(language, reported)
             held_against += _parity(language, parity)
+            held_against += _spared(language, parity)
     return measurements + held_against
 
 
@@ -143,7 +144,7 @@ def _measure(language: str, asked: Sequence[Asked]) -> list[Measurement]:
         for n, target in ((1, ""), (3, "≥ 0.91"), (5, "≥ 0.83"))
         for name, ranking in rankings.items()
     ]
-    shown = [_shown(each.found) for each in known]
+    shown = [_shown(each.found, DEPLOYMENT.answers.evidence_share) for each in known]
     cost = sum(retrieval.context_cost(p) for row in shown for p in row) / len(shown)
     held = sum(_holds(row, each.question) for row, each in zip(shown, known, strict=True))
     far = [each for each in asked if each.question["kind"] == "far"]
@@ -173,6 +174,31 @@ def _parity(language: str, found: Mapping[str, Sequence[Asked]]) -> list[Measure
             for store, asked in found.items()
         ]
     return rows
+
+
+def _spared(language: str, found: Mapping[str, Sequence[Asked]]) -> list[Measurement]:
+    """Hold the prompts against those with every passage, however far behind the best it is."""
+    rows = []
+    for store, asked in found.items():
+        known = [a for a in asked if a.question["answerable"] and a.question["split"] == "report"]
+        held, every = _prompts(known, 0)
+        recall, tokens = _prompts(known, DEPLOYMENT.answers.evidence_share)
+        rows += [
+            Measurement(
+                f"{language}: prompts with the passage, {store}", recall, "", f"≥ {held:.3f}"
+            ),
+            Measurement(
+                f"{language}: tokens of passages spared, {store}", 1 - tokens / every, "", "≥ 0.15"
+            ),
+        ]
+    return rows
+
+
+def _prompts(asked: Sequence[Asked], evidence_share: float) -> tuple[float, int]:
+    """Return the share of prompts with an answer, and the tokens of all their passages."""
+    shown = [_shown(each.found, evidence_share) for each in asked]
+    held = sum(_holds(row, each.question) for row, each in zip(shown, asked, strict=True))
+    return held / len(asked), sum(retrieval.context_cost(p) for row in shown for p in row)
 
 
 def _recall_at_5(asked: Sequence[Asked]) -> float:
@@ -216,12 +242,13 @@ def _reciprocal_ranks(found: Found) -> list[Passage]:
     return sorted(by_id.values(), key=lambda passage: -scores[passage.id])
 
 
-def _shown(found: Found) -> list[Passage]:
+def _shown(found: Found, evidence_share: float) -> list[Passage]:
     answers = DEPLOYMENT.answers
     return retrieval.select(
         _fused(found),
         passages=answers.passages,
         context_tokens=answers.context_tokens,
+        evidence_share=evidence_share,
     )
 
 

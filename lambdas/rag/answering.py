@@ -291,7 +291,7 @@ class Answering:
             self.prompt.fingerprint,
             index.generation,
             [limits.temperature, limits.top_p, limits.top_k],
-            [limits.context_tokens, limits.passages, limits.candidates],
+            [limits.context_tokens, limits.passages, limits.candidates, limits.evidence_share],
             limits.minimum_similarity,
         )
 
@@ -302,4 +302,5 @@ class Answering:
             retrieval.fuse(found.lexical, found.semantic),
             passages=self.limits.passages,
             context_tokens=self.limits.context_tokens,
+            evidence_share=self.limits.evidence_share,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from rag import tokens, unicode_text
 from rag.languages import FUNCTION_WORDS
@@ -27,7 +28,7 @@ term is one clause in each of up to three fields."""
 
 
 def fuse(lexical: Sequence[Passage], semantic: Sequence[Passage]) -> list[Passage]:
-    """Return the passages of both result lists, best first, by the sum of their scores.
+    """Return the passages of both result lists, best first, with the sum of their scores.
 
     The scores of each list are stretched to 0 to 1 first, because words and vectors are scored on
     scales of their own. Of equals, the one that was ranked higher comes first.
@@ -38,7 +39,8 @@ def fuse(lexical: Sequence[Passage], semantic: Sequence[Passage]) -> list[Passag
         for passage, score in zip(ranking, _stretched(ranking), strict=True):
             scores[passage.id] = scores.get(passage.id, 0) + weight * score
             passages.setdefault(passage.id, passage)
-    return sorted(passages.values(), key=lambda passage: -scores[passage.id])
+    fused = [replace(passage, score=scores[id_]) for id_, passage in passages.items()]
+    return sorted(fused, key=lambda passage: -passage.score)
 
 
 def _stretched(ranking: Sequence[Passage]) -> list[float]:
@@ -65,15 +67,21 @@ def search_text(question: str) -> str:
     return " ".join(kept)
 
 
-def select(ranked: Iterable[Passage], *, passages: int, context_tokens: int) -> list[Passage]:
+def select(
+    ranked: Iterable[Passage], *, passages: int, context_tokens: int, evidence_share: float
+) -> list[Passage]:
     """Pick the best passages that fit the budget, without those that repeat a better one.
 
-    A passage that does not fit is passed over; a shorter one after it may still.
+    A passage that does not fit is passed over; a shorter one after it may still. One with less than
+    `evidence_share` of the best one's score is left out.
     """
     chosen: list[Passage] = []
     seen: list[set[tuple[str, ...]]] = []
-    left = context_tokens
+    left, best = context_tokens, 0.0
     for passage in ranked:
+        best = best or passage.score
+        if passage.score < evidence_share * best:
+            break
         cost, shingles = context_cost(passage), _shingles(passage.text)
         is_redundant = any(len(shingles & other) >= _REDUNDANT * len(shingles) for other in seen)
         if cost <= left and len(chosen) < passages and not is_redundant:

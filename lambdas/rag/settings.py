@@ -42,8 +42,9 @@ class Limits:
     """What one answer may use (`ANSWER_SETTINGS`).
 
     `detail` is that of a question that states none, `max_tokens` the limit of a full answer.
-    `temperature`, `top_p` and `top_k` are not sent when null. `passages` and `context_tokens`
-    bound the prompt, `candidates` each of the two searches; `minimum_similarity` is a cosine.
+    `temperature`, `top_p` and `top_k` are not sent when null. `passages`, `context_tokens` and
+    `evidence_share` (of the best passage's score, 0 to 1) bound the prompt, `candidates` each of
+    the two searches; `minimum_similarity` is a cosine.
     The answer ends `deadline_s` after the question; the last `generation_s` are the generator's.
     """
 
@@ -54,6 +55,7 @@ class Limits:
     top_k: int | None
     context_tokens: int
     passages: int
+    evidence_share: float
     candidates: int
     minimum_similarity: float
     cache_hours: float

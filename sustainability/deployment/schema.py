@@ -421,6 +421,8 @@ class Answers(Section):
     """Passages that each of the two searches (words, vectors) returns."""
     passages: int = Field(default=4, ge=1, le=20)
     """Highest number of passages in the prompt."""
+    evidence_share: float = Field(default=0.4, ge=0, le=1)
+    """A passage with less than this share of the best passage's score is left out of the prompt."""
     context_tokens: int = Field(default=1000, ge=100, le=16000)
     """Highest number of tokens of all passages in the prompt."""
     minimum_similarity: float = Field(default=0.3, ge=0, le=1)

@@ -86,6 +86,7 @@ EDITS: dict[str, dict[str, Any]] = {
         "answers.generator": "mistral.ministral-3-14b-instruct",
         "answers.detail": "full",
         "answers.max_tokens": 280,
+        "answers.evidence_share": 0.5,
         "answers.temperature": 0.2,
         "answers.top_p": 0.8,
         "answers.top_k": 40,

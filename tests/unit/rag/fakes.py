@@ -61,6 +61,7 @@ LIMITS = {
     "top_k": None,
     "context_tokens": 800,
     "passages": 4,
+    "evidence_share": 0.0,
     "candidates": 20,
     "minimum_similarity": 0.3,
     "cache_hours": 24,

@@ -31,24 +31,28 @@ def scored(ranking: list[Passage]) -> list[Passage]:
     return [replace(p, score=100 / rank) for rank, p in enumerate(ranking, start=3)]
 
 
+def ids(ranking: list[Passage]) -> list[str]:
+    return [passage.id for passage in ranking]
+
+
 @given(RANKINGS, RANKINGS)
 def test_fusion_keeps_every_passage_once_and_a_ranking_as_it_is(
     one: list[Passage], other: list[Passage]
 ) -> None:
     one, other = scored(one), scored(other)
-    fused = fuse(one, other)
-    assert {p.id for p in fused} == {p.id for p in [*one, *other]}
-    assert len(fused) == len({p.id for p in fused})
-    assert fuse(one, []) == fuse([], one) == fuse(one, one) == one
+    fused = ids(fuse(one, other))
+    assert set(fused) == {p.id for p in [*one, *other]}
+    assert len(fused) == len(set(fused))
+    assert ids(fuse(one, [])) == ids(fuse([], one)) == ids(fuse(one, one)) == ids(one)
 
 
 @given(RANKINGS, RANKINGS)
 def test_what_both_rank_higher_stays_higher(one: list[Passage], other: list[Passage]) -> None:
     one, other = scored(one), scored(other)
-    fused = fuse(one, other)
-    both = [p for p in one if p in other]
+    fused, first, second = ids(fuse(one, other)), ids(one), ids(other)
+    both = [id_ for id_ in first if id_ in second]
     for better, worse in combinations(both, 2):
-        if other.index(better) < other.index(worse):
+        if second.index(better) < second.index(worse):
             assert fused.index(better) < fused.index(worse)
 
 
@@ -58,7 +62,7 @@ def test_fusion_does_not_care_for_the_scale_of_a_list(
 ) -> None:
     one, other = scored(one), scored(other)
     moved = [replace(p, score=p.score * factor + offset) for p in one]
-    assert fuse(moved, other)[:1] == fuse(one, other)[:1]
+    assert ids(fuse(moved, other))[:1] == ids(fuse(one, other))[:1]
 
 
 def test_a_clear_lead_outweighs_a_place() -> None:
@@ -71,7 +75,7 @@ def test_a_clear_lead_outweighs_a_place() -> None:
 def test_selection_keeps_order_and_budgets_and_takes_what_fits(
     ranked: list[Passage], passages: int, context_tokens: int
 ) -> None:
-    chosen = select(ranked, passages=passages, context_tokens=context_tokens)
+    chosen = select(ranked, passages=passages, context_tokens=context_tokens, evidence_share=0)
     assert chosen == [p for p in ranked if p in chosen]
     assert len(chosen) <= passages
     left = context_tokens - sum(map(context_cost, chosen))
@@ -80,13 +84,33 @@ def test_selection_keeps_order_and_budgets_and_takes_what_fits(
         assert all(context_cost(p) > left for p in ranked if p not in chosen)
 
 
+@given(RANKINGS, RANKINGS, st.floats(0, 1), st.floats(0, 1))
+def test_more_evidence_asked_for_leaves_out_from_the_end_and_never_the_best(
+    one: list[Passage], other: list[Passage], less: float, more: float
+) -> None:
+    ranked = fuse(scored(one), scored(other))
+
+    def kept(share: float) -> list[str]:
+        return ids(select(ranked, passages=99, context_tokens=9999, evidence_share=share))
+
+    few, many = kept(max(less, more)), kept(min(less, more))
+    assert many[: len(few)] == few
+    assert few[:1] == ids(ranked)[:1]
+    assert all(p.score >= min(less, more) * ranked[0].score for p in ranked if p.id in many)
+
+
 def test_a_passage_that_adds_nothing_to_a_better_one_is_left_out() -> None:
     long = " ".join(f"word{n}" for n in range(40))
     part = " ".join(f"word{n}" for n in range(20))
     more = f"{part} " + " ".join(f"new{n}" for n in range(20))
     ranked = [passage("long", long), passage("part", part), passage("more", more)]
-    assert [p.id for p in select(ranked, passages=9, context_tokens=999)] == ["long", "more"]
-    assert [p.id for p in select(ranked[::-1], passages=9, context_tokens=999)] == ["more", "long"]
+    assert [p.id for p in select(ranked, passages=9, context_tokens=999, evidence_share=0)] == [
+        "long",
+        "more",
+    ]
+    assert [
+        p.id for p in select(ranked[::-1], passages=9, context_tokens=999, evidence_share=0)
+    ] == ["more", "long"]
 
 
 CORPUS = [
