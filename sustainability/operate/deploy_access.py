@@ -76,6 +76,10 @@ _READS = (
 )
 """What `deploy` asks by itself: checks, copies, and the index that answers."""
 _READS_OF_DEPLOYMENT = ("dynamodb:GetItem", "dynamodb:Scan", "s3:ListBucket")
+_COMPILES = ("sagemaker:AddTags", "sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob")
+"""On the job that compiles a model, which `deploy` starts with a role and a tag."""
+_FINDS_JOBS = ("sagemaker:ListTrainingJobs",)
+"""IAM knows no resource for it."""
 _OWN_STACKS = tuple(
     f"cloudformation:{action}"
     for action in (
@@ -195,7 +199,12 @@ def access_template(
             "Condition": "MakesProvider",
             "Properties": {"Url": f"https://{ISSUER}", "ClientIdList": ["sts.amazonaws.com"]},
         },
-        "Deploys": _role(deployment, repository, name, _deploys(deployment, own)),
+        "Deploys": _role(
+            deployment,
+            repository,
+            name,
+            [*_deploys(deployment, own), *_compiles(deployment, templates)],
+        ),
         "Reads": _role(deployment, repository, f"{name}-read", _looks(deployment)),
     }
     resources["Boundary"] = {
@@ -287,6 +296,17 @@ def _deploys(deployment: Deployment, own: Mapping[str, Mapping[str, Any]]) -> li
             _allow(sorted(execution_actions(own.values()) - set(_ALWAYS)), ["*"]),
         ]
     return statements
+
+
+def _compiles(deployment: Deployment, templates: Mapping[str, object]) -> Iterator[dict[str, Any]]:
+    """Yield what `deploy` needs to compile a model between two stacks."""
+    if f"{deployment.name}-models" in templates:
+        jobs = "arn:${AWS::Partition}:sagemaker:*:${AWS::AccountId}:training-job"
+        yield _allow(_COMPILES, [f"{jobs}/{deployment.name}-*"])
+        yield _allow(_FINDS_JOBS, ["*"])
+        passes = _allow(["iam:PassRole"], [_named("iam", deployment)])
+        passed_to = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+        yield {**passes, "Condition": passed_to}
 
 
 def _looks(deployment: Deployment) -> list[dict[str, Any]]:

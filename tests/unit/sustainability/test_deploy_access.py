@@ -147,16 +147,36 @@ def test_a_stack_without_the_bootstrap_is_made_by_the_role_itself() -> None:
         assert "budgets:ModifyBudget" not in statement["Action"]
 
 
+def test_only_a_deployment_with_a_model_of_its_own_may_start_the_job_that_compiles_it() -> None:
+    dev = access_template(DEV, recorded("dev"), REPOSITORY)
+    assert "sagemaker:CreateTrainingJob" not in json.dumps(dev)
+    own = DEV.model_copy(update={"name": "bridged"})
+    template = access_template(own, recorded("bridged"), REPOSITORY)
+    roles = list(statements(template, "AWS::IAM::Role"))
+    (starts,) = (each for each in roles if "sagemaker:CreateTrainingJob" in each["Action"])
+    assert starts["Resource"][0]["Fn::Sub"].endswith(":training-job/bridged-*")
+    (passes,) = (each for each in roles if "iam:PassRole" in each["Action"])
+    assert passes["Condition"] == {
+        "StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}
+    }
+
+
 def test_what_deploy_itself_asks_of_aws_is_allowed() -> None:
     """Read the calls from the code; botocore says which operations they are."""
     allowed = {
-        each.lower() for each in (*deploy_access._READS, *deploy_access._READS_OF_DEPLOYMENT)
+        each.lower()
+        for each in (
+            *deploy_access._READS,
+            *deploy_access._READS_OF_DEPLOYMENT,
+            *deploy_access._COMPILES,
+            *deploy_access._FINDS_JOBS,
+        )
     }
     prefix = {"service-quotas": "servicequotas"}
     # S3 names this permission otherwise than its operation; every caller may ask who it is.
     other = {"s3:listobjectsv2": "s3:listbucket", "sts:getcalleridentity": None}
     asked: set[str] = set()
-    for name in ("cdk", "preflight", "filling"):
+    for name in ("cdk", "compiling", "preflight", "filling"):
         tree = ast.parse((ROOT / "sustainability" / "operate" / f"{name}.py").read_text())
         for function in (each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)):
             if function.name != "begin":  # of `reindex`, not of `deploy`
