@@ -101,7 +101,7 @@ async def _serve(args: argparse.Namespace, state: Path, running: Path) -> None:
     from hypercorn.config import Config
     from ministack.core import lambda_runtime
 
-    from local import heartbeat
+    from local import heartbeat, ministack_patches
 
     _extend(state, args)
     stop = asyncio.Event()
@@ -118,6 +118,7 @@ async def _serve(args: argparse.Namespace, state: Path, running: Path) -> None:
     await serve(application, config, shutdown_trigger=stop.wait)
     beat.cancel()
     lambda_runtime.reset()
+    ministack_patches.wait_until_functions_have_ended()
     if not (_deploying() or unsaved.seen):
         running.unlink()
 

@@ -70,6 +70,11 @@ EXECUTE_CONFIGURED_FUNCTION = Replaceable(lambda_svc, "_execute_function_with_co
 EMIT_LAMBDA_METRICS = Replaceable(lambda_svc, "_emit_lambda_metrics")
 
 
+# Unnecessary when the processes of a function that changed end beside MiniStack's other work.
+END_PROCESSES = Replaceable(lambda_runtime, "kill_workers")
+"""Ends processes of functions that no call can reach any more, and deletes their folders."""
+
+
 def set_leased_workers_aside(function: str) -> None:
     """Let the processes of ``function`` that answer a call finish it, out of reach of later calls.
 

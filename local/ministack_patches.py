@@ -14,6 +14,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ from local.cloudformation import custom_named_replacement_error
 
 ACCOUNT_CONCURRENCY, UNRESERVED_CONCURRENCY = 1000, 100
 """Concurrent Lambda executions of an account, and how many of them must stay unreserved."""
+
+_ENDS = ThreadPoolExecutor(1, "ends")
 
 # Packages in Lambda's Python runtimes, besides the standard library.
 _LAMBDA_RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
@@ -49,6 +52,7 @@ def apply(*, runtime: Path, opensearch_url: str) -> None:
     _apply_properties_that_templates_set()
     _refuse_what_an_account_lacks()
     _let_functions_finish_their_calls()
+    _answer_while_functions_end()
     _refuse_to_replace_what_has_a_name()
     _replace_domains_whose_engine_changes()
     _delete_buckets_as_the_service_does()
@@ -284,6 +288,26 @@ def _let_functions_finish_their_calls() -> None:
         return update(physical_id, *change, **place)
 
     handler["update"] = update_beside_calls
+
+
+def _answer_while_functions_end() -> None:
+    """Upstream: all services stand still while the folders of a changed function are deleted.
+
+    On a busy machine that took 13 s. AWS: other calls do not notice that environments end.
+    """
+
+    def beside(end: Callable[[Any], None]) -> Callable[[Any], None]:
+        def begin(workers: Any) -> None:
+            _ENDS.submit(end, workers)
+
+        return begin
+
+    internals.END_PROCESSES.wrap(beside)
+
+
+def wait_until_functions_have_ended() -> None:
+    """Wait for what `_answer_while_functions_end` began; nothing can begin after it."""
+    _ENDS.shutdown()
 
 
 def _refuse_to_replace_what_has_a_name() -> None:

@@ -44,6 +44,8 @@ RESOURCES = {
     "serverless": "AWS::OpenSearchServerless::Index",
     "domain": "AWS::OpenSearchService::Domain",
 }
+LATE = dict(zip(ORDER, ("Osprey", "Curlew", "Lapwing"), strict=True))
+"""The station of the document that comes while a move is under way."""
 numbers = count()
 
 
@@ -96,10 +98,11 @@ def ask(account: Account, about: str) -> tuple[int, dict[str, str], dict[str, An
     return account.call("POST", "/answers", {"question": question})
 
 
-def found(account: Account, about: str) -> bool:
+def assert_found(account: Account, about: str) -> None:
     status, _, answer = ask(account, about)
     assert status == 200, answer
-    return f"stations/{about.lower()}.md" in {each["document"] for each in answer["citations"]}
+    documents = {each["document"] for each in answer["citations"]}
+    assert f"stations/{about.lower()}.md" in documents, answer
 
 
 def indexes(account: Account) -> list[KnowledgeSettings]:
@@ -111,7 +114,7 @@ def indexes(account: Account) -> list[KnowledgeSettings]:
 def test_it_answers_from_the_first_index(account: Account, tmp_path: Path) -> None:
     assert Filling(Deployment.load(FILE)).filled().complete, "an empty bucket is soon indexed"
     add(account, tmp_path, DOCUMENTS)
-    assert found(account, "Kestrel")
+    assert_found(account, "Kestrel")
 
 
 @pytest.mark.parametrize("move", ORDER)
@@ -121,30 +124,33 @@ def test_the_index_before_answers_until_the_next_has_all(
     before = indexes(account)[0]
     deployment = declare(ORDER[move])
     embedded_before = models.counts()["texts_embedded"]
-    asked, late = 0, f"late{next(numbers)}"
+    asked, late = 0, LATE[move]
     seen: set[int] = set()
     with ThreadPoolExecutor() as pool:
         deploying = pool.submit(embedded.deploy, FILE, quiet)
         while not deploying.done():
-            assert found(account, "Kestrel"), "who asks meanwhile is answered"
+            assert_found(account, "Kestrel")  # who asks meanwhile is answered
             asked += 1
-            if len(indexes(account)) == 2 and 2 not in seen:
-                add(account, tmp_path, {f"stations/{late}.md": f"# {late}\n\nThe {late} station."})
-            seen.add(len(indexes(account)))
+            number = len(indexes(account))
+            if number == 2 and 2 not in seen:
+                text = f"# {late}\n\nThe {late} station sends its measurements by radio.\n"
+                add(account, tmp_path, {f"stations/{late.lower()}.md": text})
+            seen.add(number)
             wait([deploying], timeout=0.5)  # the deployment needs the machine, too
         deploying.result()
     assert seen >= {1, 2}
     account = Account(deployment)
     (after,) = indexes(account)
     assert after.generation != before.generation
-    passages = len(DOCUMENTS) + sum("late" in state.key for state in account.documents())
+    passages = sum(1 for _ in account.documents())
+    assert passages == len(DOCUMENTS) + 1 + [*ORDER].index(move)
     assert open_store(after, timeout_s=30).count() == passages
     anew = models.counts()["texts_embedded"] - embedded_before - asked
     if after.dimensions == before.dimensions:
         assert anew == 1, "only the document that is new was embedded, and once for both indexes"
     else:
         assert anew >= passages
-    assert found(account, late)
+    assert_found(account, late)
     left = left_of(embedded, "moving-rag")
     kept = {RESOURCES[store] for store in RESOURCES if RESOURCES[store] in left}
     assert kept == {RESOURCES[deployment.knowledge.store]}, "the one before is gone"
@@ -165,7 +171,7 @@ def test_until_a_lost_index_is_filled_again_the_api_says_so(
     assert (status, answer["error"]["code"]) == (503, "indexing")
     assert int(headers["retry-after"]) > 0
     filling.wait(quiet)
-    assert found(account, "Kestrel")
+    assert_found(account, "Kestrel")
     assert store.count() == len(ids)
 
 
