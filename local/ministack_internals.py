@@ -9,7 +9,7 @@ https://github.com/ministackorg/ministack/issues/1601
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from ministack import app
-from ministack.core import iam_actions, iam_evaluator, lambda_runtime, responses
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime, responses, router
 from ministack.services import (
     apigateway,
     cloudformation,
@@ -68,6 +68,12 @@ DETECT_RUNTIME = Replaceable(lambda_runtime, "_detect_runtime_binary")
 EXECUTE_FUNCTION = Replaceable(lambda_svc, "_execute_function_dispatch")
 EXECUTE_CONFIGURED_FUNCTION = Replaceable(lambda_svc, "_execute_function_with_config_scope")
 EMIT_LAMBDA_METRICS = Replaceable(lambda_svc, "_emit_lambda_metrics")
+
+
+# Unnecessary when MiniStack knows the names of AWS's services without reading their models.
+def name_services(names: Collection[str]) -> None:
+    """Tell the router which names a request can be signed for."""
+    router._KNOWN_AWS_SERVICE_NAMES = frozenset(names)
 
 
 # Unnecessary when the processes of a function that changed end beside MiniStack's other work.

@@ -6,10 +6,12 @@ Each function corrects one difference, in the running process.
 from __future__ import annotations
 
 import asyncio
+import gzip
 import importlib.util
 import json
 import math
 import os
+import re
 import shlex
 import sys
 import time
@@ -19,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore
 import pypdfium2_raw
 from cfnlint.helpers import load_resource
 from ministack.core import iam_actions
@@ -32,6 +35,8 @@ from local.cloudformation import custom_named_replacement_error
 ACCOUNT_CONCURRENCY, UNRESERVED_CONCURRENCY = 1000, 100
 """Concurrent Lambda executions of an account, and how many of them must stay unreserved."""
 
+_NAME_OF_SERVICE = re.compile(r'"(?:endpointPrefix|signingName)"\s*:\s*"([^"]+)"')
+
 _ENDS = ThreadPoolExecutor(1, "ends")
 
 # Packages in Lambda's Python runtimes, besides the standard library.
@@ -41,6 +46,7 @@ _LAMBDA_RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "s
 def apply(*, runtime: Path, opensearch_url: str) -> None:
     """Correct all differences; `runtime` is a folder for what the functions' Python needs."""
     _run_functions_with_the_runtime_alone(runtime)
+    _read_names_of_services_without_their_models()
     # Upstream: plain HTTP, and deliveries between services, break policies that require TLS.
     internals.trust_every_connection()
     # Upstream: the signatures of functions and users are checked, root's are not.
@@ -60,6 +66,18 @@ def apply(*, runtime: Path, opensearch_url: str) -> None:
     _fail_custom_resources_at_once()
     _answer_when_stacks_have_settled()
     _lead_domains_to(opensearch_url)
+
+
+def _read_names_of_services_without_their_models() -> None:
+    """Upstream: the first request for a service that MiniStack lacks reads all models of botocore.
+
+    It takes 6 s of processor time, in which no service answers. The names stand in the first lines.
+    """
+    names = set()
+    for model in (Path(botocore.__file__).parent / "data").glob("*/*/service-2.json.gz"):
+        with gzip.open(model) as content:
+            names |= {model.parts[-3], *_NAME_OF_SERVICE.findall(content.read(4096).decode())}
+    internals.name_services(names)
 
 
 def _ask_for_the_permissions_of_aws() -> None:

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from botocore.session import Session
 
 from local import ministack_internals as internals
+from local import ministack_patches as patches
 
 FILES = sorted(Path(internals.__file__).parent.rglob("*.py"))
 
@@ -45,3 +47,16 @@ def test_the_one_file_is_seen() -> None:
 )
 def test_what_is_replaced_exists(replaceable: internals.Replaceable) -> None:
     assert callable(getattr(replaceable.module, replaceable.name))
+
+
+def test_the_router_knows_every_name_that_botocore_signs_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known: set[str] = set()
+    monkeypatch.setattr(internals, "name_services", known.update)
+    patches._read_names_of_services_without_their_models()
+    session = Session()
+    assert known >= set(session.get_available_services())
+    for name in ("opensearchserverless", "pinpoint", "sesv2", "apigatewayv2", "bedrock-runtime"):
+        metadata = session.get_service_model(name).metadata
+        assert {metadata["endpointPrefix"], metadata.get("signingName", name)} <= known
