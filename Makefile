@@ -102,9 +102,10 @@ $(TRAINING)/.ready: requirements/training.txt requirements/pipeline.txt
 chaos: setup ## Break the embedded AWS on purpose, and print what became of it; at most 30 minutes.
 	@PYTHONPATH=.:lambdas $(python) -m tests.chaos $(if $(ONLY),--only "$(ONLY)")
 
-lint: setup ## Check style, types, docstrings, the directions of imports, and the workflows.
+lint: setup ## Check style, types, docstrings, the directions of imports, prompts, and the workflows.
 	@ruff check . && ruff format --check . && mypy
 	@PYTHONPATH=.:lambdas lint-imports --no-logo
+	@$(python) -m sustainability.decide.model_choice.prompt_faults prompts/*.yaml
 	@if command -v go > /dev/null; then go -C .github/actionlint tool actionlint; \
 	  else echo "The workflows were not checked: actionlint needs Go."; fi
 
