@@ -354,9 +354,9 @@ def giant(world: World) -> None:
 @fault("deployment killed at every stack")
 def deployment_killed(world: World) -> None:
     moments = itertools.product(("rag", "monitoring"), ("creating CloudFormation", "IN_PROGRESS"))
-    for number, (stack, sign) in enumerate(moments):
-        tokens = 150 - number - world.random.randrange(50)
-        deployment_file("chaos", ROOT / "deployments/local.yaml", max_tokens=tokens)
+    for days, (stack, sign) in zip((3, 5, 7, 30), moments, strict=True):
+        logs = {"log_retention_days": days}  # it changes both stacks
+        deployment_file("chaos", ROOT / "deployments/local.yaml", monitoring=logs)
         command = [sys.executable, "-m", "sustainability", "deploy", str(world.deployment_file)]
         deploying = subprocess.Popen(
             [*command, "--yes"],
@@ -386,7 +386,8 @@ def examples_updated(world: World) -> None:
     pairs.sort(key=lambda pair: [each.stem for each in pair] != ["realtime", "vectors"])
     for before, after in pairs[: SIZES["pairs"]]:
         for example in (before, after):
-            file = deployment_file("chaos-example", example)
+            similarity = {"minimum_similarity": 0.33}  # of the local embedding model
+            file = deployment_file("chaos-example", example, answers=similarity)
             _run("deploy", str(file), "--yes")
             account = Account(Deployment.load(file))
             if example == before:

@@ -292,10 +292,10 @@ class World:
             thread.join()
 
 
-def deployment_file(name: str, like: Path, **answers: Any) -> Path:
+def deployment_file(name: str, like: Path, **sections: dict[str, Any]) -> Path:
     """Write a deployment file like another; only what is in ``deployments/`` can be deployed."""
     values = yaml.safe_load(like.read_text()) | {"name": name}
-    values["answers"] = values.get("answers", {}) | answers
+    values |= {section: values.get(section, {}) | given for section, given in sections.items()}
     FOLDER.mkdir(exist_ok=True)
     file = FOLDER / f"{name}.yaml"
     file.write_text(yaml.safe_dump(values))
