@@ -66,7 +66,7 @@ def main() -> int:
         "--many", type=int, default=200, help="documents of the flood, such as 5000 (default: 200)"
     )
     parser.add_argument(
-        "--pairs", type=int, default=1, help="pairs of examples, 30 are all (default: 1)"
+        "--pairs", type=int, default=1, help="pairs of examples, 99 for all (default: 1)"
     )
     parser.add_argument("--json", action="store_true", help="print the outcomes as JSON")
     parser.add_argument(
