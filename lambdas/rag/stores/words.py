@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from rag import unicode_text
+from rag.languages import LANGUAGES, language_of
 
 _SATURATION = 1.2
 _BY_LENGTH = 0.75
@@ -18,12 +19,19 @@ _BY_LENGTH = 0.75
 
 
 def bm25(question: str, texts: Sequence[str]) -> list[float]:
-    """Return for each text how well its words match the question's; 0 without a match."""
+    """Return for each text how well its words match the question's; 0 without a match.
+
+    Function words of the question's language are left out, as OpenSearch's analyzers do. Among
+    few texts they would not count for nothing: "quel" or "which" stands in some of them by chance.
+    """
     counts = [Counter(map(_stem, unicode_text.words(text))) for text in texts]
     lengths = [count.total() for count in counts]
     usual = sum(lengths) / len(lengths) if lengths else 0
     scores = [0.0] * len(texts)
-    for word in set(map(_stem, unicode_text.words(question))):
+    language = LANGUAGES.get(language_of(question) or "")
+    functional = language.function_words if language else frozenset[str]()
+    asked = [word for word in unicode_text.words(question) if word not in functional]
+    for word in dict.fromkeys(map(_stem, asked)):
         holding = sum(word in count for count in counts)
         rarity = math.log1p((len(counts) - holding + 0.5) / (holding + 0.5))
         for place, (count, length) in enumerate(zip(counts, lengths, strict=True)):

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import combinations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ from rag.retrieval import (
 )
 from rag.stores.opensearch import cosine
 from rag.stores.store import Found, Passage
+from rag.stores.words import bm25
 
 
 def passage(id_: str, text: str = "", section: str = "", score: float = 0) -> Passage:
@@ -163,3 +165,26 @@ def test_of_a_long_question_beginning_and_end_are_searched_for() -> None:
     log = "What failed? " + " ".join(f"{n}:line" for n in range(400)) + " Why the throttling?"
     assert {"What", "failed?", "Why", "the", "throttling?"} <= set(search_text(log).split())
     assert search_text("電" * 2000 + "?") == "電" * 250
+
+
+@pytest.mark.parametrize(
+    ("question", "about", "chance"),
+    [
+        (
+            "Quelle est la puissance de l'éolienne ?",
+            "Puissance : 3 MW.",
+            "Quelle est la ville",
+        ),
+        ("Which of the turbines is the largest?", "Largest turbines.", "Which of the boats is it"),
+    ],
+)
+def test_a_text_that_shares_function_words_alone_matches_no_question(
+    question: str, about: str, chance: str
+) -> None:
+    found, missed = bm25(question, [about, chance])
+    assert found > 0
+    assert missed == 0
+
+
+def test_in_a_language_that_is_not_known_every_word_counts() -> None:
+    assert min(bm25("Gdzie jest stacja?", ["stacja", "jest"])) > 0
