@@ -139,10 +139,7 @@ sbom: setup .build/sbom/.ready ## Write what each part is made of, as CycloneDX:
 
 refresh: setup ## Renew the facts that packages carry, and list those older than two years.
 	@$(python) -m cfn_sustainability.refresh
-	-@PYTHONPATH=. $(python) -m uv run --quiet --isolated --no-project --with ecologits \
-	  --python $(python) -m sustainability.facts.refresh.models
-	-@PYTHONPATH=. $(python) -m uv run --quiet --isolated --no-project --with genai-prices \
-	  --python $(python) -m sustainability.facts.refresh.bedrock_prices
+	@$(python) -m sustainability.facts.refresh || true
 	@$(python) -m sustainability.facts.age
 
 site: setup $(SITE)/.ready ## Build the documentation as a site, in .site/html, with strict links.
