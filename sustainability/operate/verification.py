@@ -31,9 +31,8 @@ from sustainability.operate.waking import ROUNDS, Waking
 from sustainability.plan.serving import plan_serving
 from sustainability.stores.kinds import chosen
 
-_INDEXED_S = 300
-"""Longest time to index a document, including the start of the store."""
-_GONE_S = 120
+_PATIENCE_S = 300
+"""Longest time to index or delete a document or to answer, including the start of the store."""
 _RESTED = timedelta(minutes=15)
 """A store that has not run for so long sleeps."""
 _ANSWER_S = 10
@@ -114,7 +113,7 @@ class _Walk:
             finally:
                 self._account.remove(self._key)
         try:
-            self._account.wait_until_removed([self._key], seconds=_GONE_S)
+            self._account.wait_until_removed([self._key], seconds=_PATIENCE_S)
         except AccountError as error:
             yield Check(Row.DELETED, Verdict.FAILED, str(error), _INGEST)
             return
@@ -148,7 +147,7 @@ class _Walk:
         account, progress, began = self._account, self._progress, time.monotonic()
         try:
             (state,) = account.wait_until_settled(
-                account.add({self._key: file}), seconds=_INDEXED_S, progress=progress
+                account.add({self._key: file}), seconds=_PATIENCE_S, progress=progress
             )
         except AccountError as error:
             yield Check(Row.INDEXED, Verdict.FAILED, str(error), _INGEST)
@@ -168,10 +167,10 @@ class _Walk:
             "" if status == 403 else "See the authorizer of the API's routes in stacks/rag.py.",
         )
         try:
-            first = account.ask(self._question(0), progress=progress)
+            first = account.ask(self._question(0), patience_s=_PATIENCE_S, progress=progress)
             if first.get("status") == "pending" and self._wake and self._waking.answers_later:
                 first = account.fetch(str(first["id"]), progress=progress)
-            again = account.ask(self._question(0), progress=progress)
+            again = account.ask(self._question(0), patience_s=_PATIENCE_S, progress=progress)
         except AccountError as error:
             yield Check(Row.FOUND, Verdict.FAILED, str(error), _ANSWER)
             return
@@ -208,7 +207,7 @@ class _Walk:
                 return Check(Row.REDRIVEN, Verdict.UNTOLD, told, "make redrive, then verify again.")
             letters.write(self._key)
             moved = letters.send_back(self._progress)
-            left = letters.wait_until_worked_off(seconds=_GONE_S, progress=self._progress)
+            left = letters.wait_until_worked_off(seconds=_PATIENCE_S, progress=self._progress)
             back = len(letters.read())
         except botocore.exceptions.ClientError as error:
             return Check(Row.REDRIVEN, Verdict.UNTOLD, f"you may not send it back: {error}")

@@ -325,6 +325,23 @@ def test_an_endpoint_that_may_be_woken_is_asked_and_sleeps_again(
     assert (cloudwatch.copies, cloudwatch.least) == (0, 0)
 
 
+def test_functions_that_have_not_seen_the_copy_yet_are_asked_again(
+    deployed: type[Deployed], cloudwatch: CloudWatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("sustainability.operate.waking.time.sleep", slept.append)
+
+    def call(*_: Any, signed: bool = True, **__: Any) -> Any:
+        return 200 if signed else 403, {}, {"served_by": "endpoint" if slept else "bedrock"}
+
+    monkeypatch.setattr(deployed, "call", call)
+    found = verification.verify(Deployment.load(BRIDGED), lambda _: None, wake=True)
+    (answers,) = (check for check in found if check.name is Row.ENDPOINT_ANSWERS)
+    assert answers.verdict.value == "passed"
+    assert answers.evidence.endswith("round 2")
+    assert len(slept) == 1
+
+
 def test_without_agreement_nothing_is_woken(
     deployed: type[Deployed], cloudwatch: CloudWatch
 ) -> None:
