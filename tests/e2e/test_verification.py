@@ -1,0 +1,67 @@
+"""Every example, from an empty account to what `make verify` says of it.
+
+Each is deployed as `make deploy` does it: bucket and image, a compiled model, and the rest.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from local.embedded import EmbeddedAws
+from sustainability.deployment.schema import Deployment
+from sustainability.operate.checks import Check, Row, Verdict
+from sustainability.operate.verification import verify
+from sustainability.plan.serving import plan_serving
+from sustainability.plan.serving_plan import Mode
+from tests.e2e.conftest import COLD_START_S, ROOT, Models, quiet
+
+EXAMPLES = sorted((ROOT / "deployments" / "examples").glob("*.yaml"))
+ALWAYS = {Row.INDEXED, Row.SIGNED, Row.DELETED, Row.REDRIVEN, Row.ROLES, Row.QUEUE}
+
+
+class Waited:
+    """Progress that lets time pass in the embedded AWS while an instance starts."""
+
+    def __init__(self, embedded: EmbeddedAws) -> None:
+        self._embedded, self._ahead_s = embedded, 0.0
+
+    def __call__(self, text: str) -> None:
+        if text.startswith("a copy starts"):
+            self._embedded.let_pass(COLD_START_S)
+            self._ahead_s += COLD_START_S
+
+    def reset(self) -> None:
+        self._embedded.let_pass(-self._ahead_s)
+
+
+def rows(checks: list[Check], verdict: Verdict) -> set[Row]:
+    return {check.name for check in checks if check.verdict is verdict}
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: str(file.stem))
+def test_an_example_proves_itself(embedded: EmbeddedAws, models: Models, file: Path) -> None:
+    models.answer("It is cobalt blue. [1]")
+    embedded.deploy(file, quiet)
+    deployment, waited = Deployment.load(file), Waited(embedded)
+    plan = plan_serving(deployment)
+    try:
+        checks = verify(deployment, waited, wake=plan.inference_components)
+    finally:
+        waited.reset()
+    told = {check.name: check.evidence for check in checks}
+    expected, failed = set(ALWAYS), rows(checks, Verdict.FAILED)
+    if plan.model is not None:
+        expected.add(Row.COMPILED)
+        if plan.inference_components:
+            slots = plan.model.slots
+            assert told[Row.ENDPOINT_ANSWERS].startswith(f"{slots} of {slots} questions"), told
+            # How fast the models of this machine are says nothing.
+            failed -= {Row.ENDPOINT_ANSWERS}
+    if plan.mode is Mode.BRIDGED:
+        expected |= {Row.ENDPOINT_WAKES, Row.ENDPOINT_SLEEPS}
+    if deployment.service_level.deadline is None:
+        expected |= {Row.FOUND, Row.CACHED, Row.COST}
+    assert failed == set(), told
+    assert expected <= rows(checks, Verdict.PASSED), told
