@@ -132,6 +132,7 @@ def destroy(options: argparse.Namespace) -> int:
     confirm("Delete these buckets with all that they hold?", options.yes)
     for leftover in kept:
         leftovers.delete(leftover)
+    leftovers.delete_models()
     print("Nothing is kept.")
     return 0
 

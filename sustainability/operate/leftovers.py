@@ -14,6 +14,7 @@ from sustainability.energy.impact import Impact
 from sustainability.energy.site import Site
 from sustainability.facts.lookup import Facts
 from sustainability.footprint.services import stored
+from sustainability.plan.tuning import pipeline_name
 
 _STACKS = ("inference", "models", "monitoring", "rag")
 """What follows the deployment's name in those of its stacks with functions."""
@@ -92,6 +93,23 @@ class Leftovers:
                 Bucket=leftover.bucket, Key=version["Key"], VersionId=version["VersionId"]
             )
         s3.delete_bucket(Bucket=leftover.bucket)
+
+    def delete_models(self) -> None:
+        """Delete the kept versions of a tuned model, and their group, where there is one."""
+        if self._deployment.training is None:
+            return
+        sagemaker = self._session.client("sagemaker")
+        group = {"ModelPackageGroupName": pipeline_name(self._deployment)}
+        try:
+            sagemaker.describe_model_package_group(**group)
+        except botocore.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] != "ValidationException":  # SageMaker's "not found"
+                raise
+            return
+        for page in sagemaker.get_paginator("list_model_packages").paginate(**group):
+            for version in page["ModelPackageSummaryList"]:
+                sagemaker.delete_model_package(ModelPackageName=version["ModelPackageArn"])
+        sagemaker.delete_model_package_group(**group)
 
     def _tagged(self, service: str) -> Iterator[str]:
         pages = self._session.client("resourcegroupstaggingapi").get_paginator("get_resources")

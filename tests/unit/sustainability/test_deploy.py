@@ -279,3 +279,32 @@ def test_a_kept_bucket_is_told_with_its_price_and_energy_and_can_go() -> None:
         s3.add_response("delete_bucket", {}, {"Bucket": "kept"})
         left.delete(kept)
         s3.assert_no_pending_responses()
+
+
+def test_the_versions_of_a_tuned_model_go_before_their_group() -> None:
+    deployment = Deployment.load(Path("deployments/examples/tuned.yaml"))
+    client = boto3.Session("1", "1", region_name=deployment.region).client("sagemaker")
+    session = cast("boto3.Session", SimpleNamespace(client=lambda _: client))
+    named = {"ModelPackageGroupName": "tuned-customization"}
+    arn = f"arn:aws:sagemaker:eu-north-1:{ACCOUNT}:model-package/tuned-customization/1"
+    group = {
+        **named,
+        "ModelPackageGroupArn": f"arn:aws:sagemaker:eu-north-1:{ACCOUNT}:model-package-group/x",
+        "CreationTime": 1,
+        "CreatedBy": {},
+        "ModelPackageGroupStatus": "Completed",
+    }
+    version = {"ModelPackageArn": arn, "CreationTime": 1, "ModelPackageStatus": "Completed"}
+    with Stubber(client) as stub:
+        stub.add_response("describe_model_package_group", group, named)
+        stub.add_response("list_model_packages", {"ModelPackageSummaryList": [version]}, named)
+        stub.add_response("delete_model_package", {}, {"ModelPackageName": arn})
+        stub.add_response("delete_model_package_group", {}, named)
+        leftovers.Leftovers(deployment, session).delete_models()
+        stub.assert_no_pending_responses()
+        # Once more, where there is nothing; and of a deployment that tunes nothing.
+        stub.add_client_error("describe_model_package_group", "ValidationException")
+        leftovers.Leftovers(deployment, session).delete_models()
+        plain = Deployment.load(Path("deployments/examples/realtime.yaml"))
+        leftovers.Leftovers(plain, session).delete_models()
+        stub.assert_no_pending_responses()
