@@ -31,7 +31,7 @@ from ministack.services import (
     sqs,
     stepfunctions,
 )
-from ministack.services.cloudformation import custom_resource, engine, provisioners
+from ministack.services.cloudformation import changesets, custom_resource, engine, provisioners
 from ministack.services.cloudformation import stacks as stack_engine
 
 
@@ -179,6 +179,15 @@ def denied(
 def stacks() -> list[dict[str, Any]]:
     """Return every CloudFormation stack. Unnecessary, like the next ones, with a listing."""
     return list(cloudformation._stacks._data.values())
+
+
+EXECUTE_CHANGE_SET = Replaceable(changesets, "_deploy_stack_async")
+"""Deploys a change set: stack name, more, and by ``imports`` the resources that it imports."""
+
+
+def skip_validation(stack: str) -> None:
+    """Have a stack's next deployment not compare the names in its template with what exists."""
+    cloudformation._stacks[stack]["_disable_validation"] = True
 
 
 def template_of(stack: str) -> dict[str, Any]:

@@ -61,6 +61,7 @@ def apply(*, runtime: Path, opensearch_url: str) -> None:
     _answer_while_functions_end()
     _refuse_to_replace_what_has_a_name()
     _replace_domains_whose_engine_changes()
+    import_what_exists()
     _delete_buckets_as_the_service_does()
     _empty_buckets_without_node()
     _fail_custom_resources_at_once()
@@ -368,6 +369,23 @@ def _replace_domains_whose_engine_changes() -> None:
         return internals.seeded_create(handler["create"], logical_id, new, stack_name)
 
     handler["update"] = update_or_replace
+
+
+def import_what_exists() -> None:
+    """Upstream: a change set that imports a bucket fails, because a bucket of this name exists.
+
+    AWS: the stack takes the bucket as it is.
+    """
+
+    def importing(deploy: Callable[..., Any]) -> Callable[..., Any]:
+        def deploy_and_import(stack: str, *change: Any, imports: Any = None, **options: Any) -> Any:
+            if imports:
+                internals.skip_validation(stack)
+            return deploy(stack, *change, imports=imports, **options)
+
+        return deploy_and_import
+
+    internals.EXECUTE_CHANGE_SET.wrap(importing)
 
 
 def _delete_buckets_as_the_service_does() -> None:
