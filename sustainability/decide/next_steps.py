@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from sustainability.decide.region_ranking import carbon_of_computing
 from sustainability.decide.region_requirements import possible_plan
 from sustainability.decide.what_if import WhatIfError, changed_by
 from sustainability.deployment.schema import Availability, Deployment, Rate, Store
 from sustainability.energy.impact import Component
+from sustainability.energy.site import carbon_of_computing
 from sustainability.facts.lookup import Facts
 from sustainability.footprint.footprint import Footprint, footprint
 from sustainability.offers.names import smallest_first

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sustainability.decide.region_obstacles import broken_limits, missing
 from sustainability.deployment.schema import Accounting, Deployment
-from sustainability.energy.site import intensity, pue
+from sustainability.energy.site import carbon_of_computing, pue
 from sustainability.energy.verdict import Verdict
 from sustainability.facts.lookup import Facts
 from sustainability.facts.ranges import Estimate
@@ -20,7 +21,6 @@ from sustainability.offers.region_services import (
     has_resource,
 )
 from sustainability.plan.serving_plan import ServingPlan
-from sustainability.stores.kinds import profile
 
 _HALF_MORE = 1.5
 """Sources that differ by this factor are told of."""
@@ -69,11 +69,6 @@ class Fit:
     """Relative change of the monthly carbon after a move: -0.4 saves 40 %."""
     verdict: Verdict
     """Whether a month there really has less carbon than in the current Region."""
-
-
-def carbon_of_computing(region: str, accounting: Accounting, facts: Facts) -> Estimate:
-    """Return gCO2e per kWh that computers in ``region`` use: carbon intensity x PUE."""
-    return intensity(region, accounting, facts) * pue(region, facts)
 
 
 def rank_regions(accounting: Accounting = Accounting.LOCATION) -> list[Region]:
@@ -148,7 +143,9 @@ def fit_regions(deployment: Deployment, plan: ServingPlan) -> list[Fit]:
         fits.append(
             Fit(
                 region=region,
-                obstacles=tuple(_obstacles(deployment, plan, region)),
+                obstacles=tuple(
+                    each.short for each in (*broken_limits(moved), *missing(moved, plan))
+                ),
                 notes=tuple(_notes(deployment, region)),
                 users_km=None if users is None else users.km_to(region.place.coordinates),
                 data_km=home.coordinates.km_to(region.place.coordinates),
@@ -157,30 +154,6 @@ def fit_regions(deployment: Deployment, plan: ServingPlan) -> list[Fit]:
             )
         )
     return fits
-
-
-def _obstacles(deployment: Deployment, plan: ServingPlan, region: Region) -> list[str]:
-    found = []
-    area = deployment.footprint.within
-    if area is not None and not region.place.within(area):
-        found.append(f"outside {area}")
-    ceiling = deployment.footprint.ceiling_gco2e_per_kwh
-    if ceiling is not None and region.gco2e_per_it_kwh.mid > ceiling:
-        found.append(f"above {ceiling:.0f} g/kWh")
-    models = [deployment.knowledge.embedding.model]
-    if plan.bedrock_share > 0:
-        models.append(deployment.answers.generator)
-    for name in models:
-        parsed = ModelName.parse(name)
-        wanted = (parsed.scope or IN_REGION).upper()
-        if wanted not in access(parsed.model, region.name):
-            found.append(f"no {name}")
-    store = profile(deployment)
-    if has_resource(region.name, store.resource) is False:
-        found.append(f"no {store.service}")
-    if plan.instance_type is not None and not region.inferentia2:
-        found.append("no Inferentia2")
-    return found
 
 
 def _notes(deployment: Deployment, region: Region) -> list[str]:

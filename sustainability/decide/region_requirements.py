@@ -10,17 +10,17 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from sustainability.decide.region_ranking import carbon_of_computing
+from sustainability.decide.region_obstacles import broken_limits, missing
 from sustainability.deployment.schema import Deployment
+from sustainability.energy.site import carbon_of_computing
 from sustainability.errors import UserError
 from sustainability.facts.lookup import Facts
 from sustainability.offers.bedrock import IN_REGION, ModelName, access
 from sustainability.offers.names import check_names, smallest_first
-from sustainability.offers.region_map import place, places
-from sustainability.offers.region_services import INFERENCE_COMPONENT, has_resource, hosting_types
+from sustainability.offers.region_map import places
 from sustainability.offers.serving_images import ImageError, base_image, own_image
 from sustainability.plan.serving import plan_serving
-from sustainability.plan.serving_plan import Mode, ServingPlan
+from sustainability.plan.serving_plan import ServingPlan
 from sustainability.plan.situation import NoHostError
 
 BUILT_IMAGES = ("codebuild", "docker")
@@ -45,7 +45,7 @@ def checked_plan(deployment: Deployment) -> ServingPlan:
         If there is no plan at all, whatever the Region.
     """
     check_names(deployment)
-    obstacle = _broken_limit(deployment)
+    obstacle = next(broken_limits(deployment), None)
     if obstacle is None:
         try:
             plan = plan_serving(deployment)
@@ -53,7 +53,7 @@ def checked_plan(deployment: Deployment) -> ServingPlan:
             raise RegionError(f"{error}; {_cure(deployment)}") from error
         check_offers(deployment, plan)
         return plan
-    raise RegionError(f"{deployment.place('region')}: {obstacle}; {_cure(deployment)}")
+    raise RegionError(f"{deployment.place(obstacle.key)}: {obstacle.text}; {_cure(deployment)}")
 
 
 def check_offers(deployment: Deployment, plan: ServingPlan) -> None:
@@ -66,8 +66,8 @@ def check_offers(deployment: Deployment, plan: ServingPlan) -> None:
     ImageError
         If there is no serving image for the Region.
     """
-    for key, obstacle in _missing(deployment, plan):
-        raise RegionError(f"{deployment.place(key)}: {obstacle}; {_cure(deployment)}")
+    for obstacle in missing(deployment, plan):
+        raise RegionError(f"{deployment.place(obstacle.key)}: {obstacle.text}; {_cure(deployment)}")
     if plan.instance_type is not None:
         image = deployment.inference.image
         try:
@@ -79,44 +79,6 @@ def check_offers(deployment: Deployment, plan: ServingPlan) -> None:
             raise ImageError(f"{deployment.place('inference.image')}: {error}") from error
 
 
-def has_components(region: str) -> bool:
-    """Return whether endpoints in ``region`` can have inference components and scale to zero."""
-    return has_resource(region, INFERENCE_COMPONENT) is True
-
-
-def _broken_limit(deployment: Deployment) -> str | None:
-    region, limits = deployment.region, deployment.footprint
-    if limits.within is not None and not place(region).within(limits.within):
-        return f"{region} is outside footprint.within: {limits.within}"
-    carbon = carbon_of_computing(region, limits.accounting, Facts()).mid
-    if limits.ceiling_gco2e_per_kwh is not None and carbon > limits.ceiling_gco2e_per_kwh:
-        return (
-            f"{region} has {carbon:.0f} gCO2e per kWh of computing, above "
-            f"footprint.ceiling_gco2e_per_kwh: {limits.ceiling_gco2e_per_kwh:g}"
-        )
-    return None
-
-
-def _missing(deployment: Deployment, plan: ServingPlan) -> Iterator[tuple[str, str]]:
-    """Yield the key that needs it, and what the Region does not offer."""
-    region = deployment.region
-    models = {"knowledge.embedding.model": deployment.knowledge.embedding.model}
-    if deployment.answers.generated and (plan.instance_type is None or plan.mode is Mode.BRIDGED):
-        models["answers.generator"] = deployment.answers.generator
-    for key, model in models.items():
-        name = ModelName.parse(model)
-        if (name.scope or IN_REGION).upper() not in access(name.model, region):
-            yield key, f"Bedrock does not offer {model} in {region}"
-    if plan.instance_type is not None and plan.instance_type not in hosting_types(region):
-        yield "region", f"SageMaker endpoints in {region} do not offer {plan.instance_type}"
-    elif plan.mode is Mode.BRIDGED and not has_components(region):
-        yield (
-            "region",
-            f"CloudFormation has no inference components in {region}, so endpoints cannot scale "
-            "to zero",
-        )
-
-
 def passes(deployment: Deployment) -> bool:
     """Return whether :func:`checked_plan` would return a plan, sooner than it would refuse."""
     return possible_plan(deployment) is not None
@@ -126,13 +88,13 @@ def possible_plan(deployment: Deployment) -> ServingPlan | None:
     """Return what :func:`checked_plan` would return; ``None`` where it would refuse."""
     embedding = ModelName.parse(deployment.knowledge.embedding.model)
     ways = access(embedding.model, deployment.region)
-    if (embedding.scope or IN_REGION).upper() not in ways or _broken_limit(deployment):
+    if (embedding.scope or IN_REGION).upper() not in ways or any(broken_limits(deployment)):
         return None  # told without a plan, which takes longer
     try:
         plan = plan_serving(deployment)
     except UserError:
         return None
-    return None if any(_missing(deployment, plan)) else plan
+    return None if any(missing(deployment, plan)) else plan
 
 
 def _regions(deployment: Deployment) -> list[str]:

@@ -50,6 +50,11 @@ def intensity(region: str, accounting: Accounting, facts: Facts) -> Estimate:
     return grid * (1 - facts(f"regions/{region}/matched", "share").mid)
 
 
+def carbon_of_computing(region: str, accounting: Accounting, facts: Facts) -> Estimate:
+    """Return gCO2e per kWh that computers in ``region`` use: carbon intensity x PUE."""
+    return intensity(region, accounting, facts) * pue(region, facts)
+
+
 @dataclass(frozen=True)
 class Site:
     """A place where computers run, with its PUE, carbon intensity and price level."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sustainability.decide.region_obstacles import missing
 from sustainability.decide.region_ranking import (
     Fit,
     Region,
@@ -109,6 +110,14 @@ def test_a_plan_with_inferentia2_stays_where_it_is_hosted() -> None:
 
     assert "no Inferentia2" in found["eu-central-2"].obstacles
     assert found["eu-north-1"].obstacles == ()
+
+
+def test_ranking_and_refusal_know_the_same_obstacles() -> None:
+    here = a_deployment(knowledge={"store": "serverless"})
+    moved = here.model_copy(update={"region": "af-south-1"})
+    told = list(missing(moved, a_plan()))
+    assert "CloudFormation has no OpenSearch Serverless in af-south-1" in {t.text for t in told}
+    assert [each.short for each in told] == list(fits(here, a_plan())["af-south-1"].obstacles)
 
 
 def test_distances_on_the_globe() -> None:
