@@ -34,6 +34,7 @@ def run(options: argparse.Namespace) -> int:
 
     from sustainability.decide.break_even_curves import curves, meetings
     from sustainability.decide.instance_offers import offers
+    from sustainability.decide.next_steps import next_steps
     from sustainability.deployment.schema import Deployment
     from sustainability.errors import UserError
     from sustainability.report import compare as report
@@ -45,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     offered = offers(deployment, options.instance)
     drawn, met = curves(deployment, offered), meetings(deployment, offered)
     if options.html:
-        write(options.html, report.as_html(deployment, drawn, met))
+        write(options.html, report.as_html(deployment, drawn, met, next_steps(deployment)))
     print(
         json.dumps(report.as_json(deployment, drawn, met), indent=2)
         if options.json

@@ -43,6 +43,7 @@ def run(options: argparse.Namespace) -> int:
         )
         return 0
 
+    from sustainability.decide.next_steps import next_steps
     from sustainability.deployment.schema import Deployment
     from sustainability.plan.serving import plan_serving
     from sustainability.report.page import write
@@ -50,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     deployment = Deployment.load(options.deployment)
     fits = fit_regions(deployment, plan_serving(deployment))
     if options.html:
-        write(options.html, report.as_html(deployment, fits))
+        write(options.html, report.as_html(deployment, fits, next_steps(deployment)))
     shown = [
         fit
         for fit in fits

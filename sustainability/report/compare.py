@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from sustainability.decide.break_even_curves import Curve, Meeting
+from sustainability.decide.next_steps import Step
 from sustainability.deployment.schema import Deployment, Objective
 from sustainability.energy.verdict import Verdict
 from sustainability.plan.break_even import BreakEven
-from sustainability.report import charts
+from sustainability.report import charts, next_steps
 from sustainability.report.page import page, section, table
 from sustainability.report.text import amount
 from sustainability.report.text import table as text_table
@@ -125,8 +126,13 @@ def as_json(
     }
 
 
-def as_html(deployment: Deployment, curves: Sequence[Curve], meetings: Sequence[Meeting]) -> str:
-    """Return the page."""
+def as_html(
+    deployment: Deployment,
+    curves: Sequence[Curve],
+    meetings: Sequence[Meeting],
+    steps: Sequence[Step],
+) -> str:
+    """Return the page; ``steps`` is what to do next."""
     energy = _distinct([(curve.name, curve.energy_wh) for curve in curves])
     cost = _distinct([(curve.name, curve.usd) for curve in curves])
     sections = [
@@ -148,6 +154,7 @@ def as_html(deployment: Deployment, curves: Sequence[Curve], meetings: Sequence[
         section(
             "The curves as a table", "For each power of ten.", _values(curves), wide=True,
         ),
+        next_steps.as_html(steps),
     ]  # fmt: skip
     return page(f"Bedrock or an instance for {deployment.name}", _lead(deployment), sections)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from sustainability.decide.next_steps import Step
 from sustainability.decide.region_ranking import Fit, Region
 from sustainability.deployment.schema import Deployment
 from sustainability.facts.lookup import Facts
 from sustainability.offers.region_map import round_trip_ms
-from sustainability.report import charts
+from sustainability.report import charts, next_steps
 from sustainability.report.page import page, section, table
 from sustainability.report.text import amount, percent, spread
 from sustainability.report.text import table as text_table
@@ -158,8 +159,8 @@ def advice(deployment: Deployment, fits: Sequence[Fit]) -> str:
     return first
 
 
-def as_html(deployment: Deployment, fits: Sequence[Fit]) -> str:
-    """Return the page."""
+def as_html(deployment: Deployment, fits: Sequence[Fit], steps: Sequence[Step]) -> str:
+    """Return the page; ``steps`` is what to do next."""
     shown = [
         fit for fit in fits if fit.region.rank <= _SHOWN or fit.region.name == deployment.region
     ]
@@ -187,6 +188,7 @@ def as_html(deployment: Deployment, fits: Sequence[Fit]) -> str:
             "All Regions", CREDIT,
             table(_FIT_HEADER, _fit_cells(deployment, fits), words=True), wide=True,
         ),
+        next_steps.as_html(steps),
     ]  # fmt: skip
     lead = f"Current Region: {deployment.region}. {deployment.footprint.accounting}-based carbon."
     return page(f"Regions for {deployment.name}", lead, sections)

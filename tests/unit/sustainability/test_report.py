@@ -53,12 +53,12 @@ def footprint_page() -> str:
 
 
 def regions_page() -> str:
-    return regions.as_html(DEPLOYMENT, fit_regions(DEPLOYMENT, a_plan()))
+    return regions.as_html(DEPLOYMENT, fit_regions(DEPLOYMENT, a_plan()), [])
 
 
 def compare_page() -> str:
     offers = [Offer("ml.inf2.xlarge", 5000), Offer("ml.g5.xlarge", 20_000)]
-    return compare.as_html(DEPLOYMENT, curves(DEPLOYMENT, offers), meetings(DEPLOYMENT, offers))
+    return compare.as_html(DEPLOYMENT, curves(DEPLOYMENT, offers), meetings(DEPLOYMENT, offers), [])
 
 
 @pytest.mark.parametrize("build", [footprint_page, regions_page, compare_page])
@@ -75,6 +75,11 @@ def test_a_page_is_whole_self_contained_and_readable_without_its_charts(build) -
     assert 'name="viewport"' in page
     for outside in ("src=", "href=", "@import", "url("):
         assert outside not in page
+
+
+@pytest.mark.parametrize("build", [regions_page, compare_page])
+def test_a_page_about_a_choice_ends_with_what_to_do_next(build) -> None:
+    assert "What to do next" in build()
 
 
 def test_what_a_page_is_told_is_escaped() -> None:
