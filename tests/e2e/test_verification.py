@@ -1,13 +1,17 @@
-"""Every example, from an empty account to what `make verify` says of it.
+"""Every example, from an empty account to what `make verify` says of it, and once more after it.
 
 Each is deployed as `make deploy` does it: bucket and image, a compiled model, and the rest.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.exceptions import WaiterError
 
 from local.embedded import EmbeddedAws
 from sustainability.deployment.schema import Deployment
@@ -15,7 +19,7 @@ from sustainability.operate.checks import Check, Row, Verdict
 from sustainability.operate.verification import verify
 from sustainability.plan.serving import plan_serving
 from sustainability.plan.serving_plan import Mode
-from tests.e2e.conftest import COLD_START_S, ROOT, Models, quiet
+from tests.e2e.conftest import COLD_START_S, ROOT, Models, left_of, quiet
 
 EXAMPLES = sorted((ROOT / "deployments" / "examples").glob("*.yaml"))
 ALWAYS = {Row.INDEXED, Row.SIGNED, Row.DELETED, Row.REDRIVEN, Row.ROLES, Row.QUEUE}
@@ -65,3 +69,31 @@ def test_an_example_proves_itself(embedded: EmbeddedAws, models: Models, file: P
         expected |= {Row.FOUND, Row.CACHED, Row.COST}
     assert failed == set(), told
     assert expected <= rows(checks, Verdict.PASSED), told
+
+
+def test_what_was_destroyed_is_deployed_again_with_the_models_that_were_kept(
+    embedded: EmbeddedAws, client: Callable[[str], Any]
+) -> None:
+    (file,) = (file for file in EXAMPLES if file.stem == "realtime")
+    embedded.deploy(file, quiet)
+    jobs = client("sagemaker").list_training_jobs(MaxResults=100)["TrainingJobSummaries"]
+    embedded.destroy(file, quiet)
+    assert left_of(embedded, "realtime-") == {"AWS::S3::Bucket"}
+    (bucket,) = (
+        each["Name"]
+        for each in client("s3").list_buckets()["Buckets"]
+        if each["Name"].startswith("realtime-models")
+    )
+    made = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": bucket}}
+    cloudformation = client("cloudformation")
+    template = json.dumps({"Resources": {"Bucket": made}})
+    cloudformation.create_stack(StackName="again", TemplateBody=template, OnFailure="DO_NOTHING")
+    with pytest.raises(WaiterError, match="CREATE_FAILED"):  # a bucket of this name exists
+        cloudformation.get_waiter("stack_create_complete").wait(StackName="again")
+    cloudformation.delete_stack(StackName="again")
+    embedded.deploy(file, quiet)
+    again = client("sagemaker").list_training_jobs(MaxResults=100)["TrainingJobSummaries"]
+    assert again == jobs, "what is compiled is not compiled again"
+    checks = verify(Deployment.load(file), quiet, quick=True)
+    assert Row.COMPILED in rows(checks, Verdict.PASSED)
+    assert rows(checks, Verdict.FAILED) == set()
