@@ -99,10 +99,12 @@ def run(options: argparse.Namespace) -> int:
     from sustainability.decide.model_choice import golden
     from sustainability.decide.model_choice.candidates import Prompt, candidates
     from sustainability.decide.model_choice.choice import Bar, choose
+    from sustainability.decide.next_steps import generator_step
     from sustainability.deployment.schema import EXTRACTIVE, Deployment
     from sustainability.operate.account import Account
     from sustainability.operate.model_trials import AnswerPath, documents_digest
     from sustainability.report import model_choice as report
+    from sustainability.report import next_steps as next_report
     from sustainability.report.console import status_line
 
     deployment, bar = Deployment.load(options.deployment), Bar.parse(options.bar)
@@ -141,10 +143,18 @@ def run(options: argparse.Namespace) -> int:
             ask_all=options.all,
         )
     embedded = "AWS_ENDPOINT_URL" in os.environ
+    steps = []
+    if choice.chosen and choice.chosen.candidate.model not in (deployment.answers.generator, *own):
+        condition = "if it meets the quality bar in AWS, too" if embedded else ""
+        steps = generator_step(deployment, choice.chosen.candidate.model, condition)
     print(
-        json.dumps(report.as_json(choice, bar, embedded=embedded), indent=2)
+        json.dumps(
+            report.as_json(choice, bar, embedded=embedded)
+            | {"next_steps": next_report.as_json(steps)},
+            indent=2,
+        )
         if options.json
-        else report.as_text(choice, bar, embedded=embedded)
+        else report.as_text(choice, bar, embedded=embedded) + next_report.ending(steps)
     )
     return 0 if choice.chosen else 1
 

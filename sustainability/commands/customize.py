@@ -37,21 +37,27 @@ def run(options: argparse.Namespace) -> int:
 
     from sustainability.decide.customization.advice import advise
     from sustainability.decide.customization.ladder import climb
+    from sustainability.decide.next_steps import next_steps
     from sustainability.deployment.schema import Deployment
     from sustainability.plan.serving import plan_serving
     from sustainability.report import customization as report
+    from sustainability.report import next_steps as next_report
     from sustainability.report.page import write
 
     deployment = Deployment.load(options.deployment)
     ladder = climb(deployment, plan_serving(deployment))
     score = options.score if options.score is not None else ladder.answers.wishes.score
     advice = advise(ladder, score)
+    steps = next_steps(deployment)
     if options.html:
-        write(options.html, report.as_html(ladder, advice, score))
+        write(options.html, report.as_html(ladder, advice, score, steps))
     print(
-        json.dumps(report.as_json(ladder, advice, score), indent=2)
+        json.dumps(
+            report.as_json(ladder, advice, score) | {"next_steps": next_report.as_json(steps)},
+            indent=2,
+        )
         if options.json
-        else report.as_text(ladder, advice, score)
+        else report.as_text(ladder, advice, score) + next_report.ending(steps)
     )
     return 0
 

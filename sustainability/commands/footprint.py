@@ -78,6 +78,7 @@ def _report(options: argparse.Namespace) -> int:
     from sustainability.footprint.footprint import footprint, influences
     from sustainability.footprint.sci import manifest, score
     from sustainability.report.footprint import as_html, as_json, as_text
+    from sustainability.report.next_steps import as_json as steps_as_json
     from sustainability.report.text import fitted
 
     deployment = Deployment.load(options.deployment)
@@ -91,7 +92,7 @@ def _report(options: argparse.Namespace) -> int:
         print(yaml.safe_dump(manifest(sci, result), sort_keys=False), end="")
         return 0
     found = influences(deployment, plan)
-    steps = next_steps(deployment) if options.html or not options.json else []
+    steps = next_steps(deployment)
     least = baseline(deployment, result)
     if options.html:
         from sustainability.decide.service_levels import service_levels
@@ -101,7 +102,8 @@ def _report(options: argparse.Namespace) -> int:
         levels, served = service_levels(deployment), as_section(deployment, plan)
         write(options.html, as_html(result, found, levels, sci, served, steps, least))
     if options.json:
-        print(json.dumps(as_json(result, found, least) | {"sci": sci}, indent=2))
+        told = as_json(result, found, least)
+        print(json.dumps(told | {"sci": sci, "next_steps": steps_as_json(steps)}, indent=2))
     else:
         print(fitted(as_text(result, found, sci, steps, least)))
     return 0

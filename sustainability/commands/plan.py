@@ -37,10 +37,12 @@ def run(options: argparse.Namespace) -> int:
     """Print the plan."""
     import json
 
+    from sustainability.decide.next_steps import next_steps
     from sustainability.decide.region_requirements import checked_plan
     from sustainability.decide.what_if import alternatives
     from sustainability.deployment.schema import Deployment
     from sustainability.energy.repetition import Repetition
+    from sustainability.report import next_steps as next_report
     from sustainability.report import plan as report
 
     deployment = Deployment.load(options.deployment)
@@ -48,10 +50,12 @@ def run(options: argparse.Namespace) -> int:
         return _fit(options.from_trace, Repetition.of(deployment).kept)
     plan = checked_plan(deployment)
     others = alternatives(deployment, options.what_if)
+    steps = next_steps(deployment)
     if options.json:
-        print(json.dumps(report.as_json(deployment, plan, others), indent=2))
+        told = report.as_json(deployment, plan, others)
+        print(json.dumps(told | {"next_steps": next_report.as_json(steps)}, indent=2))
     else:
-        print(report.as_text(deployment, plan, others))
+        print(report.as_text(deployment, plan, others) + next_report.ending(steps))
     return 0
 
 

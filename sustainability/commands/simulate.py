@@ -80,11 +80,13 @@ def run(options: argparse.Namespace) -> int:
     """Print the result of each policy."""
     import json
 
+    from sustainability.decide.next_steps import next_steps
     from sustainability.deployment.schema import Deployment
     from sustainability.energy.repetition import Repetition
     from sustainability.offers.names import check_names
     from sustainability.plan.serving import plan_serving
     from sustainability.plan.situation import Situation
+    from sustainability.report import next_steps as next_report
     from sustainability.report import simulation as report
     from sustainability.report.console import status_line
     from sustainability.report.simulation_plot import svg
@@ -109,11 +111,13 @@ def run(options: argparse.Namespace) -> int:
     if options.plot:
         picture = svg(f"{deployment.name}, {plan.mode}: {source}", comparison.plan.outcome.timeline)
         options.plot.write_text(picture, encoding="utf-8")
+    steps = next_steps(deployment)
     if options.json:
-        print(json.dumps(report.as_json(situation, comparison), indent=2))
+        told = report.as_json(situation, comparison)
+        print(json.dumps(told | {"next_steps": next_report.as_json(steps)}, indent=2))
     else:
         print(f"Traffic: {source}.\n")
-        print(report.as_text(situation, comparison))
+        print(report.as_text(situation, comparison) + next_report.ending(steps))
     return 0
 
 

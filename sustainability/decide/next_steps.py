@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -56,9 +56,24 @@ def next_steps(deployment: Deployment) -> list[Step]:
     UserError
         If the deployment itself has no plan.
     """
+    return _tried(deployment, _candidates(deployment))
+
+
+def generator_step(deployment: Deployment, model: str, condition: str = "") -> list[Step]:
+    """Return the change to another generator on Bedrock; nothing if it saves too little.
+
+    Raises
+    ------
+    UserError
+        If the deployment itself has no plan.
+    """
+    return _tried(deployment, _possible(deployment, [_to_generator(model, condition)]))
+
+
+def _tried(deployment: Deployment, candidates: Iterable[tuple[str, str, Deployment]]) -> list[Step]:
     present = footprint(deployment, plan_serving(deployment))
     steps = []
-    for setting, condition, changed in _candidates(deployment):
+    for setting, condition, changed in candidates:
         plan = possible_plan(changed)
         if plan is None:
             continue
@@ -125,11 +140,7 @@ def _step(setting: str, condition: str, before: Footprint, after: Footprint) -> 
 
 def _candidates(deployment: Deployment) -> Iterator[tuple[str, str, Deployment]]:
     """Yield setting, condition and the changed deployment."""
-    for setting, condition, change in _changes(deployment):
-        try:
-            yield setting, condition, changed_by(deployment, change)
-        except WhatIfError:
-            continue  # against another setting of the file
+    yield from _possible(deployment, _changes(deployment))
     accounting, facts = deployment.footprint.accounting, Facts()
 
     def carbon(region: str) -> float:
@@ -143,6 +154,16 @@ def _candidates(deployment: Deployment) -> Iterator[tuple[str, str, Deployment]]
         yield f"region: {elsewhere.region}", condition, elsewhere
 
 
+def _possible(
+    deployment: Deployment, changes: Iterable[tuple[str, str, str]]
+) -> Iterator[tuple[str, str, Deployment]]:
+    for setting, condition, change in changes:
+        try:
+            yield setting, condition, changed_by(deployment, change)
+        except WhatIfError:
+            continue  # against another setting of the file
+
+
 def _changes(deployment: Deployment) -> Iterator[tuple[str, str, str]]:
     present = chosen(deployment)
     for store in (Store.VECTORS, Store.SERVERLESS, Store.DOMAIN):
@@ -153,8 +174,7 @@ def _changes(deployment: Deployment) -> Iterator[tuple[str, str, str]]:
     if deployment.answers.generated:
         for model in smallest_first()[:_GENERATORS]:
             if model not in deployment.answers.generator:
-                condition = "if choose-model finds its answers good enough"
-                yield f"answers.generator: {model}", condition, f"generator={model}"
+                yield _to_generator(model, "if choose-model finds its answers good enough")
     level = deployment.service_level
     if level.availability is not Availability.BEST_EFFORT:
         condition = "if a failure may delay answers"
@@ -166,3 +186,7 @@ def _changes(deployment: Deployment) -> Iterator[tuple[str, str, str]]:
     if level.latency_p95 is not None:
         condition = "if nobody waits for the answers"
         yield f"service_level.deadline: {_DEFERRED}", condition, f"deadline={_DEFERRED}"
+
+
+def _to_generator(model: str, condition: str) -> tuple[str, str, str]:
+    return f"answers.generator: {model}", condition, f"generator={model}"

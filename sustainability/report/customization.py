@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from sustainability.decide.customization.advice import Advice
 from sustainability.decide.customization.ladder import Ladder, Payback, Step, TrainingPlace
+from sustainability.decide.next_steps import Step as Next
 from sustainability.energy.impact import Impact
 from sustainability.facts.lookup import Confidence
 from sustainability.offers.bedrock import ModelName
 from sustainability.offers.training import distillation_pairs
-from sustainability.report import charts
+from sustainability.report import charts, next_steps
 from sustainability.report.page import page, section, table
 from sustainability.report.text import amount, spread
 from sustainability.report.text import table as text_table
@@ -188,8 +190,8 @@ def _impact(impact: Impact) -> dict[str, list[float]]:
     }
 
 
-def as_html(ladder: Ladder, advice: Advice, score: float | None) -> str:
-    """Return the page."""
+def as_html(ladder: Ladder, advice: Advice, score: float | None, steps: Sequence[Next]) -> str:
+    """Return the page; ``steps`` is what else to do next."""
     bars = [
         charts.Bar(step.rung.value, step.once.kwh * 1000)
         for step in ladder.steps
@@ -213,6 +215,8 @@ def as_html(ladder: Ladder, advice: Advice, score: float | None) -> str:
             [(fact.path, f"{spread(fact.value)} {fact.unit}", fact.source)
              for fact in _assumed(ladder)], words=True), wide=True),
     ]  # fmt: skip
+    if steps:
+        sections.append(next_steps.as_html(steps))
     return page(
         f"Customization of {ladder.answers.deployment.name}", _lead(ladder, score), sections
     )

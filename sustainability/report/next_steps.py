@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from sustainability.decide.next_steps import LEAST, Step
 from sustainability.facts.ranges import Estimate
 from sustainability.report.page import section, table
-from sustainability.report.text import amount, energy_unit, in_unit
+from sustainability.report.text import amount, energy_unit, fitted, in_unit
 
 _NONE = f"No other store, model, service level or Region saves {LEAST:.0%} of the carbon or more."
 
@@ -24,6 +25,27 @@ def as_text(steps: Sequence[Step]) -> str:
             f"  {number}. {step.setting}{condition}: {_effect(step, unit)}. {_reason(step)}."
         )
     return "\n".join(lines)
+
+
+def ending(steps: Sequence[Step]) -> str:
+    """Return the same as the end of another text; nothing without a step."""
+    return f"\n\n{fitted(as_text(steps))}" if steps else ""
+
+
+def as_json(steps: Sequence[Step]) -> list[dict[str, Any]]:
+    """Return the steps as plain data: what each saves in a month, by the middle estimates."""
+    return [
+        {
+            "setting": step.setting,
+            "condition": step.condition or None,
+            "kwh": step.kwh,
+            "gco2e": step.carbon_g,
+            "usd": step.usd,
+            "share_of_carbon": step.share,
+            "because": _reason(step),
+        }
+        for step in steps
+    ]
 
 
 def as_html(steps: Sequence[Step]) -> str:

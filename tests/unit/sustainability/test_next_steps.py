@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 
-from sustainability.decide.next_steps import LEAST, as_measured, next_steps
+from sustainability.__main__ import main
+from sustainability.decide.next_steps import LEAST, as_measured, generator_step, next_steps
 from sustainability.decide.region_requirements import checked_plan
 from sustainability.deployment.schema import Deployment
 from sustainability.footprint.footprint import footprint
@@ -76,3 +78,35 @@ def test_the_words_name_the_setting_the_effect_and_the_reason() -> None:
     assert "% of the carbon (" in first
     assert report.as_html(steps).count("<tr>") == len(steps) + 1
     assert "No other store" in report.as_text([])
+
+
+@pytest.mark.parametrize("command", [("plan",), ("simulate",), ("customize", "--advise")], ids=str)
+@pytest.mark.parametrize("name", ["examples/bridged", "dev"])
+def test_a_command_ends_with_the_steps_or_says_nothing(
+    name: str, command: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = Path(f"deployments/{name}.yaml")
+    curve = tmp_path / "curve.csv"
+    curve.write_text("t_s,requests_per_hour\n0,900\n600,1500\n")
+    traffic = ("--trace", str(curve)) if command[0] == "simulate" else ()
+    asked = [command[0], str(file), *command[1:], *traffic]
+
+    assert main(asked) == 0
+    text = capsys.readouterr().out
+    assert main([*asked, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["next_steps"]
+
+    steps = next_steps(Deployment.load(file))
+    assert [step["setting"] for step in told] == [step.setting for step in steps]
+    assert [step["gco2e"] for step in told] == [step.carbon_g for step in steps]
+    assert text.rstrip("\n").endswith(report.ending(steps))
+    assert ("What to do next" in text) is bool(steps)
+
+
+def test_a_chosen_model_is_a_step_only_if_it_saves() -> None:
+    large, small = "qwen.qwen3-32b-v1:0", "mistral.ministral-3-3b-instruct"
+    deployment = a_deployment(answers={"generator": large})
+    (step,) = generator_step(deployment, small, "if it is good")
+    assert (step.setting, step.condition) == (f"answers.generator: {small}", "if it is good")
+    assert step.carbon_g > 0
+    assert generator_step(a_deployment(answers={"generator": small}), large) == []
