@@ -1,8 +1,7 @@
-"""What the documentation names exists: paths, links, commands and their options."""
+"""What the documentation names exists: paths and links. test_docs_commands.py has the commands."""
 
 from __future__ import annotations
 
-import importlib
 import os
 import re
 import subprocess
@@ -43,28 +42,3 @@ def test_clean_takes_what_other_clones_use_only_if_told(shared: bool, tmp_path: 
 
     assert not (tmp_path / ".local").exists()
     assert cache.exists() is not shared
-
-
-_TARGETS = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-_MAKE = re.compile(r"(?:`|\$ )make ([a-z][a-z-]*)")
-_PYTHON = re.compile(
-    r"python3? -m (sustainability|cfn_sustainability|local) ([a-z-]+)((?:[^\n`#>|]|\\\n)*)"
-)
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_commands_of_a_page_exist_with_their_options(
-    page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    text = page.read_text(encoding="utf-8")
-    assert set(_MAKE.findall(text)) <= _TARGETS
-
-    for program, command, rest in _PYTHON.findall(text):
-        monkeypatch.setattr("sys.argv", [program, command, "--help"])
-        with pytest.raises(SystemExit) as ended:
-            importlib.import_module(f"{program}.__main__").main()
-        usage = capsys.readouterr().out
-        options = re.findall(r"(?<!\S)--[a-z-]+", rest) if command != "exec" else []
-
-        assert ended.value.code == 0, f"{program} has no command {command}"
-        assert [option for option in options if option not in usage] == []

@@ -1,23 +1,46 @@
 """The commands of the documentation run, word for word, in any folder.
 
-Those that need an account or minutes are named with the test that runs them.
+Those that need an account or minutes are named with the test that runs them; of these, and of
+those of ``make``, every word is checked: target, variable, deployment, command, argument, option.
 """
 
 from __future__ import annotations
 
+import argparse
 import ast
 import glob
 import importlib
+import importlib.util
 import json
+import os
 import re
 import shlex
+import subprocess
+import sys
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from benchmarks.__main__ import NAMES as MEASUREMENTS
+from local.embedded import PORTS
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("cfn_sustainability/*.md")])
 _COMMAND = re.compile(r"\s*(?:\$ )?(python -m (?:sustainability|cfn_sustainability)\b.*)")
+_MODULES = "sustainability|cfn_sustainability|local|benchmarks|handbook|tests|training"
+_SPOKEN = re.compile(rf"python -m ((?:{_MODULES})\b[^`\n]*)")
+"""A command anywhere on a page; in a sentence, often without its arguments."""
+_MAKE = re.compile(r"(?:`|^\s*\$ (?:.*\s)?)make ([a-z][^`\n]*)", re.MULTILINE)
+_TARGETS = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+_VARIABLES = {
+    *re.findall(r"\b[A-Z]+\b", (ROOT / "Makefile").read_text()),
+    *(f"{name.upper()}_PORT" for name in PORTS),
+}
+"""What ``make`` or what it starts may read."""
+_QUICK = (["help"], ["status"])
+_ENDS = ("|", ">", ";", "&&")
 ELSEWHERE = {
     "sustainability add": "e2e/test_documents_and_answers.py::test_the_command_line_asks_and",
     "sustainability ask": "e2e/test_documents_and_answers.py::test_the_command_line_asks_and",
@@ -96,3 +119,74 @@ def test_each_other_command_runs_in_the_test_that_is_named() -> None:
             isinstance(each, ast.FunctionDef) and each.name.startswith(begins or "test_")
             for each in tests
         ), command
+
+
+def spoken(pattern: re.Pattern[str]) -> list[list[str]]:
+    """The words of each command that the pattern finds on a page, without a comment behind it."""
+    found = {}
+    for page in PAGES:
+        text = re.sub(r"\\\n\s*", " ", page.read_text(encoding="utf-8"))
+        for match in pattern.finditer(text):
+            words = shlex.shlex(match[1], posix=True, punctuation_chars=True)
+            words.whitespace_split = True
+            found[match[1]] = list(takewhile(lambda word: word not in _ENDS, words))
+    return [words for words in found.values() if not {"NAME", "…"} & set(words)]
+
+
+class Accepted(Exception):
+    """The arguments are those of a command, which was not run."""
+
+
+@pytest.mark.parametrize("words", spoken(_SPOKEN), ids=" ".join)
+def test_every_word_of_a_command_is_accepted(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program, *arguments = words
+    if program not in ("sustainability", "cfn_sustainability", "local"):
+        assert importlib.util.find_spec(program)
+        if program == "benchmarks":
+            assert set(arguments) <= set(MEASUREMENTS)
+        return
+    parse = argparse.ArgumentParser.parse_args
+
+    def accept(parser: argparse.ArgumentParser, given: Any = None) -> None:
+        parse(parser, given)
+        raise Accepted
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", accept)
+    monkeypatch.setattr("sys.argv", [program, *arguments])
+    try:
+        importlib.import_module(f"{program}.__main__").main()
+    except Accepted:
+        return
+    except SystemExit:
+        said = capsys.readouterr().err
+    # A sentence may name a command without its arguments, but no other word.
+    assert "the following arguments are required" in said, said
+
+
+@pytest.mark.parametrize("words", spoken(_MAKE), ids=" ".join)
+def test_a_target_of_make_exists_with_its_variables_and_its_deployment(words: list[str]) -> None:
+    target, *variables = words
+    assert target in _TARGETS
+    for name, _, value in (variable.partition("=") for variable in variables):
+        assert name in _VARIABLES
+        assert name != "DEPLOYMENT" or (ROOT / "deployments" / f"{value}.yaml").is_file()
+    made(["--dry-run", *words])
+
+
+@pytest.mark.parametrize("words", _QUICK, ids=" ".join)
+def test_a_quick_target_of_make_runs(words: list[str]) -> None:
+    assert made(words)
+
+
+def made(words: list[str]) -> str:
+    """Run make here as if it were set up, also within another make."""
+    environment = {name: value for name, value in os.environ.items() if "MAKE" not in name}
+    ready = Path(sys.prefix) / ".ready"
+    done = subprocess.run(
+        ["make", "--old-file", os.path.relpath(ready, ROOT), *words],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
