@@ -148,7 +148,7 @@ def generation(model: str, facts: Facts) -> TokenFootprint:
 def prefill(model: str, facts: Facts) -> Estimate:
     """Return the Wh of reading 1,000 tokens. For an embedding model, this is its whole energy."""
     seconds = _reading_seconds(model, facts)
-    watts = facts("llm/prefill_power", "W") + Estimate.exact(_host_watts(facts))
+    watts = facts("llm/prefill_power", "W") + _host_watts(facts)
     reserve = facts("llm/idle_reserve", "ratio")
     return seconds * watts * reserve * (1000 / _SECONDS_PER_HOUR)
 
@@ -171,9 +171,9 @@ def _bytes(model: str, facts: Facts) -> float:
     return facts(own if facts.has(own) else "llm/bytes_per_parameter", "byte").mid
 
 
-def _host_watts(facts: Facts) -> float:
+def _host_watts(facts: Facts) -> Estimate:
     """Return the power of a server without its GPUs, for each of them."""
-    return facts("llm/server_power", "W").mid / facts("llm/server_gpus", "GPU").mid
+    return facts("llm/server_power", "W") / facts("llm/server_gpus", "GPU").mid
 
 
 def _embodied_g_per_gpu_second(facts: Facts) -> Estimate:

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from benchmarks.calibration import DATA, QUANTITIES, Point, fit, in_order, inside, points
+from benchmarks.calibration import (
+    DATA,
+    QUANTITIES,
+    Point,
+    fit,
+    in_order,
+    inside,
+    page,
+    points,
+    published,
+    stated,
+)
 from sustainability.energy.tokens import Step, coefficients
 from sustainability.facts.lookup import Facts
 
-pytestmark = pytest.mark.skipif(not DATA.exists(), reason=f"{DATA.name} is not here")
+PAGE = Path(__file__).parents[3] / "docs" / "calibration.md"
 
 
 @pytest.fixture(scope="module")
 def measured() -> list[Point]:
+    if not DATA.exists():
+        pytest.skip(f"{DATA.name} is not here")
     return points()
 
 
@@ -36,6 +51,43 @@ def test_the_coefficients_are_the_fit_of_these_points(measured: list[Point], qua
     found, facts = fit(measured, quantity), Facts()
     assert coefficients(quantity, facts) == pytest.approx(found.terms, rel=0.01)
     assert facts(f"llm/{quantity}/hardware", "ratio").low == pytest.approx(found.b200, rel=0.02)
+
+
+LLAMA = (8.0, 8.0, 2.0)
+GPT_OSS = (3.6, 21.0, 0.55)
+
+
+@pytest.mark.parametrize(
+    ("model", "batch", "quantity", "measured"),
+    [
+        (LLAMA, 8, "gpu_energy", 0.4548),
+        (LLAMA, 64, "gpu_energy", 0.1186),
+        (GPT_OSS, 256, "gpu_energy", 0.0594),
+        (LLAMA, 64, "gpu_time", 1 / 5147),
+    ],
+)
+def test_measurements_that_a_former_range_missed_lie_inside(
+    model: tuple[float, float, float], batch: float, quantity: str, measured: float
+) -> None:
+    """One H100, ML.ENERGY Benchmark v3.0: Llama 3.1 8B in chats, gpt-oss-20b on GPQA."""
+    point = Point("", "", "H100", 0, Step(*model, batch, 1), 0.0, 0.0)
+    said = stated(point, quantity, Facts())
+
+    assert said.low <= measured <= said.high
+
+
+def test_published_answers_are_inside_the_range_or_their_difference_is_explained() -> None:
+    told = published(Facts())
+
+    assert {answer.told for answer in told} >= {1.14, 0.24}
+    for answer in told:
+        assert answer.boundary
+        assert answer.place == "inside" or answer.difference, answer.what
+
+
+def test_the_page_is_what_the_command_prints(measured: list[Point]) -> None:
+    assert measured
+    assert page() == PAGE.read_text(encoding="utf-8")
 
 
 def test_the_two_ranks_that_were_wrong_are_as_measured() -> None:

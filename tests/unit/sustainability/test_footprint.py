@@ -104,6 +104,16 @@ def test_a_token_on_bedrock_by_hand() -> None:
     assert tokens.embodied_g_per_1k_input.mid == pytest.approx(1000 * reading * made)
 
 
+def test_the_range_of_the_server_without_its_gpus_reaches_reading_and_writing() -> None:
+    # Nothing else is uncertain: 735 to 2,800 W for eight GPUs beside 600 W of each while it reads.
+    tokens = generation(MODEL, Facts(varying="llm/server_power"))
+    read, written = tokens.wh_per_1k_input, tokens.wh_per_1k_output
+
+    assert read.low / read.mid == pytest.approx((600 + 735 / 8) / 750, rel=0.01)
+    assert read.high / read.mid == pytest.approx((600 + 2800 / 8) / 750, rel=0.01)
+    assert written.low < written.mid < written.high
+
+
 def test_four_bit_weights_need_one_gpu_and_few_reads() -> None:
     # gpt-oss-120b takes less than a dense model of 32 billion parameters, as measured.
     sparse, dense = (
