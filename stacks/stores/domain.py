@@ -212,7 +212,7 @@ class DomainStore(Construct):
         waste.add(
             "StoreOversized",
             maths(
-                "MAX([processor, heap])",
+                "IF(processor >= 0 AND heap >= 0, MAX([processor, heap]))",
                 DAY,
                 label="the fuller of processor and heap, at its fullest, %",
                 processor=metric("AWS/ES", "CPUUtilization", self._dimensions, "Maximum"),

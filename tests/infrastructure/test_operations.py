@@ -89,8 +89,8 @@ def test_it_may_read_metrics_and_touch_its_own_bucket_and_no_more(template: Temp
     [
         ("dev", {"vectors"}),
         ("prod", {"domain", "nodes"}),
-        ("examples/bridged", {"group", "group_id", "endpoint", "variant"}),
-        ("examples/batch", {"group", "group_id", "endpoint", "variant"}),
+        ("examples/bridged", {"group", "group_id", "endpoint", "variant", "endpoint_sleeps"}),
+        ("examples/batch", {"group", "group_id", "endpoint", "variant", "endpoint_sleeps"}),
     ],
 )
 def test_it_is_told_what_there_is_to_measure(asked: set[str], template: Template) -> None:
