@@ -24,6 +24,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "or as a manifest of the Impact Framework",
     )
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts")
+    parser.add_argument(
+        "--answered",
+        type=Path,
+        metavar="FILE",
+        help="what choose-model --all --json printed: states what the generator answers beyond "
+        "search",
+    )
     other = parser.add_mutually_exclusive_group()
     other.add_argument(
         "--compare", type=Path, metavar="OTHER", help="compare with another deployment file"
@@ -56,10 +63,14 @@ def run(options: argparse.Namespace) -> int:
         raise UserError("give either a deployment file or --template FILE ...")
     if options.template:
         refused = options.compare, options.against, options.fail_if, options.html, options.format
-        if any(refused):
+        if any((*refused, options.answered)):
             raise UserError("with --template, only --region and --json are allowed")
         return _templates(options)
     if options.compare or options.against:
+        if options.answered:
+            raise UserError(
+                "--answered belongs to one deployment; leave out --compare or --against"
+            )
         return _compare(options)
     if options.fail_if:
         raise UserError("--fail-if needs --compare OTHER or --against GIT_REF")
@@ -74,6 +85,7 @@ def _report(options: argparse.Namespace) -> int:
     from sustainability.decide.next_steps import next_steps
     from sustainability.decide.region_requirements import checked_plan
     from sustainability.deployment.schema import Deployment
+    from sustainability.footprint.answered import Answered
     from sustainability.footprint.baseline import baseline
     from sustainability.footprint.footprint import footprint, influences
     from sustainability.footprint.sci import manifest, score
@@ -82,6 +94,8 @@ def _report(options: argparse.Namespace) -> int:
     from sustainability.report.text import fitted
 
     deployment = Deployment.load(options.deployment)
+    generator = deployment.answers.generator
+    answered = Answered.read(options.answered, generator) if options.answered else None
     plan = checked_plan(deployment)
     sci = score(deployment, plan)
     if options.format == "sci.json":
@@ -93,7 +107,7 @@ def _report(options: argparse.Namespace) -> int:
         return 0
     found = influences(deployment, plan)
     steps = next_steps(deployment)
-    least = baseline(deployment, result)
+    least = baseline(deployment, result, answered)
     if options.html:
         from sustainability.decide.service_levels import service_levels
         from sustainability.report.page import write

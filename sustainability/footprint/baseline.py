@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sustainability.deployment.schema import EXTRACTIVE, Deployment
 from sustainability.energy.impact import Impact
+from sustainability.footprint.answered import Answered
 from sustainability.footprint.footprint import Footprint, footprint
 from sustainability.plan.serving import plan_serving
 
@@ -22,9 +23,14 @@ class Baseline:
     searching: Impact
     generating: Impact
     """What the deployment takes beyond that, draw by draw; at least zero."""
+    generator: str
+    answered: Answered | None
+    """What the generator answered beyond search; None if no comparison was recorded."""
 
 
-def baseline(deployment: Deployment, declared: Footprint) -> Baseline | None:
+def baseline(
+    deployment: Deployment, declared: Footprint, answered: Answered | None = None
+) -> Baseline | None:
     """Return what the deployment would take without a generator; None without traffic.
 
     Parameters
@@ -33,6 +39,8 @@ def baseline(deployment: Deployment, declared: Footprint) -> Baseline | None:
         As declared.
     declared
         Its footprint.
+    answered
+        What its generator answered beyond search, if that was recorded.
     """
     answers = deployment.answers.model_copy(update={"generator": EXTRACTIVE})
     without = deployment.model_copy(update={"answers": answers})
@@ -49,4 +57,6 @@ def baseline(deployment: Deployment, declared: Footprint) -> Baseline | None:
             all_of_it.usd.less(searching.usd),
             all_of_it.litres.less(searching.litres),
         ),
+        generator=deployment.answers.generator,
+        answered=answered,
     )

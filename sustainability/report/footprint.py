@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sustainability.decide.next_steps import Step
+from sustainability.deployment.schema import EXTRACTIVE
 from sustainability.energy.impact import Impact
 from sustainability.facts.lookup import Fact
+from sustainability.footprint.answered import Answered, command
 from sustainability.footprint.baseline import Baseline
 from sustainability.footprint.footprint import Footprint, Influence
 from sustainability.report import charts, next_steps
@@ -39,11 +41,6 @@ def synth_line(result: Footprint) -> str:
     )
 
 
-_BASELINE = (
-    "Search alone quotes sentences and calls no model. On the golden set of this project, "
-    "the quotation was right for 0.53 of the answerable questions (docs/choosing-a-model.md); "
-    "choose-model measures what your generator answers beyond that. No system takes nothing."
-)
 VERSION = 1
 """Of the JSON; ``docs/schemas/footprint.schema.json`` describes it."""
 
@@ -66,6 +63,7 @@ def as_json(
         and {
             "search_with_extractive_answers": _impact(least.searching),
             "generating_adds": _impact(least.generating),
+            "answered": least.answered and _answered(least.answered),
         },
         "watching_per_month": {
             "usd": result.watching_usd.as_list(),
@@ -87,6 +85,19 @@ def as_json(
         ],
         "facts": [_fact(fact) for fact in result.facts],
         "warnings": list(result.warnings),
+    }
+
+
+def _answered(found: Answered) -> dict[str, Any]:
+    return {
+        "generator": found.generator,
+        "answerable_questions": found.questions,
+        "right_by_quotation": found.quoted,
+        "right_by_generator": found.generated,
+        "right_by_quotation_alone": found.quoted_alone,
+        "right_by_generator_alone": found.generated_alone,
+        "too_close_to_call": found.verdict.too_close,
+        "embedded": found.embedded,
     }
 
 
@@ -148,7 +159,7 @@ def as_text(
     if least is not None:
         lines += _summary("search alone", least.searching, unit)
         lines += _summary("generating adds", least.generating, unit)
-        lines.append(f"{'':<16}{_BASELINE}")
+        lines.append(f"{'':<16}{_baseline(least)}")
     lines.append(f"{'watching':<16}{_watching(result)}")
     if sci is not None and sci["scores"]["answer"]:
         lines.append(f"{'SCI for AI':<16}{_scores(sci)}")
@@ -182,6 +193,30 @@ def _summary(name: str, impact: Impact, unit: str) -> list[str]:
         f"({amount(impact.embodied_g.mid)} of it from making the hardware), "
         f"{spread(impact.usd)} USD, {spread(impact.litres * 1000)} ml of water"
     ]
+
+
+def _baseline(least: Baseline) -> str:
+    text = "No system takes nothing. Search alone quotes sentences and calls no model. "
+    if found := least.answered:
+        text += (
+            f"Of {found.questions} questions with an answer, the quotation was right for "
+            f"{found.quoted} and {found.generator} for {found.generated} ({found.verdict}): "
+            f"{found.generated_alone} were answered by {found.generator} alone, "
+            f"{found.quoted_alone} by the quotation alone."
+        )
+        if found.embedded:
+            text += " In the embedded AWS, a local model answered in its place."
+        return text
+    text += (
+        "On the golden set of this project, the quotation was right for 0.53 of the answerable "
+        "questions (docs/choosing-a-model.md)."
+    )
+    if least.generator != EXTRACTIVE:
+        text += (
+            f" What {least.generator} answers beyond that was not recorded. To record it: "
+            f"{command(least.generator)}; footprint states it with --answered answers.json."
+        )
+    return text
 
 
 def _watching(result: Footprint) -> str:
@@ -250,7 +285,7 @@ def as_html(
             )
         ]
         header = ("1,000 answers", "Wh", "gCO2e", "USD")
-        sections.append(section("Without generating", _BASELINE, table(header, rows)))
+        sections.append(section("Without generating", _baseline(least), table(header, rows)))
     if levels:
         sections.append(_levels(levels))
     sections += [_sensitivity(influences), _month(result), _assumptions(result)]

@@ -162,6 +162,7 @@ def _result(result: Result) -> dict[str, Any]:
         "questions": [
             {
                 "id": outcome.question.id,
+                "answerable": outcome.question.answerable,
                 "answered": outcome.answered,
                 "right": outcome.is_right,
                 "groundedness": outcome.groundedness,

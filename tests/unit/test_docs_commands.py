@@ -53,6 +53,7 @@ ELSEWHERE = {
     "sustainability simulate": "unit/sustainability/test_simulate.py::",
     "sustainability verify": "unit/sustainability/test_verify.py::",
     "cfn_sustainability scan --stack": "unit/cfn_sustainability/test_stacks.py::test_the_stack",
+    "--answered": "unit/sustainability/test_model_choice.py::test_the_footprint_states_what",
     "--against": "unit/sustainability/test_comparison.py::test_a_file_is_read",
 }
 """A part of the command, and where it runs instead: a file of tests/ and how the test begins."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from sustainability.__main__ import main
 from sustainability.decide.model_choice import golden
 from sustainability.decide.model_choice.candidates import EXTRACTIVE, Candidate, Prompt, candidates
 from sustainability.decide.model_choice.choice import Bar, Choice, choose
@@ -19,8 +20,10 @@ from sustainability.decide.model_choice.scoring import (
     wilson,
 )
 from sustainability.deployment.schema import Knowledge
+from sustainability.energy.verdict import Verdict
 from sustainability.errors import UserError
 from sustainability.facts.lookup import FactError
+from sustainability.footprint.answered import Answered
 from sustainability.operate import model_trials as asking
 from sustainability.operate.account import DocumentState
 from sustainability.operate.model_trials import AnswerPath, documents_digest
@@ -284,6 +287,80 @@ def test_a_store_that_holds_nothing_is_told_from_a_bad_model() -> None:
     empty = [an_outcome(KNOWN, generated=False), an_outcome(UNKNOWN, generated=False)]
     with pytest.raises(UserError, match="add the documents"):
         chosen_from({SMALL: empty})
+
+
+@pytest.mark.parametrize("embedded", [False, True])
+def test_the_footprint_states_what_the_generator_answered_beyond_search(
+    embedded: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    questions = [KNOWN.model_copy(update={"id": str(number)}) for number in range(12)]
+    right = {EXTRACTIVE: range(4), SMALL: range(1, 12)}  # one by the quotation alone, 8 by SMALL
+    replies = {
+        model: [an_outcome(q, "40 m" if int(q.id) in known else "50 m") for q in questions]
+        + [an_outcome(UNKNOWN)]
+        for model, known in right.items()
+    }
+    choice, _ = chosen_from(replies, ask_all=True)
+    file = tmp_path / "answers.json"
+    file.write_text(json.dumps(report.as_json(choice, Bar(), embedded=embedded)))
+    page, deployment = tmp_path / "page.html", "deployments/dev.yaml"
+
+    main(["footprint", deployment, "--answered", str(file), "--html", str(page)])
+    text = " ".join(capsys.readouterr().out.split())
+    main(["footprint", deployment, "--answered", str(file), "--json"])
+    found = json.loads(capsys.readouterr().out)["baseline_per_1000_answers"]["answered"]
+
+    told = (
+        f"Of 12 questions with an answer, the quotation was right for 4 and {SMALL} for 11 "
+        f"(more, 99% sure): 8 were answered by {SMALL} alone, 1 by the quotation alone."
+    )
+    assert told in text
+    assert told in page.read_text()
+    assert ("a local model answered in its place" in text) is embedded
+    assert found["right_by_generator"] - found["right_by_quotation"] == 7
+    assert found["too_close_to_call"] is False
+
+
+def test_a_generator_that_answers_hardly_more_is_too_close_to_call() -> None:
+    def verdict(generated_alone: int, quoted_alone: int) -> Verdict:
+        return Answered(
+            generator=SMALL,
+            questions=40,
+            both=10,
+            quoted_alone=quoted_alone,
+            generated_alone=generated_alone,
+            embedded=False,
+        ).verdict
+
+    # Half of the beta distribution with 9 and 2: 11 of 1,024.
+    assert verdict(8, 1).chance == pytest.approx(11 / 1024)
+    assert verdict(0, 0).chance == verdict(7, 7).chance == 0.5
+    assert verdict(3, 1).too_close
+    assert not verdict(1, 8).too_close
+
+
+def test_without_a_comparison_the_footprint_says_so_and_how_to_record_one(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    main(["footprint", "deployments/dev.yaml"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"What {SMALL} answers beyond that was not recorded." in text
+    assert (
+        f"choose-model DEPLOYMENT --questions GOLDEN --all --json --models extractive {SMALL}"
+        in text
+    )
+
+    file = tmp_path / "answers.json"
+    for content, fault in (
+        ("{}", "embedded: Field required"),
+        ("no", "file: Invalid JSON"),
+        ('{"embedded": false, "results": []}', f"no answers of extractive and {SMALL}"),
+    ):
+        file.write_text(content)
+        with pytest.raises(UserError, match=f"{fault}.*choose-model"):
+            Answered.read(file, SMALL)
+    with pytest.raises(UserError, match="No such file"):
+        Answered.read(tmp_path / "none.json", SMALL)
 
 
 # What is asked, and what is not asked again.
