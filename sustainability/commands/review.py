@@ -14,8 +14,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "review",
         help="show what your change does to infrastructure and footprint",
         description="Compares each deployment as it is now with a Git revision: the difference "
-        "that `cdk diff` shows, and the difference in energy, carbon and cost. Prints Markdown for "
-        "a pull request. Needs no credentials.",
+        "that `cdk diff` shows, and the difference in energy, carbon and cost. Needs no "
+        "credentials.",
     )
     parser.add_argument(
         "deployments",
@@ -26,13 +26,17 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--against", default="main", metavar="GIT_REF", help="the revision before (default: main)"
     )
+    parser.add_argument(
+        "--comment", action="store_true", help="print Markdown, as a comment on a pull request"
+    )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the difference; fail if a deployment is now refused."""
     from sustainability.errors import UserError
-    from sustainability.report.review import as_markdown
+    from sustainability.report.console import status_line
+    from sustainability.report.review import as_markdown, as_text
     from sustainability.versions.git import Git
     from sustainability.versions.review import review
 
@@ -48,6 +52,9 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(
             f"deployments/{unknown[0]}.yaml does not exist; there are {', '.join(present)}"
         )
-    reviewed = review(_ROOT, options.against, names or sorted({*former, *present}))
-    print(as_markdown(reviewed, options.against))
+    with status_line() as progress:
+        chosen = names or sorted({*former, *present})
+        reviewed = review(_ROOT, options.against, chosen, progress=progress)
+    told = as_markdown if options.comment else as_text
+    print(told(reviewed, options.against))
     return 1 if any(each.refused for each in reviewed) else 0

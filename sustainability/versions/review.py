@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,13 @@ class Reviewed:
     """Why it could not be synthesized after the change."""
 
 
-def review(root: Path, revision: str, names: Sequence[str]) -> list[Reviewed]:
+def review(
+    root: Path,
+    revision: str,
+    names: Sequence[str],
+    *,
+    progress: Callable[[str], None] = lambda _: None,
+) -> list[Reviewed]:
     """Return what the files in ``root`` change in deployments, compared with a Git revision.
 
     It needs no credentials: both sides are synthesized here.
@@ -37,7 +43,11 @@ def review(root: Path, revision: str, names: Sequence[str]) -> list[Reviewed]:
         If Git does not know the revision.
     """
     with Checkout.of(root, revision) as before:
-        return [_reviewed(name, before, Checkout(root)) for name in names]
+        found = []
+        for name in names:
+            progress(f"synthesizing before and after: {name}")
+            found.append(_reviewed(name, before, Checkout(root)))
+    return found
 
 
 def _reviewed(name: str, before: Checkout, after: Checkout) -> Reviewed:

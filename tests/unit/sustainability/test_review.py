@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sustainability.report.review import as_markdown
+from sustainability.report.review import as_markdown, as_text
 from sustainability.versions.checkout import Checkout
 from sustainability.versions.review import review
 
@@ -77,6 +78,10 @@ def test_each_deployment_that_changes_is_shown_before_and_after(repository: Path
     assert "**This deployment is now refused:**\n\n```text\nthis Region has no such model" in text
     assert "#### `gone`\n\nThis deployment is deleted." in text
     assert text.endswith("Nothing changes in `same`.")
+    plain = as_text(reviewed, "main")
+    assert "bad: this deployment is now refused:\nthis Region has no such model" in plain
+    assert plain.index("idle month, energy") < plain.index("dev-rag differs")
+    assert not re.search(r"<details>|\| |###|```", plain)
     assert git(repository, "worktree", "list").count("\n") == 1  # nothing is left behind
 
 
@@ -84,6 +89,9 @@ def test_a_long_difference_fits_into_a_comment(repository: Path) -> None:
     (reviewed,) = review(repository, "main", ["dev"])
     reviewed.stacks["dev-rag"] = "x" * 100_000
     assert len(as_markdown([reviewed], "main")) < 65_536
+    reviewed.stacks["dev-rag"] = "short\n" * 20_000
+    assert len(as_markdown([reviewed], "main")) < 65_536
+    assert as_text([reviewed], "main").count("short") == 20_000  # a terminal leaves out nothing
 
 
 def test_the_difference_is_that_of_the_cdk(tmp_path: Path) -> None:
