@@ -62,6 +62,15 @@ def test_pue_and_grid_cancel_in_energy_but_the_hardware_counts_in_carbon() -> No
     assert clean > dirty
 
 
+def test_what_both_sides_share_does_not_widen_the_break_even() -> None:
+    pue = "regions/us-east-1/pue"
+    known, vague = (
+        meet(facts=Facts(overrides={pue: value}))
+        for value in (Estimate.exact(1.15), Estimate(1.01, 1.15, 2.0))
+    )
+    assert (vague.low, vague.high) == pytest.approx((known.low, known.high))
+
+
 def test_an_instance_that_takes_more_for_each_request_is_never_worth_it() -> None:
     found = meet(full_per_hour=2000.0)
 

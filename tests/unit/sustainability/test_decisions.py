@@ -117,6 +117,24 @@ def test_regions_within_the_noise_are_ties_and_sources_that_disagree_are_told(
     assert found["eu-west-3"]["sources_disagree"] is None
 
 
+def test_regions_for_a_deployment_are_ties_in_text_json_and_html(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, page = "deployments/dev.yaml", tmp_path / "page.html"
+    main(["regions", file, "--html", str(page)])
+    text = capsys.readouterr().out
+    main(["regions", file, "--json"])
+    found = json.loads(capsys.readouterr().out)
+
+    ties = [region for region in found if region["too_close_to_call"]]
+    assert {region["region"] for region in ties} >= {"eu-central-2"}
+    for region in ties:
+        if region["region"] != "eu-north-1":
+            (line,) = [line for line in text.splitlines() if f" {region['region']} " in line]
+            assert TIE in line
+    assert page.read_text().count(TIE) >= len(ties)
+
+
 def test_a_store_is_called_the_least_only_with_its_chance() -> None:
     asked = a_deployment(knowledge={"store": "auto"})
     reasons = [reason for reason in plan_serving(asked).reasons if "would take" in reason]

@@ -318,6 +318,21 @@ def test_1000_answers_add_up_over_the_month() -> None:
     assert footprint(a_deployment(traffic=traffic(0)), a_plan()).per_1000_answers is None
 
 
+def test_all_hardware_has_one_life_and_a_range_and_is_named_among_the_influences() -> None:
+    deployment = Deployment.load("deployments/examples/bridged.yaml")
+    plan = plan_serving(deployment)
+    short = Facts(overrides={"embodied/lifetime": Estimate.exact(2.5)})  # half of the middle
+    for name in ("Generation on Bedrock", "Embeddings", "Instances, idle power"):
+        five, half = (
+            component(footprint(deployment, plan, facts), name).traffic.embodied_g
+            for facts in (Facts(), short)
+        )
+        assert five.low < five.mid < five.high
+        assert half.mid == pytest.approx(2 * five.mid)
+    named = [one.fact.path for one in influences(deployment, plan)[:3]]
+    assert any(path.startswith("embodied/") for path in named), named
+
+
 def test_influences_name_the_facts_that_move_the_result_most() -> None:
     found = influences(a_deployment(traffic=traffic(50_000)), a_plan())
 

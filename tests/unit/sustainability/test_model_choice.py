@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sustainability.__main__ import main
+from sustainability.decide.model_choice import candidates as candidate_models
 from sustainability.decide.model_choice import golden
 from sustainability.decide.model_choice.candidates import EXTRACTIVE, Candidate, Prompt, candidates
 from sustainability.decide.model_choice.choice import Bar, Choice, choose
@@ -22,7 +23,8 @@ from sustainability.decide.model_choice.scoring import (
 from sustainability.deployment.schema import Knowledge
 from sustainability.energy.verdict import Verdict
 from sustainability.errors import UserError
-from sustainability.facts.lookup import FactError
+from sustainability.facts.lookup import FactError, Facts
+from sustainability.facts.ranges import Estimate
 from sustainability.footprint.answered import Answered
 from sustainability.operate import model_trials as asking
 from sustainability.operate.account import DocumentState
@@ -239,6 +241,27 @@ def test_it_stops_at_the_first_that_is_good_enough() -> None:
     assert f"Not asked, because they use more energy by the middle estimates: {LARGE}." in text
     assert "between 0.21 and 1.00 (95 % confidence)" in text
     assert "Embedded" not in text
+
+
+def test_the_choice_says_when_a_larger_candidate_hardly_takes_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sure, _ = chosen_from({LARGE: GOOD, SMALL: GOOD}, ask_all=True)
+    assert "too close to call" not in report.as_text(sure, Bar(), embedded=False)
+    # Two models of the same size, each uncertain by itself.
+    same = Estimate(2, 4, 8)
+    rows = [f"models/{model}/{count}" for model in (SMALL, LARGE) for count in ("active", "total")]
+    monkeypatch.setattr(
+        candidate_models, "Facts", lambda: Facts(overrides=dict.fromkeys(rows, same))
+    )
+    tie, _ = chosen_from({LARGE: GOOD, SMALL: GOOD}, ask_all=True)
+    assert tie.chosen
+    (other,) = report.as_json(tie, Bar(), embedded=False)["chosen_compared_with"]
+    assert other["energy"]["too_close_to_call"]
+    name = other["candidate"]["model"]
+    assert f"But the difference to {name} in energy is too close to call" in report.as_text(
+        tie, Bar(), embedded=False
+    )
 
 
 def test_asking_all_changes_what_is_known_and_not_the_choice() -> None:
