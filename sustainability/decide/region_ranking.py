@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sustainability.decide.region_obstacles import broken_limits, missing
 from sustainability.deployment.schema import Accounting, Deployment
-from sustainability.energy.site import carbon_of_computing, pue
+from sustainability.energy.site import carbon_of_computing, pue, water
 from sustainability.energy.verdict import Verdict
 from sustainability.facts.lookup import Facts
 from sustainability.facts.ranges import Estimate
@@ -35,6 +35,8 @@ class Region:
     """1 has the lowest carbon, by the values of Ember."""
     gco2e_per_it_kwh: Estimate
     """Carbon intensity of the electricity times PUE."""
+    litres_per_it_kwh: Estimate
+    """Water at the data centers for each kWh of computing."""
     other_rank: int | None
     """Rank by the value of Electricity Maps, if the data has one and the rank differs."""
     disagreement: str | None
@@ -90,6 +92,7 @@ def rank_regions(accounting: Accounting = Accounting.LOCATION) -> list[Region]:
             place=place(name),
             rank=ranks[name],
             gco2e_per_it_kwh=carbon[name],
+            litres_per_it_kwh=water(name, facts),
             other_rank=other_ranks[name]
             if second[name] != first[name] and other_ranks[name] != ranks[name]
             else None,

@@ -24,10 +24,15 @@ def water(region: str, facts: Facts) -> Estimate:
     """Return the water usage effectiveness: litres of water for each kWh of the computers.
 
     AWS states it for most Regions. For the others, the range is that of all Regions. It is the
-    water at the data center, not that of making the electricity.
+    water at the data center; :func:`water_at_source` is that of making the electricity.
     """
     stated = f"regions/{region}/wue"
     return facts(stated if facts.has(stated) else "grid/wue_elsewhere", "l/kWh")
+
+
+def water_at_source(facts: Facts) -> Estimate:
+    """Return the litres of water that power plants take for each kWh at the wall."""
+    return facts("grid/water_at_source", "l/kWh")
 
 
 def intensity(region: str, accounting: Accounting, facts: Facts) -> Estimate:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from sustainability.deployment.schema import Accounting, Deployment
 from sustainability.energy.demand import Demand
 from sustainability.energy.impact import Component, Impact
-from sustainability.energy.site import Site
+from sustainability.energy.site import Site, water_at_source
 from sustainability.facts.lookup import Confidence, Fact, Facts
 from sustainability.facts.ranges import Estimate
 from sustainability.footprint import answers, services
@@ -36,6 +36,8 @@ class Footprint:
     components: tuple[Component, ...]
     allowance_usd: Estimate
     """What of :attr:`watching_usd` costs nothing in an AWS account that holds nothing else."""
+    source_litres_per_kwh: Estimate
+    """Water of the power plants for each kWh at the wall. No :class:`Impact` contains it."""
     warnings: tuple[str, ...]
     facts: tuple[Fact, ...]
     """Every number that the result uses."""
@@ -66,6 +68,12 @@ class Footprint:
         if not self.answers_per_month:
             return None
         return self.traffic * (1000 / self.answers_per_month)
+
+    @property
+    def source_litres_per_1000_answers(self) -> Estimate | None:
+        """Water that the power plants take for 1,000 answers, in litres; None without traffic."""
+        answered = self.per_1000_answers
+        return None if answered is None else answered.kwh * self.source_litres_per_kwh
 
     @property
     def assumptions(self) -> tuple[Fact, ...]:
@@ -112,6 +120,7 @@ def footprint(deployment: Deployment, plan: ServingPlan, facts: Facts | None = N
         answers_per_month=demand.questions,
         components=components,
         allowance_usd=allowance,
+        source_litres_per_kwh=water_at_source(facts),
         warnings=(
             *_warnings(deployment),
             *_too_much_watching(components, allowance),

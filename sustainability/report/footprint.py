@@ -9,6 +9,7 @@ from sustainability.decide.next_steps import Step
 from sustainability.deployment.schema import EXTRACTIVE
 from sustainability.energy.impact import Impact
 from sustainability.facts.lookup import Fact
+from sustainability.facts.ranges import Estimate
 from sustainability.footprint.answered import Answered, command
 from sustainability.footprint.baseline import Baseline
 from sustainability.footprint.footprint import Footprint, Influence
@@ -59,6 +60,8 @@ def as_json(
         "idle_per_month": _impact(result.idle),
         "traffic_per_month": _impact(result.traffic),
         "per_1000_answers": answered and _impact(answered),
+        "source_litres_per_1000_answers": (source := result.source_litres_per_1000_answers)
+        and source.as_list(),
         "baseline_per_1000_answers": least
         and {
             "search_with_extractive_answers": _impact(least.searching),
@@ -156,6 +159,8 @@ def as_text(
     answered = result.per_1000_answers
     if answered is not None:
         lines += _summary("1,000 answers", answered, unit)
+    if source := result.source_litres_per_1000_answers:
+        lines.append(f"{'at the source':<16}{_at_source(source)}")
     if least is not None:
         lines += _summary("search alone", least.searching, unit)
         lines += _summary("generating adds", least.generating, unit)
@@ -193,6 +198,13 @@ def _summary(name: str, impact: Impact, unit: str) -> list[str]:
         f"({amount(impact.embodied_g.mid)} of it from making the hardware), "
         f"{spread(impact.usd)} USD, {spread(impact.litres * 1000)} ml of water"
     ]
+
+
+def _at_source(litres: Estimate) -> str:
+    return (
+        f"{spread(litres * 1000)} ml of water at power plants, for the electricity of 1,000 "
+        "answers; the water above is that of the data centers"
+    )
 
 
 def _baseline(least: Baseline) -> str:
@@ -295,6 +307,9 @@ def as_html(
 
 
 def _key_figures(result: Footprint) -> str:
+    source = result.source_litres_per_1000_answers
+    beside = f" {_at_source(source).capitalize()}." if source else ""
+
     def entries(name: str, impact: Impact) -> list[tuple[str, str, str]]:
         return [
             (f"{name}, energy", f"{amount(impact.kwh.mid * 1000)} Wh", _range(impact, "wh")),
@@ -307,7 +322,8 @@ def _key_figures(result: Footprint) -> str:
     if result.per_1000_answers is not None:
         figures += entries("1,000 answers", result.per_1000_answers)
     return section(
-        "Summary", "An idle month without questions, and 1,000 answers. Middle estimate and range.",
+        "Summary",
+        f"An idle month without questions, and 1,000 answers. Middle estimate and range.{beside}",
         tiles(figures), wide=True,
     )  # fmt: skip
 

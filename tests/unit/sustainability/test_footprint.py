@@ -21,7 +21,8 @@ from sustainability.footprint.statement import answer_coefficients, share
 from sustainability.offers.endpoint_models import InferenceModel
 from sustainability.plan.serving import plan_serving
 from sustainability.plan.serving_plan import Batch, Mode
-from sustainability.report.footprint import synth_line
+from sustainability.report.footprint import as_json, as_text, synth_line
+from sustainability.report.text import amount
 from tests.unit.sustainability.deployments import a_deployment, a_plan, traffic
 
 DEV = Path(__file__).parents[3] / "deployments" / "dev.yaml"
@@ -466,6 +467,20 @@ def test_water_is_of_the_computers_and_wider_where_aws_states_none() -> None:
     assert here.litres.mid == pytest.approx(here.kwh.mid / 1.10 * 0.02)
     cape = footprint(a_deployment(region="af-south-1"), a_plan()).traffic
     assert cape.litres.high / cape.litres.low > here.litres.high / here.litres.low
+
+
+def test_water_at_the_power_plants_is_stated_apart_and_for_all_energy() -> None:
+    result = footprint(a_deployment(), a_plan())
+    source, answered = result.source_litres_per_1000_answers, result.per_1000_answers
+    assert source is not None
+    assert answered is not None
+    assert source.mid == pytest.approx(answered.kwh.mid * 3.44)
+    assert source.high / source.low > answered.kwh.high / answered.kwh.low
+    assert footprint(a_deployment(traffic=traffic(0)), a_plan()).source_litres_per_1000_answers is (
+        None
+    )
+    assert f"{amount(source.mid * 1000)} (" in as_text(result, ())
+    assert as_json(result, ())["source_litres_per_1000_answers"] == source.as_list()
 
 
 def test_dev_stays_small() -> None:

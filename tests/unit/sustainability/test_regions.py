@@ -21,7 +21,7 @@ from sustainability.offers.bedrock import ModelName, access, models_in
 from sustainability.offers.region_map import place, places, round_trip_ms, timezone_coordinates
 from sustainability.offers.region_services import has_inferentia2, has_resource, hosting_types
 from sustainability.plan.serving_plan import ServingPlan
-from sustainability.report.regions import advice
+from sustainability.report.regions import advice, region_as_json, regions_as_text
 from tests.unit.sustainability.deployments import a_deployment, a_plan
 
 MINISTRAL = "mistral.ministral-3-3b-instruct"
@@ -39,6 +39,18 @@ def fits(deployment: Deployment, plan: ServingPlan | None = None) -> dict[str, F
 def test_carbon_of_computing_is_grid_times_pue_by_hand(ranked: dict[str, Region]) -> None:
     assert ranked["eu-north-1"].gco2e_per_it_kwh.mid == pytest.approx(35.26 * 1.10)
     assert ranked["us-east-1"].gco2e_per_it_kwh.mid == pytest.approx(327.17 * 1.15)
+
+
+def test_each_region_states_its_water(ranked: dict[str, Region]) -> None:
+    # AWS 2024: 0.02 l/kWh in Stockholm; it states none for Cape Town.
+    stockholm, cape = ranked["eu-north-1"], ranked["af-south-1"]
+    assert stockholm.litres_per_it_kwh.as_list() == pytest.approx([0.01, 0.02, 0.04])
+    assert cape.litres_per_it_kwh.low < 0.1
+    assert cape.litres_per_it_kwh.high > 1
+    header, _, *rows = regions_as_text([stockholm, cape]).splitlines()
+    assert "water, l/kWh" in header
+    assert "0.02 (0.01 to 0.04)" in rows[0]
+    assert region_as_json(stockholm)["litres_per_it_kwh"] == stockholm.litres_per_it_kwh.as_list()
 
 
 def test_the_cleanest_come_first_and_every_region_has_a_rank(ranked: dict[str, Region]) -> None:
