@@ -15,6 +15,7 @@ SHOWN = {
     "local-rag": "OpenSearch Serverless (`local`)",
     "bridged-inference": "An Inferentia2 endpoint that sleeps (`examples/bridged`)",
     "batch-inference": "Windows for questions that can wait (`examples/batch`)",
+    "tuned-customization": "A pipeline that tunes a model of your own",
     "dev-budget": "The budget (`dev`)",
 }
 """The stacks that have a diagram, and its title."""
@@ -25,6 +26,7 @@ _LEFT_OUT = (
     "AWS::ApiGatewayV2::Stage",
     "AWS::CDK::",
     "AWS::IAM::",
+    "AWS::Lambda::EventInvokeConfig",
     "AWS::Lambda::EventSourceMapping",
     "AWS::Lambda::Permission",
     "AWS::Logs::",
@@ -41,6 +43,19 @@ _JOINTS = {
     "AWS::Lambda::EventSourceMapping": ("EventSourceArn", "FunctionName"),
 }
 """Types that only join two others, and the properties that name where from and where to."""
+_NAMES = {
+    "AWS::OpenSearchServerless::CollectionGroup": ("Name", '"CollectionGroupName": "'),
+    "AWS::SageMaker::Endpoint": ("EndpointName", '"Name": "EndpointName", "Value": "|endpoint/'),
+    "AWS::SageMaker::InferenceComponent": (
+        "InferenceComponentName",
+        '"Name": "InferenceComponentName", "Value": "|inference-component/',
+    ),
+    "AWS::SSM::Parameter": ("Name", ":parameter"),
+}
+"""Types that others name by a text: the property with the name, and what stands before it there."""
+_TAKES_ON = ("Role", "RoleArn", "ExecutionRoleArn")
+_BEDROCK = "Bedrock"
+"""The models of Bedrock: no resource, but a part of what is deployed."""
 _CLEANER = "CustomResourceProvider"
 """In the id of a function that the CDK adds to empty buckets."""
 _SHAPES = {
@@ -59,9 +74,9 @@ def page(root: Path) -> str:
     """Return the page with all diagrams, as Markdown."""
     parts = [
         "# Diagrams of the stacks",
-        "Drawn from the recorded templates, so they show what is deployed. An arrow points from a "
-        "resource to one that it names, or that its role may use. Roles, policies and logs are "
-        "left out.",
+        "Drawn from the synthesized templates, so they show what is deployed: a test compares "
+        "the recorded ones with the synthesis. An arrow points from a resource to one that it "
+        "names, or that its role may use. Roles, policies and logs are left out.",
     ]
     for name, title in SHOWN.items():
         template = json.loads((root / RECORDED / f"{_file(name)}.json").read_text())
@@ -86,18 +101,21 @@ def diagram(template: Mapping[str, Any]) -> str:
         opens, closes = _SHAPES.get(resource["Type"], ("[", "]"))
         kind = resource["Type"].removeprefix("AWS::").replace("::", " ")
         lines.append(f'  {name}{opens}"{_title(name)}<br/><small>{kind}</small>"{closes}')
+    found = (*_joined(resources), *_named(shown), *_called(shown), *_used(resources, shown))
     edges = dict.fromkeys(
         (start, end)
-        for start, end in (*_joined(resources), *_named(shown), *_used(resources, shown))
-        if start != end and start in shown and end in shown
+        for start, end in found
+        if start != end and start in shown and end in {*shown, _BEDROCK}
     )
+    if any(end == _BEDROCK for _, end in edges):
+        lines.append(f'  {_BEDROCK}(["Bedrock<br/><small>models</small>"])')
     return "\n".join([*lines, *(f"  {start} --> {end}" for start, end in edges)])
 
 
 def _title(name: str) -> str:
     """Return the words of a logical id, without the CDK's digest and repetitions."""
     words = re.sub(r"(Resource)?([0-9a-f]{8})?[0-9A-F]{8}$", "", name)
-    return " ".join(re.findall(r"[A-Z][a-z]+|[A-Z]+(?![a-z])|[0-9]+|[a-z]+", words)) or name
+    return " ".join(re.findall(r"[A-Z][a-z]+[0-9]*|[A-Z]+(?![a-z])|[0-9]+|[a-z]+", words)) or name
 
 
 def _joined(resources: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -119,19 +137,52 @@ def _named(shown: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _used(resources: Mapping[str, Any], shown: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield each pair of a function and a resource that the policy of its role names."""
+    """Yield each pair of a resource with a role and what the policies of the role name."""
     owners: dict[str, list[str]] = {}
     for name, resource in shown.items():
-        if resource["Type"] == "AWS::Lambda::Function":
-            for role in _references(resource["Properties"].get("Role", {})):
-                owners.setdefault(role, []).append(name)
-    for resource in resources.values():
-        if resource["Type"] != "AWS::IAM::Policy":
+        for role in _roles(resource.get("Properties", {})):
+            owners.setdefault(role, []).append(name)
+    for name, resource in resources.items():
+        properties = resource.get("Properties", {})
+        if resource["Type"] == "AWS::IAM::Policy":
+            roles, policy = _references(properties.get("Roles", [])), properties["PolicyDocument"]
+        elif resource["Type"] == "AWS::IAM::Role":
+            roles, policy = iter([name]), properties.get("Policies", [])
+        else:
             continue
-        used = list(_references(resource["Properties"]["PolicyDocument"]))
-        for role in _references(resource["Properties"].get("Roles", [])):
+        used = [*_references(policy), *_called_in(policy, shown)]
+        if '"bedrock:' in json.dumps(policy):
+            used.append(_BEDROCK)
+        for role in roles:
             for owner in owners.get(role, ()):
                 yield from ((owner, target) for target in used)
+
+
+def _called(shown: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield each pair of a resource and one whose name it has as a text."""
+    for name, resource in shown.items():
+        for target in _called_in(resource.get("Properties", {}), shown):
+            yield name, target
+
+
+def _called_in(value: Any, shown: Mapping[str, Any]) -> Iterator[str]:
+    text = json.dumps(value)
+    for name, resource in shown.items():
+        if resource["Type"] in _NAMES:
+            key, before = _NAMES[resource["Type"]]
+            called = re.escape(resource["Properties"][key])
+            if re.search(rf"(?<![\w-])(?:{before}){called}(?![\w-])", text):
+                yield name
+
+
+def _roles(value: Any) -> Iterator[str]:
+    """Yield the roles that a resource takes on; a policy of its own names others, too."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _references(inner) if key in _TAKES_ON else _roles(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _roles(inner)
 
 
 def _references(value: Any) -> Iterator[str]:

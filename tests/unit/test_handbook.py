@@ -91,7 +91,24 @@ def test_a_diagram_shows_each_function_and_each_store_of_its_template(name: str)
         if resource["Type"] in kinds and "CustomResourceProvider" not in logical_id:
             assert re.search(rf"^  {logical_id}\W", drawn, re.MULTILINE)
     for line in drawn.splitlines()[1:]:  # the grammar of Mermaid, as far as it is used
-        assert re.fullmatch(r'  \w+(\[\(|\[/|\[|\{\{)"[^"]+"(\)\]|/\]|\]|\}\})|  \w+ --> \w+', line)
+        assert re.fullmatch(
+            r'  \w+(\[\(|\[/|\[|\{\{|\(\[)"[^"]+"(\)\]|/\]|\]\)|\]|\}\})|  \w+ --> \w+', line
+        )
+
+
+@pytest.mark.parametrize("name", diagrams.SHOWN)
+def test_every_resource_of_a_diagram_is_joined_to_another(name: str) -> None:
+    template = json.loads(
+        (RECORDED / f"test_template_is_as_recorded[{name}].json").read_text(encoding="utf-8")
+    )
+    drawn = diagrams.diagram(template)
+    edges = re.findall(r"^  (\w+) --> (\w+)$", drawn, re.MULTILINE)
+    nodes = re.findall(r"^  (\w+)\W*\"", drawn, re.MULTILINE)
+    reached, before = set(nodes[:1]), 0
+    while len(reached) > before:
+        before = len(reached)
+        reached |= {end for edge in edges if reached & set(edge) for end in edge}
+    assert sorted(set(nodes) - reached) == []
 
 
 def test_a_document_goes_from_the_bucket_through_the_queue_to_the_function() -> None:
@@ -99,5 +116,15 @@ def test_a_document_goes_from_the_bucket_through_the_queue_to_the_function() -> 
         (RECORDED / "test_template_is_as_recorded[dev-rag].json").read_text(encoding="utf-8")
     )
     drawn = re.sub(r"[0-9A-F]{8}\b", "", diagrams.diagram(template))
-    for arrow in ("DocumentsBucket --> IngestQueue", "IngestQueue --> Ingest", "Api --> Answer"):
+    for arrow in ("DocumentsBucket --> IngestQueue", "IngestQueue --> Ingest", "Api --> Answer",
+                  "Answer --> Bedrock", "Ingest --> Bedrock"):  # fmt: skip
         assert arrow in drawn
+
+
+def test_a_domain_does_not_use_what_those_it_lets_in_may_use() -> None:
+    template = json.loads(
+        (RECORDED / "test_template_is_as_recorded[prod-rag].json").read_text(encoding="utf-8")
+    )
+    drawn = diagrams.diagram(template)
+    assert re.search(r"^  Answer\w+ --> KnowledgeDomain", drawn, re.MULTILINE)
+    assert not re.search(r"^  KnowledgeDomain\w+ -->", drawn, re.MULTILINE)
