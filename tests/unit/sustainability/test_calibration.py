@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -85,9 +86,13 @@ def test_published_answers_are_inside_the_range_or_their_difference_is_explained
         assert answer.place == "inside" or answer.difference, answer.what
 
 
-def test_the_page_is_what_the_command_prints(measured: list[Point]) -> None:
-    assert measured
-    assert page() == PAGE.read_text(encoding="utf-8")
+def test_the_page_is_what_the_command_prints_and_its_chart_has_every_point(
+    measured: list[Point],
+) -> None:
+    text = page()
+    assert text == PAGE.read_text(encoding="utf-8")
+    bars = re.findall(r"^\d\.\d\d to \d\.\d\d +(\d+)", text, re.MULTILINE)
+    assert sum(map(int, bars)) == len(measured)
 
 
 def test_the_two_ranks_that_were_wrong_are_as_measured() -> None:

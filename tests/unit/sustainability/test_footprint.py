@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from sustainability.energy.impact import Component, Impact
 from sustainability.energy.tokens import generation, prefill
 from sustainability.facts.lookup import FactError, Facts
 from sustainability.facts.ranges import Estimate
+from sustainability.footprint.baseline import baseline
 from sustainability.footprint.coefficients import coefficients
 from sustainability.footprint.footprint import Footprint, footprint, influences
 from sustainability.footprint.sci import manifest, score
@@ -481,6 +483,34 @@ def test_water_at_the_power_plants_is_stated_apart_and_for_all_energy() -> None:
     )
     assert f"{amount(source.mid * 1000)} (" in as_text(result, ())
     assert as_json(result, ())["source_litres_per_1000_answers"] == source.as_list()
+
+
+def test_the_pages_state_what_dev_takes() -> None:
+    deployment = Deployment.load(DEV)
+    result = footprint(deployment, plan_serving(deployment))
+    month, answered = result.traffic, result.per_1000_answers
+    least = baseline(deployment, result)
+    assert answered is not None
+    assert least is not None
+
+    def share(*names: str) -> float:
+        return 100 * sum(component(result, name).traffic.kwh.mid for name in names) / month.kwh.mid
+
+    inference = share("Generation on Bedrock", "Embeddings", "API, queue and tables")
+    for page, words, number in (
+        ("docs/boundary.md", r"the largest part: ([\d.]+) %", inference),
+        ("docs/boundary.md", r"([\d.]+) % of `dev` \| *\n\| scaling", share("Lambda functions")),
+        ("docs/boundary.md", r"making of servers.* ([\d.]+) % of the carbon",
+         100 * month.embodied_g.mid / month.carbon_g.mid),
+        ("docs/boundary.md", r"0.17 Wh for an answer: ([\d.]+) times", 0.17 / answered.kwh.mid),
+        ("docs/footprint.md", r"search alone takes ([\d.]+) Wh", least.searching.kwh.mid * 1000),
+        ("docs/footprint.md", r"generating adds ([\d.]+) Wh", least.generating.kwh.mid * 1000),
+        ("README.md", r"\| 1,000 answers \|.*\| ([\d.]+) Wh, [^|]*\|$", answered.kwh.mid * 1000),
+        ("README.md", r"\| 1,000 answers \|.* ([\d.]+) gCO2e, [^|]*\|$", answered.carbon_g.mid),
+    ):  # fmt: skip
+        text = (DEV.parents[1] / page).read_text(encoding="utf-8")
+        (told,) = re.findall(words, text, re.MULTILINE)
+        assert float(told) == pytest.approx(number, rel=0.15), (page, words)
 
 
 def test_dev_stays_small() -> None:
