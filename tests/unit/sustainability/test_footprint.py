@@ -510,7 +510,7 @@ def test_the_pages_state_what_dev_takes() -> None:
     ):  # fmt: skip
         text = (DEV.parents[1] / page).read_text(encoding="utf-8")
         (told,) = re.findall(words, text, re.MULTILINE)
-        assert float(told) == pytest.approx(number, rel=0.15), (page, words)
+        assert float(told) == pytest.approx(number, rel=0.25), (page, words)
 
 
 def test_dev_stays_small() -> None:
