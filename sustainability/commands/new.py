@@ -39,6 +39,11 @@ _PEAK = 6
 """The busiest hour has about this many times the questions of a usual one, unless said."""
 _PLANNED = ("region", "peak_per_hour", "generator")
 """Answers after which a plan is tried; the others are checked by themselves."""
+_TOKENS = {
+    "input_tokens": {"mean": 1200.0, "p95": 1800.0},
+    "output_tokens": {"mean": 150.0, "p95": 300.0},
+}
+"""Of a new file, unless its traffic is measured; metrics do not have the spread in any case."""
 _OF_TRAFFIC = ("per_hour", "peak_per_hour")
 
 
@@ -64,6 +69,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--production", action="store_true", help="apply the stricter rules")
     parser.add_argument(
         "--trace", type=Path, metavar="FILE", help="fit the traffic to a trace of single questions"
+    )
+    parser.add_argument(
+        "--from-account",
+        metavar="MODEL",
+        help="fit the traffic to four weeks of calls of a Bedrock model in your account, from its "
+        "CloudWatch metrics; needs --region and --timezone",
     )
     parser.add_argument("--yes", action="store_true", help="ask nothing, and write")
     parser.set_defaults(run=run)
@@ -113,6 +124,29 @@ def _stated(options: argparse.Namespace) -> dict[str, Any]:
             "traffic": found.traffic,
             "fit": tuple(comments(options.trace.name, found, cached=0)),
         }
+    if options.from_account:
+        from sustainability.errors import UserError
+        from sustainability.operate.measured_traffic import Source, measured_traffic
+        from sustainability.report.trace_fit import counted_comments
+
+        if options.trace:
+            raise UserError("give --trace or --from-account, not both")
+        if not (options.region and options.timezone):
+            raise UserError(
+                "--from-account needs --region, where the metrics are, and --timezone, in which "
+                "the hours of the week are written"
+            )
+        counted = measured_traffic(
+            options.region,
+            Source.of_model(options.from_account),
+            timezone=options.timezone,
+            spread={name: usual["p95"] / usual["mean"] for name, usual in _TOKENS.items()},
+        )
+        name = f"the metrics of {options.from_account} in {options.region}"
+        stated |= {
+            "traffic": _TOKENS | counted.traffic,
+            "fit": tuple(counted_comments(name, counted, cached=0)),
+        }
     return stated
 
 
@@ -124,7 +158,7 @@ def _asked(stated: dict[str, Any], options: argparse.Namespace) -> Wishes:
     answers = dict(stated)
     compose(_wishes(answers))  # what the options say must be possible
     for key, words in _QUESTIONS.items():
-        if key in answers or (options.trace and key in _OF_TRAFFIC):
+        if key in answers or ("traffic" in answers and key in _OF_TRAFFIC):
             continue
         while key not in answers:
             default = getattr(_wishes(answers, fitting=key == "generator"), key)

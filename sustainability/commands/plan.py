@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sustainability.deployment.schema import Deployment
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -30,6 +35,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="FILE",
         help="print the traffic section that fits a trace of single questions, and how good it is",
     )
+    parser.add_argument(
+        "--from-account",
+        nargs="?",
+        const="",
+        metavar="MODEL",
+        help="print the traffic section that fits four weeks of CloudWatch metrics: the calls of a "
+        "Bedrock model in your account, or, without MODEL, the questions of this deployment",
+    )
     parser.set_defaults(run=run)
 
 
@@ -48,6 +61,8 @@ def run(options: argparse.Namespace) -> int:
     deployment = Deployment.load(options.deployment)
     if options.from_trace:
         return _fit(options.from_trace, Repetition.of(deployment).kept)
+    if options.from_account is not None:
+        return _fit_account(deployment, options.from_account)
     plan = checked_plan(deployment)
     others = alternatives(deployment, options.what_if)
     steps = next_steps(deployment)
@@ -59,15 +74,42 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _fit_account(deployment: Deployment, model: str) -> int:
+    """Print YAML, as of a trace."""
+    from sustainability.energy.repetition import Repetition
+    from sustainability.operate.measured_traffic import Source, measured_traffic
+    from sustainability.report.trace_fit import counted_comments
+
+    declared = deployment.traffic
+    fit = measured_traffic(
+        deployment.region,
+        Source.of_model(model) if model else Source.of_deployment(deployment.name),
+        timezone=declared.timezone,
+        spread={
+            "input_tokens": declared.input_tokens.p95 / declared.input_tokens.mean,
+            "output_tokens": declared.output_tokens.p95 / declared.output_tokens.mean,
+        },
+    )
+    name = f"the metrics of {model or deployment.name} in {deployment.region}"
+    cached = Repetition.of(deployment).kept if model else None
+    _print(counted_comments(name, fit, cached=cached), fit.traffic)
+    return 0
+
+
 def _fit(trace: Path, cached: float) -> int:
     """Print YAML; comments say how good the fit is."""
-    import yaml
-
     from sustainability.report.trace_fit import comments
     from sustainability.simulation.trace_fit import fit
     from sustainability.simulation.traces import recorded
 
     found = fit(recorded(trace))
-    print("\n".join(f"# {line}" for line in comments(trace.name, found, cached)))
-    print(yaml.safe_dump({"traffic": found.traffic}, sort_keys=False, default_flow_style=None))
+    _print(comments(trace.name, found, cached), found.traffic)
     return 0
+
+
+def _print(lines: Iterable[str], traffic: Mapping[str, Any]) -> None:
+    import yaml
+
+    print("\n".join(f"# {line}" for line in lines))
+    section = {"traffic": dict(traffic)}
+    print(yaml.safe_dump(section, sort_keys=False, default_flow_style=None))

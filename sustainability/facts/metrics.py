@@ -10,6 +10,8 @@ from functools import cache
 from sustainability.errors import UserError
 from sustainability.facts.lookup import DATA, Confidence
 
+OWN = "SustainableGenerativeAI"
+"""Namespace of the metrics of a deployment."""
 _PER_SECOND = {"Seconds": 1.0, "Milliseconds": 1e3, "Microseconds": 1e6}
 
 

@@ -22,6 +22,7 @@ from sustainability.deployment.schema import Deployment, Store
 from sustainability.energy.bedrock import bedrock_tokens
 from sustainability.energy.site import Site
 from sustainability.facts.lookup import Facts
+from sustainability.facts.metrics import OWN as OWN_METRICS
 from sustainability.operate.account import Account, AccountError, Progress
 from sustainability.operate.checks import Check, Row, Verdict
 from sustainability.operate.dead_letters import DeadLetters
@@ -39,7 +40,6 @@ _ANSWER_S = 10
 """The part of a first answer that is not the store."""
 _PROMPT_TOKENS = 1500
 """Instructions and question, beside the passages."""
-_OWN = "SustainableGenerativeAI"
 _WRITTEN_BY_ANSWERS = frozenset(("Questions", "AnswerLatency", "EmbeddingLatency"))
 
 
@@ -269,7 +269,7 @@ class _Watching:
     def _written(self) -> Check:
         dimensions = frozenset({("Deployment", self._deployment.name), ("service", "answer")})
         missing = sorted(
-            name for name in _WRITTEN_BY_ANSWERS if dimensions not in self._sets(_OWN, name)
+            name for name in _WRITTEN_BY_ANSWERS if dimensions not in self._sets(OWN_METRICS, name)
         )
         if missing:
             return Check(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sustainability.simulation.trace_fit import Fit
+from sustainability.simulation.trace_fit import CountedFit, Fit
 
 _BATCHES = 1.5
 
@@ -32,4 +32,27 @@ def comments(name: str, fit: Fit, cached: float) -> Iterator[str]:
         yield (
             f"The trace is taken as questions that reach a model. The answer cache answers a "
             f"share of {cached:.2g}: divide the rates by {1 - cached:.2g}."
+        )
+
+
+def counted_comments(name: str, fit: CountedFit, *, cached: float | None) -> Iterator[str]:
+    """Yield lines to stand above a section from metrics.
+
+    ``cached`` is the share that the cache answers; None if the metrics count its answers, too.
+    """
+    yield (
+        f"Fitted to {name}: {fit.questions:,} questions in {fit.weeks:.1f} weeks, in "
+        f"{fit.hours_of_week} of the 168 hours of a week."
+    )
+    yield (
+        f"Rates: ten minutes differ from the mean of their hour by {fit.rate_error:.0%} on average."
+    )
+    yield (
+        "Metrics have the mean number of tokens, not the spread: p95 is an assumption. They do not "
+        "say how questions come within ten minutes: arrival_variation is left out."
+    )
+    if cached:
+        yield (
+            f"These questions reached a model. The answer cache will answer a share of "
+            f"{cached:.2g}: divide the rates by {1 - cached:.2g}."
         )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
 from statistics import NormalDist, fmean, pvariance, quantiles
 from typing import Any
 
@@ -64,8 +65,6 @@ def fit(traffic: Traffic) -> Fit:
         hour = int((traffic.start + number * curve.interval) // 3600) % 168
         hours.setdefault(hour, []).append(rate)
     periods = _periods(hours)
-    means = {hour: fmean(rates) for hour, rates in hours.items()}
-    differences = [abs(rate - means[hour]) for hour, rates in hours.items() for rate in rates]
     tokens = {
         "input_tokens": [request.input_tokens for request in asked],
         "output_tokens": [request.output_tokens for request in asked],
@@ -81,9 +80,85 @@ def fit(traffic: Traffic) -> Fit:
         questions=len(asked),
         hours=traffic.duration / 3600,
         dispersion=dispersion,
-        rate_error=fmean(differences) / fmean(means.values()),
+        rate_error=_rate_error(hours),
         token_error={name: _distance(tokens[name], declared[name]) for name in tokens},
     )
+
+
+@dataclass(frozen=True)
+class CountedFit:
+    """What counts of ten minutes say of traffic; they have no single questions."""
+
+    traffic: dict[str, Any]
+    questions: int
+    weeks: float
+    hours_of_week: int
+    """How many of the 168 hours of a week were measured."""
+    rate_error: float
+
+
+def fit_counts(
+    counts: Mapping[datetime, float],
+    *,
+    interval_s: float,
+    until: datetime,
+    zone: tzinfo,
+    tokens: Mapping[str, float],
+    spread: Mapping[str, float],
+) -> CountedFit:
+    """Return the traffic section that fits counts; weeks fall on each other, hour by hour.
+
+    Parameters
+    ----------
+    counts
+        Questions by the start of their interval. An interval that is missing had none.
+    until
+        End of the measurement; it begins with the first count.
+    zone
+        In which the hours of the week are declared.
+    tokens
+        Mean of ``input_tokens`` and ``output_tokens``, as far as known.
+    spread
+        95th percentile of each, divided by its mean: metrics do not have it.
+
+    Raises
+    ------
+    UserError
+        If there are too few questions.
+    """
+    questions = sum(counts.values())
+    if questions < _FEWEST:
+        raise UserError(f"a fit needs at least {_FEWEST} questions; there are {questions:.0f}")
+    moment, step = min(counts), timedelta(seconds=interval_s)
+    weeks = (until - moment) / timedelta(weeks=1)
+    hours: dict[int, list[float]] = {}
+    while moment < until:
+        local = moment.astimezone(zone)
+        hour = local.weekday() * 24 + local.hour
+        hours.setdefault(hour, []).append(counts.get(moment, 0.0) * 3600 / interval_s)
+        moment += step
+    return CountedFit(
+        traffic={
+            "periods": _periods(hours),
+            **{
+                name: {
+                    "mean": round(max(1.0, mean), 1),
+                    "p95": round(max(1.0, mean * spread[name]), 1),
+                }
+                for name, mean in tokens.items()
+            },
+        },
+        questions=round(questions),
+        weeks=weeks,
+        hours_of_week=len(hours),
+        rate_error=_rate_error(hours),
+    )
+
+
+def _rate_error(hours: Mapping[int, Sequence[float]]) -> float:
+    means = {hour: fmean(rates) for hour, rates in hours.items()}
+    differences = [abs(rate - means[hour]) for hour, rates in hours.items() for rate in rates]
+    return fmean(differences) / fmean(means.values())
 
 
 def _periods(hours: dict[int, list[float]]) -> list[dict[str, Any]]:

@@ -51,6 +51,7 @@ ELSEWHERE = {
     "sustainability remove": "e2e/test_documents_and_answers.py::test_a_forgotten_document",
     "sustainability report": "e2e/test_operations.py::test_the_report_reads_the_history",
     "sustainability simulate": "unit/sustainability/test_simulate.py::",
+    "--from-account": "unit/operations/test_measured_traffic.py::test_the_commands_print",
     "sustainability verify": "unit/sustainability/test_verify.py::",
     "cfn_sustainability scan --stack": "unit/cfn_sustainability/test_stacks.py::test_the_stack",
     "--answered": "unit/sustainability/test_model_choice.py::test_the_footprint_states_what",
