@@ -15,7 +15,7 @@ from sustainability.offers.bedrock import ModelName
 from sustainability.offers.training import distillation_pairs
 from sustainability.report import charts, next_steps
 from sustainability.report.page import page, section, table
-from sustainability.report.text import amount, spread
+from sustainability.report.text import amount, in_words, spread
 from sustainability.report.text import table as text_table
 
 _HEADER = ("rung", "once Wh", "once gCO2e", "once USD", "1,000 answers Wh",
@@ -203,7 +203,7 @@ def as_html(ladder: Ladder, advice: Advice, score: float | None, steps: Sequence
         section(f"Next: {advice.rung.value}", f"{reasons} This is wrong if {wrong}.",
                 charts.bars("Energy before the first answer", bars, "Wh")),
         section("Where to train", _silicon(ladder),
-                table(_PLACES, [_place(where) for where in shown_places(ladder)])),
+                table(_PLACES, [_place(where) for where in shown_places(ladder)]), wide=True),
         section("Every rung", EXPLANATION,
                 table(_HEADER, [_row(step) for step in ladder.steps]), wide=True),
         section("What is counted once", _pairs(ladder), table(
@@ -212,7 +212,7 @@ def as_html(ladder: Ladder, advice: Advice, score: float | None, steps: Sequence
              for step in ladder.steps for part in step.parts], words=True), wide=True),
         section("Assumptions", "Numbers without a source, with the reason for each.", table(
             ("number", "value", "reason"),
-            [(fact.path, f"{spread(fact.value)} {fact.unit}", fact.source)
+            [(in_words(fact.path), f"{spread(fact.value)} {fact.unit}", fact.source)
              for fact in _assumed(ladder)], words=True), wide=True),
     ]  # fmt: skip
     if steps:

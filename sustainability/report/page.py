@@ -60,12 +60,14 @@ tr{padding:.5rem 0;border-bottom:1px solid var(--edge)}
 td,table.words td{display:flex;justify-content:space-between;gap:1rem;border:0;padding:.1rem 0;
 text-align:right;white-space:normal;min-width:0}
 td::before{content:attr(data-name);color:var(--muted);text-align:left;flex:0 0 35%}
-td:first-child{font-weight:600;text-align:left}td:first-child::before,td:empty{display:none}
+td:first-child,table.words td:first-child{font-weight:600;text-align:left}
+td:first-child::before,td:empty{display:none}
 .short{white-space:normal}.words td:last-child:not(.short){min-width:0}}
 @media print{:root{color-scheme:light;--page:#fff;--card:#fff;--text:#000;--muted:#444;
 --edge:#bbb;--s0:#2c6e5d;--s1:#a4551e;--s2:#44549c;--s3:#8a2f5f;--s4:#5c6a1f;--s5:#6a6a6a}
 body{max-width:none;padding:0;font-size:10pt}main{display:block}
-section{border:0;padding:0 0 1rem}h2,h2+p{break-after:avoid}svg,dl,tr,.legend{break-inside:avoid}
+section{border:0;padding:0 0 1rem}h2,h2+p{break-after:avoid}
+h2+p,svg,dl,tr,.legend{break-inside:avoid}
 svg{max-width:12cm}.scroll{overflow:visible}summary{display:none}
 details::details-content{content-visibility:visible;height:auto}
 *{print-color-adjust:exact}}

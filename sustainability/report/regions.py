@@ -194,5 +194,5 @@ def as_html(deployment: Deployment, fits: Sequence[Fit], steps: Sequence[Step]) 
         ),
         next_steps.as_html(steps),
     ]  # fmt: skip
-    lead = f"Current Region: {deployment.region}. {deployment.footprint.accounting}-based carbon."
+    lead = f"Current Region: {deployment.region}, {deployment.footprint.accounting}-based carbon."
     return page(f"Regions for {deployment.name}", lead, sections)

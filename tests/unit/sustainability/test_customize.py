@@ -196,6 +196,8 @@ def test_the_three_reports_tell_the_same(tmp_path: Path, capsys: Any) -> None:
     assert f"Next: {told['next']}" in page.read_text()
     assert [rung["rung"] for rung in told["rungs"]] == [rung.value for rung in Rung]
     assert report.EXPLANATION in text
+    assert "customization: attempts, peft" in page.read_text()  # words, not keys
+    assert "customization/attempts" not in page.read_text()
 
 
 def test_an_extractive_generator_has_nothing_to_save() -> None:
