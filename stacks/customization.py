@@ -18,8 +18,8 @@ from constructs import Construct
 
 from stacks.common.account import account_of
 from stacks.common.acknowledgements import acknowledge
-from stacks.common.log_groups import log_group_arn
 from stacks.common.patterns import acknowledge_pattern
+from stacks.common.sagemaker_jobs import grant_logs_and_metrics
 from stacks.endpoints.serving_image import ServingImage
 from stacks.functions.bundle import programs
 from stacks.functions.python_function import PythonFunction
@@ -212,7 +212,6 @@ class CustomizationStack(cdk.Stack):
                 uri=self._tuning.image.uri, repository_arn=self._tuning.image.repository_arn
             ).grant_pull(role)
         job = "ProcessingJobs" if step in ("Prepare", "Gate") else "TrainingJobs"
-        logs = log_group_arn(self, f"/aws/sagemaker/{job}")
         reads, writes = _READS[step], _WRITES[step]
         touched = sorted({*reads, *writes})
         statements = [
@@ -236,28 +235,12 @@ class CustomizationStack(cdk.Stack):
                 resources=[asset.bucket.bucket_arn],
                 conditions={"StringLike": {"s3:prefix": asset.s3_object_key}},
             ),
-            iam.PolicyStatement(
-                actions=[
-                    "logs:CreateLogGroup",
-                    "logs:CreateLogStream",
-                    "logs:DescribeLogStreams",
-                    "logs:PutLogEvents",
-                ],
-                resources=[logs, f"{logs}:*"],
-            ),
-            iam.PolicyStatement(
-                actions=["cloudwatch:PutMetricData"],
-                resources=["*"],
-                conditions={"StringLike": {"cloudwatch:namespace": "/aws/sagemaker/*"}},
-            ),
         ]
         for statement in statements:
             role.add_to_policy(statement)
         for prefix in touched:
             self._acknowledge_objects(role, prefix, f"Files of the step {step}, named by a run.")
-        acknowledge_pattern(
-            role, f"{logs}:*", "SageMaker names the streams by the job, in one group for all jobs."
-        )
+        grant_logs_and_metrics(role, f"/aws/sagemaker/{job}")
         return role
 
     def _pipeline_role(self, steps: Iterable[iam.Role]) -> iam.Role:
