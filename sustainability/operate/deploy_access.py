@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -45,6 +45,63 @@ _NAMELESS = re.compile(
     r"sns:(List\w+|Unsubscribe|GetSubscriptionAttributes|SetSubscriptionAttributes)|sqs:ListQueues"
 )
 """Actions of these services that act on something else, or on nothing in particular."""
+_NAMED_WHERE_DELETED = {
+    "cloudwatch:DeleteDashboards": (
+        "arn:${AWS::Partition}:cloudwatch::${AWS::AccountId}:dashboard/{name}-*"
+    ),
+    "ecr:DeleteRepository": "arn:${AWS::Partition}:ecr:*:${AWS::AccountId}:repository/{name}-*",
+    "sagemaker:DeleteEndpoint": (
+        "arn:${AWS::Partition}:sagemaker:*:${AWS::AccountId}:endpoint/{name}-*"
+    ),
+    "sagemaker:DeleteInferenceComponent": (
+        "arn:${AWS::Partition}:sagemaker:*:${AWS::AccountId}:inference-component/{name}-*"
+    ),
+    "sagemaker:DeleteModelPackageGroup": (
+        "arn:${AWS::Partition}:sagemaker:*:${AWS::AccountId}:model-package-group/{name}-*"
+    ),
+    "sagemaker:DeletePipeline": (
+        "arn:${AWS::Partition}:sagemaker:*:${AWS::AccountId}:pipeline/{name}-*"
+    ),
+    "ssm:DeleteParameter": ("arn:${AWS::Partition}:ssm:*:${AWS::AccountId}:parameter/{name}/*"),
+}
+"""Deletions of what our templates name; other resources of these services get their names later."""
+_SOMETIMES = (
+    "AWS::ApiGatewayV2::Authorizer",
+    "AWS::ApplicationAutoScaling::ScalableTarget",
+    "AWS::ApplicationAutoScaling::ScalingPolicy",
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::CompositeAlarm",
+    "AWS::CloudWatch::Dashboard",
+    "AWS::CodeBuild::Project",
+    "AWS::EC2::SecurityGroup",
+    "AWS::EC2::VPCEndpoint",
+    "AWS::ECR::Repository",
+    "AWS::Events::Rule",
+    "AWS::Lambda::EventInvokeConfig",
+    "AWS::OpenSearchServerless::AccessPolicy",
+    "AWS::OpenSearchServerless::Collection",
+    "AWS::OpenSearchServerless::CollectionGroup",
+    "AWS::OpenSearchServerless::Index",
+    "AWS::OpenSearchServerless::SecurityPolicy",
+    "AWS::OpenSearchService::Domain",
+    "AWS::S3Vectors::Index",
+    "AWS::S3Vectors::VectorBucket",
+    "AWS::SNS::Subscription",
+    "AWS::SNS::Topic",
+    "AWS::SNS::TopicPolicy",
+    "AWS::SSM::Association",
+    "AWS::SSM::Document",
+    "AWS::SSM::Parameter",
+    "AWS::SageMaker::Endpoint",
+    "AWS::SageMaker::EndpointConfig",
+    "AWS::SageMaker::InferenceComponent",
+    "AWS::SageMaker::Model",
+    "AWS::SageMaker::ModelPackageGroup",
+    "AWS::SageMaker::Pipeline",
+    "AWS::Scheduler::Schedule",
+    "AWS::StepFunctions::StateMachine",
+)
+"""Types that not every deployment has. An update may leave any of them behind, to be deleted."""
 _WITHOUT_HANDLERS: Mapping[str, tuple[str, ...]] = {
     "AWS::Budgets::Budget": ("budgets:ModifyBudget", "budgets:ViewBudget"),
     "AWS::CDK::Metadata": (),
@@ -115,6 +172,15 @@ def execution_actions(templates: Iterable[Mapping[str, Any]]) -> set[str]:
     actions = set(_ALWAYS)
     for kind in {each["Type"] for template in templates for each in template["Resources"].values()}:
         actions.update(_actions_of(kind))
+    return _known(actions)
+
+
+def removal_actions() -> set[str]:
+    """Return the actions to delete what an earlier version of a deployment may have held."""
+    return _known(action for kind in _SOMETIMES for action in _actions_of(kind, ("read", "delete")))
+
+
+def _known(actions: Iterable[str]) -> set[str]:
     # AWS's lists hold a few names that IAM does not know, and some in two spellings.
     known = {each.lower(): each for each in sorted(actions, reverse=True) if _is_known(each)}
     return set(known.values())
@@ -132,7 +198,8 @@ def _iam() -> Mapping[str, Any]:
     return services
 
 
-def _actions_of(kind: str) -> Iterator[str]:
+def _actions_of(kind: str, events: Collection[str] = ()) -> Iterator[str]:
+    """Yield what the handlers of these events need, or all handlers if none is named."""
     if kind.startswith("Custom::") or kind == "AWS::CloudFormation::CustomResource":
         yield "lambda:InvokeFunction"
         return
@@ -146,8 +213,9 @@ def _actions_of(kind: str) -> Iterator[str]:
     handlers = schema.get("handlers") or {}
     if not handlers:
         raise UserError(f"AWS lists no permissions for {kind}: name them in deploy_access.py")
-    for handler in handlers.values():
-        yield from handler["permissions"]
+    for event, handler in handlers.items():
+        if event in events or not events:
+            yield from handler["permissions"]
 
 
 def runtime_actions(templates: Iterable[Mapping[str, Any]]) -> set[str]:
@@ -190,7 +258,7 @@ def access_template(
         if "BootstrapVersion" not in template.get("Parameters", {})
     }
     others = [template for stack, template in templates.items() if stack not in own]
-    policies = _policies(deployment, execution_actions(others))
+    policies = _policies(deployment, execution_actions(others) | removal_actions())
     if len(policies) > _MOST_POLICIES:
         raise UserError(f"{len(policies)} policies are needed, and a role has {_MOST_POLICIES}")
     resources: dict[str, Any] = {
@@ -344,8 +412,7 @@ def _statements(deployment: Deployment, actions: Iterable[str]) -> Iterator[dict
     grouped: dict[tuple[str, str], list[str]] = defaultdict(list)
     for action in sorted(actions):
         service = action.partition(":")[0]
-        named = service in _NAMED and not _NAMELESS.fullmatch(action)
-        grouped[service, _named(service, deployment) if named else "*"].append(action)
+        grouped[service, _place(action, deployment)].append(action)
     bounded = ("iam:CreateRole", "iam:PutRolePermissionsBoundary")
     boundary = deployment.company.permissions_boundary
     for (service, place), found in grouped.items():
@@ -357,6 +424,15 @@ def _statements(deployment: Deployment, actions: Iterable[str]) -> Iterator[dict
     # The code of the functions, from where the CDK puts it.
     qualifier = deployment.company.qualifier or _DEFAULT_QUALIFIER
     yield _allow(["s3:GetObject"], [f"arn:${{AWS::Partition}}:s3:::cdk-{qualifier}-assets-*"])
+
+
+def _place(action: str, deployment: Deployment) -> str:
+    """Return the resources of the deployment that an action is for; all, if IAM knows no names."""
+    service = action.partition(":")[0]
+    if action in _NAMED_WHERE_DELETED:
+        return _NAMED_WHERE_DELETED[action].replace("{name}", deployment.name)
+    named = service in _NAMED and not _NAMELESS.fullmatch(action)
+    return _named(service, deployment) if named else "*"
 
 
 def _named(service: str, deployment: Deployment) -> str:

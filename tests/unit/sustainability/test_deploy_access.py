@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,31 @@ def test_rights_follow_from_the_resources_and_name_them() -> None:
         if {"iam:CreateRole", "iam:PassRole", "s3:DeleteBucket"} & set(statement["Action"]):
             (place,) = statement["Resource"]
             assert place["Fn::Sub"].endswith(("role/dev-*", ":::dev-*"))
+
+
+def test_what_an_earlier_version_held_can_be_deleted() -> None:
+    """Also an endpoint, a domain, a pipeline or a VPC's endpoints, which dev does not have now."""
+    every = [json.loads(file.read_text()) for file in RECORDED if "budget" not in file.stem]
+    kinds = {each["Type"] for template in every for each in template["Resources"].values()}
+    kinds |= {"AWS::ApiGatewayV2::Authorizer", "AWS::EC2::VPCEndpoint", "AWS::EC2::SecurityGroup"}
+    template = access_template(DEV, recorded("dev"), REPOSITORY)
+    rights = list(statements(template, "AWS::IAM::ManagedPolicy"))
+    places = {action: each["Resource"] for each in rights for action in each["Action"]}
+    allowed = {action.lower() for action in places}
+    for kind in sorted(each for each in kinds if not each.startswith("Custom::")):
+        needed = deploy_access._known(deploy_access._actions_of(kind, ("read", "delete")))
+        assert {each.lower() for each in needed} <= allowed, kind
+    assert places["sagemaker:DeleteEndpoint"][0]["Fn::Sub"].endswith(":endpoint/dev-*")
+    assert not [each for each in allowed if re.match("(sagemaker|es|aoss):(create|update)", each)]
+
+
+def test_a_place_that_is_named_is_one_that_iam_knows_for_the_action() -> None:
+    for action, place in deploy_access._NAMED_WHERE_DELETED.items():
+        service, _, name = action.partition(":")
+        known = deploy_access._iam()[service]
+        kinds = known["Actions"][name.lower()]["Resources"]
+        resource = place.split(":")[-1].partition("/")[0]
+        assert any(f":{resource}/" in str(known["Resources"][kind]) for kind in kinds), action
 
 
 def test_a_role_trusts_one_environment_of_one_repository_and_assumes_only_the_cdks_roles() -> None:
