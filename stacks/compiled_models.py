@@ -8,6 +8,7 @@ from constructs import Construct
 
 from stacks.common.account import account_of
 from stacks.common.acknowledgements import acknowledge
+from stacks.common.model_buckets import tier_and_tidy
 from stacks.endpoints.compile_role import compile_role
 from stacks.endpoints.serving_image import ServingImage, build_in_the_account
 from sustainability.deployment.schema import Deployment
@@ -47,16 +48,7 @@ class ModelsStack(cdk.Stack):
                 s3.LifecycleRule(
                     id="job-output", prefix=JOB_OUTPUT, expiration=cdk.Duration.days(1)
                 ),
-                s3.LifecycleRule(
-                    id="tier-and-tidy",
-                    abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
-                    transitions=[
-                        s3.Transition(
-                            storage_class=s3.StorageClass.INTELLIGENT_TIERING,
-                            transition_after=cdk.Duration.days(30),
-                        )
-                    ],
-                ),
+                tier_and_tidy(),
             ],
         )
         acknowledge(

@@ -18,6 +18,7 @@ from constructs import Construct
 
 from stacks.common.account import account_of
 from stacks.common.acknowledgements import acknowledge
+from stacks.common.model_buckets import tier_and_tidy
 from stacks.common.patterns import acknowledge_pattern
 from stacks.common.sagemaker_jobs import grant_logs_and_metrics
 from stacks.endpoints.serving_image import ServingImage
@@ -126,16 +127,7 @@ class CustomizationStack(cdk.Stack):
                     tag_filters=dict([EXPIRES]),
                     expiration=cdk.Duration.days(EXPIRES_AFTER_DAYS),
                 ),
-                s3.LifecycleRule(
-                    id="tier-and-tidy",
-                    abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
-                    transitions=[
-                        s3.Transition(
-                            storage_class=s3.StorageClass.INTELLIGENT_TIERING,
-                            transition_after=cdk.Duration.days(30),
-                        )
-                    ],
-                ),
+                tier_and_tidy(),
             ],
         )
         # The L1 property: the L2 method adds a function to set it.

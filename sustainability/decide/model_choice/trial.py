@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,7 @@ Ask = Callable[[str], dict[str, Any]]
 _LAMBDAS = Path(__file__).resolve().parents[3] / "lambdas"
 _PATIENCE_S = 90
 """A serverless store starts within 30 seconds."""
+_REFUSED_SETTINGS = re.compile(r"SettingsError: (.+)")
 _UNRELATED = ("cache_hours", "deadline_s", "generation_s", "question_characters")
 """Settings that no answer depends on."""
 
@@ -86,7 +88,7 @@ def trial(
             if not line:
                 process.wait()
                 log.seek(0)
-                raise UserError(f"the answer path stopped:\n{log.read()[-2000:].strip()}")
+                raise UserError(_why(log.read()))
             reply: dict[str, Any] = json.loads(line)
             return reply
 
@@ -110,6 +112,16 @@ def trial(
             if process is not None:
                 process.kill()
                 process.communicate()
+
+
+def _why(log: str) -> str:
+    """Return why the process ended, with the cure if the cause is known."""
+    if refused := _REFUSED_SETTINGS.search(log):
+        return (
+            f"the deployed function has the settings of another version ({refused[1]}); "
+            "deploy again (`make deploy`, or `make up` on this machine), then repeat this command"
+        )
+    return f"the answer path stopped:\n{log[-2000:].strip()}"
 
 
 def _start(

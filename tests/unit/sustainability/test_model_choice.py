@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from sustainability.decide.model_choice.scoring import (
     is_correct,
     wilson,
 )
+from sustainability.decide.model_choice.trial import trial
 from sustainability.deployment.schema import Knowledge
 from sustainability.energy.verdict import Verdict
 from sustainability.errors import UserError
@@ -543,3 +545,17 @@ def test_a_file_that_is_no_prompt_is_refused(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(UserError, match=r"prompt\.yaml"):
         Prompt.read(path)
+
+
+def test_a_stack_of_another_version_is_cured_in_one_sentence() -> None:
+    """The process is the real one, with settings of before there were other settings."""
+    deployed = {"ANSWER_SETTINGS": json.dumps({"max_tokens": 320, "temperature": 0.1})}
+    (candidate,) = some([SMALL])
+    with trial(deployed, candidate, "eu-north-1", print) as ask, pytest.raises(UserError) as told:
+        ask("How high is it?")
+    assert re.fullmatch(
+        r"the deployed function has the settings of another version \(ANSWER_SETTINGS: \w+: "
+        r"missing\); deploy again \(`make deploy`, or `make up` on this machine\), then repeat "
+        "this command",
+        str(told.value),
+    )
