@@ -23,7 +23,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "source", nargs="?", help="URL or path of the template; the last one is remembered"
     )
-    parser.add_argument("--to", metavar="VERSION", help="default: the newest version")
+    parser.add_argument(
+        "--to", metavar="VERSION", help="default: the newest tag; without tags, the newest commit"
+    )
     parser.add_argument(
         "--root", type=Path, default=Path.cwd(), help="your repository (default: this folder)"
     )
@@ -38,7 +40,9 @@ def run(options: argparse.Namespace) -> int:
     if done is None:
         print("You have this version already.")
         return 0
-    print(f"From {done.was} to {done.version}, in the new branch {done.branch}.\n\n{done.news}\n")
+    told = f" (commit {done.commit}: the template has no tags)" if done.commit else ""
+    news = done.news or "CHANGELOG.md has no newer section: read the commits of the branch."
+    print(f"From {done.was} to {done.version}{told}, in the new branch {done.branch}.\n\n{news}\n")
     follow = ("make setup", "make record", f"make review AGAINST={done.before[:12]}")
     if done.conflicts:
         _explain(done, follow)

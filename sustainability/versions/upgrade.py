@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from sustainability.versions.git import Git
 
 RECORDED = "tests/infrastructure/__snapshots__/"
 """Recorded templates: made from the rest, so no one merges them by hand."""
-_TAGS = "refs/template/"
-"""Where the template's tags are kept here: apart from those of the fork."""
+_KEPT = "refs/template/"
+"""Where the template's tags and its newest commit are kept here: apart from those of the fork."""
+_NEWEST = f"{_KEPT}newest"
 _REMEMBERED = "template.source"
 _ADVICE = {
     "deployments/": "keep your own values; take over what the template added",
@@ -32,6 +34,8 @@ class Upgrade:
     """Version of the fork before."""
     version: str
     """Version of the template that was merged."""
+    commit: str
+    """The commit that was merged, if the template has no tags; else empty."""
     before: str
     """The commit before the merge."""
     branch: str
@@ -50,7 +54,8 @@ def upgrade(root: Path, source: str | None, wanted: str | None) -> Upgrade | Non
     source
         URL or path of the template's repository. The last one is remembered.
     wanted
-        Version such as ``0.2.0``. The default is the newest.
+        Version such as ``0.2.0``. The default is the newest tag, or the newest commit of a
+        template that has no tags.
 
     Raises
     ------
@@ -61,21 +66,32 @@ def upgrade(root: Path, source: str | None, wanted: str | None) -> Upgrade | Non
     if git("status", "--porcelain", "--untracked-files=no"):
         raise UserError("you have changes that are not committed; commit them, then upgrade")
     source = source or _remembered(git)
-    if not git.succeeds("fetch", "--quiet", "--no-tags", source, f"+refs/tags/v*:{_TAGS}v*"):
+    fetched = f"+HEAD:{_NEWEST}", f"+refs/tags/v*:{_KEPT}v*"
+    if not git.succeeds("fetch", "--quiet", "--no-tags", source, *fetched):
         raise UserError(f"cannot read {source}; FROM is the URL or the path of the template")
     git("config", _REMEMBERED, source)
-    was, version = _version(root), _chosen(git, source, wanted)
-    tag = f"{_TAGS}v{version}"
-    if git.succeeds("merge-base", "--is-ancestor", tag, "HEAD"):
+    was, versions = _version((root / "pyproject.toml").read_text()), _versions(git)
+    version = _chosen(versions, source, wanted)
+    revision = versions[version]
+    related = git.succeeds("merge-base", "HEAD", revision)
+    first = "HEAD" if related else _first(git, was, versions)
+    if git.succeeds("merge-base", "--is-ancestor", revision, first):
         return None
-    before, branch = git("rev-parse", "HEAD"), f"upgrade-v{version}"
-    news = _news(git("show", f"{tag}:CHANGELOG.md"), after=was, until=version)
-    _begin(git, was, tag, branch)
-    merged = git.succeeds("merge", "--no-ff", "-m", f"Upgrade the template to {version}", tag)
+    commit = git("rev-parse", "--short=12", _NEWEST) if revision == _NEWEST else ""
+    before, branch = git("rev-parse", "HEAD"), f"upgrade-{commit or f'v{version}'}"
+    news = _news(git("show", f"{revision}:CHANGELOG.md"), after=was, until=version)
+    _begin(git, branch)
+    if not related:
+        # A copy without the template's history: note where it began, changing no file.
+        git(
+            *("merge", "--quiet", "--strategy=ours", "--allow-unrelated-histories"),
+            *("-m", f"Note that this repository began as version {was} of the template", first),
+        )
+    merged = git.succeeds("merge", "--no-ff", "-m", f"Upgrade the template to {version}", revision)
     conflicts = {} if merged else _conflicts(git)
     if not merged and not conflicts:  # all that was left is made again
         git("commit", "--quiet", "--no-edit")
-    return Upgrade(was, version, before, branch, news, conflicts)
+    return Upgrade(was, version, commit, before, branch, news, conflicts)
 
 
 def _remembered(git: Git) -> str:
@@ -84,42 +100,51 @@ def _remembered(git: Git) -> str:
     return git("config", _REMEMBERED)
 
 
-def _version(root: Path) -> str:
-    return str(tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"])
+def _version(project: str) -> str:
+    return str(tomllib.loads(project)["project"]["version"])
 
 
-def _chosen(git: Git, source: str, wanted: str | None) -> str:
-    listed = git("for-each-ref", "--format=%(refname)", "--sort=-version:refname", _TAGS)
-    versions = [name.removeprefix(f"{_TAGS}v") for name in listed.splitlines()]
-    if not versions:
-        raise UserError(f"{source} has no version yet: no tag such as v0.2.0")
-    chosen = versions[0] if wanted is None else wanted.removeprefix("v")
+def _versions(git: Git) -> dict[str, str]:
+    """Return the revision of each version of the template, the newest first.
+
+    Tags do not always travel with a repository. Without any, the newest commit is the only version.
+    """
+    listed = git("for-each-ref", "--format=%(refname)", "--sort=-version:refname", f"{_KEPT}v*")
+    tags = {name.removeprefix(f"{_KEPT}v"): name for name in listed.splitlines()}
+    return tags or {_version(git("show", f"{_NEWEST}:pyproject.toml")): _NEWEST}
+
+
+def _chosen(versions: Mapping[str, str], source: str, wanted: str | None) -> str:
+    chosen = next(iter(versions)) if wanted is None else wanted.removeprefix("v")
     if chosen not in versions:
-        raise UserError(f"{source} has no version {chosen}; it has {', '.join(versions)}")
+        untagged = " (it has no tags: this is its newest commit)" * (_NEWEST in versions.values())
+        raise UserError(f"{source} has no version {chosen}; it has {', '.join(versions)}{untagged}")
     return chosen
 
 
-def _begin(git: Git, was: str, tag: str, branch: str) -> None:
-    """Make the branch, and see to it that both sides know the version where they parted."""
+def _first(git: Git, was: str, versions: Mapping[str, str]) -> str:
+    """Return the template's commit with which a repository without its history began."""
+    began = set(git("log", "--max-parents=0", "--format=%T", "HEAD").splitlines())
+    log = (line.split() for line in git("log", "--format=%H %T", _NEWEST).splitlines())
+    if copied := next((commit for commit, files in log if files in began), None):
+        return copied
+    tag = versions.get(was)
+    if tag in (None, _NEWEST):
+        raise UserError(
+            f"your files say that they are version {was} (pyproject.toml), of which the template "
+            "has no tag; write there the version that you began with, commit, and upgrade again; "
+            f"or merge once by hand: git merge --allow-unrelated-histories {_NEWEST}"
+        )
+    return str(tag)
+
+
+def _begin(git: Git, branch: str) -> None:
     if git.succeeds("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}"):
         raise UserError(
             f"branch {branch} is there already, from an earlier try; go on in it "
             f"(git switch {branch}), or delete it (git branch -D {branch}) and begin anew"
         )
-    first = f"{_TAGS}v{was}"
-    related = git.succeeds("merge-base", "HEAD", tag)
-    if not related and not git.succeeds("rev-parse", "--verify", "--quiet", first):
-        raise UserError(
-            f"your files say that they are version {was} (pyproject.toml), which the template "
-            "never had; write there the version that you began with, commit, and upgrade again"
-        )
     git("switch", "--quiet", "--create", branch)
-    if not related:
-        # A copy without the template's history: note where it began, changing no file.
-        git(
-            *("merge", "--quiet", "--strategy=ours", "--allow-unrelated-histories"),
-            *("-m", f"Note that this repository began as version {was} of the template", first),
-        )
 
 
 def _conflicts(git: Git) -> dict[str, str]:

@@ -101,6 +101,42 @@ def test_the_newest_version_is_merged_and_what_it_brings_is_told(
     assert "already" in capfd.readouterr().out
 
 
+def test_without_tags_the_newest_commit_is_the_version_that_its_files_name(
+    fork: Path, template: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    git(template, "tag", "--delete", "v0.1.0", "v0.2.0", "v0.10.0")
+    assert main(["upgrade", str(template), "--to", "0.2.0", "--root", str(fork)]) == 1
+    assert "it has 0.10.0 (it has no tags" in capfd.readouterr().err
+
+    for change in ("new 0.10.0\n", "newer, with the same version\n"):
+        if change != "new 0.10.0\n":
+            write(template, {"app.py": change}, "Between two versions")
+        assert main(["upgrade", str(template), "--root", str(fork)]) == 0
+        commit = git(template, "rev-parse", "HEAD")[:12]
+        assert f"to 0.10.0 (commit {commit}: the template has no tags)" in capfd.readouterr().out
+        assert git(fork, "branch", "--show-current") == f"upgrade-{commit}"
+        assert (fork / "app.py").read_text() == change
+        assert (fork / "deployments/ours.yaml").exists()
+
+    assert main(["upgrade", "--root", str(fork)]) == 0
+    assert "already" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("fork", ["copy"], indirect=True)
+def test_a_copy_of_nothing_that_the_template_had_is_told_how_to_begin(
+    fork: Path, template: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    git(template, "tag", "--delete", "v0.1.0", "v0.2.0", "v0.10.0")
+    write(fork, {"app.py": "ours from the beginning\n"}, "Change")
+    git(fork, "checkout", "--quiet", "--orphan", "begun")
+    git(fork, "commit", "--quiet", "--message", "Begin with other files")
+
+    assert main(["upgrade", str(template), "--root", str(fork)]) == 1
+    told = capfd.readouterr().err
+    assert "version 0.1.0 (pyproject.toml), of which the template has no tag" in told
+    assert "git merge --allow-unrelated-histories" in told
+
+
 def test_what_both_changed_is_named_with_its_cure_and_nothing_is_lost(
     fork: Path, template: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -153,8 +189,6 @@ def test_what_stands_in_the_way_is_told_before_anything_changes(
     assert "make upgrade FROM=" in refused()
     assert "cannot read" in refused(str(fork.parent / "nowhere"))
     assert "it has 0.10.0, 0.2.0, 0.1.0" in refused(str(template), "--to", "9.9")
-    write(fork, {"pyproject.toml": version("7.0.0")}, "Our own version")
-    assert "which the template never had" in refused(str(template))
     (fork / "app.py").write_text("not committed\n")
     assert "not committed" in refused(str(template))
     assert (fork / "app.py").read_text() == "not committed\n"
