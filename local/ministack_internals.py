@@ -9,6 +9,7 @@ https://github.com/ministackorg/ministack/issues/1601
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -221,6 +222,30 @@ def queue_of(arn: str) -> dict[str, Any] | None:
     """Return the SQS queue with this ARN, with its attributes and messages."""
     queue: dict[str, Any] | None = sqs._queue_by_arn(arn)
     return queue
+
+
+# Unnecessary when MiniStack stops as a service does that nobody stops: by working off what it took.
+QUEUES_TO_SAVE = Replaceable(sqs, "get_state")
+"""Returns what is saved of the queues when the emulator stops."""
+FIRE_S3_EVENT_LATER = Replaceable(s3, "_fire_s3_event_async")
+"""Delivers an event of a bucket in a thread, of which nobody knows when it has ended."""
+_S3_EVENT_PARTS = ("size", "etag", "deletion_type")
+
+
+def fire_s3_event(bucket: str, key: str, event: str, *parts: Any, **more: Any) -> None:
+    """Deliver an event of a bucket to those who want to know of it."""
+    more |= zip(_S3_EVENT_PARTS, parts, strict=False)
+    s3._fire_s3_event(bucket, key, event, **more, sequencer=s3._next_event_sequencer(event))
+
+
+def let_go(saved: Mapping[str, Any]) -> None:
+    """Have functions see again at once what they had not done of the queues that are saved."""
+    read = {mapping["EventSourceArn"] for *_, mapping in lambda_svc._iter_all_esms()}
+    for queue in saved["queues"]._data.values():
+        if queue["attributes"].get("QueueArn") in read:
+            for message in queue["messages"]:
+                if message["receive_count"]:
+                    message["visible_at"] = min(message["visible_at"], time.time())
 
 
 def wake_event_sources() -> None:

@@ -6,6 +6,7 @@ Each function corrects one difference, in the running process.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gzip
 import importlib.util
 import json
@@ -16,7 +17,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,9 @@ ACCOUNT_CONCURRENCY, UNRESERVED_CONCURRENCY = 1000, 100
 _NAME_OF_SERVICE = re.compile(r'"(?:endpointPrefix|signingName)"\s*:\s*"([^"]+)"')
 
 _ENDS = ThreadPoolExecutor(1, "ends")
+_EVENTS = ThreadPoolExecutor(8, "events")
+_EVENTS_S = 10
+"""How long an end waits for events of buckets: one can wait for a function that it calls."""
 
 # Packages in Lambda's Python runtimes, besides the standard library.
 _LAMBDA_RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
@@ -59,6 +63,7 @@ def apply(*, runtime: Path, opensearch_url: str) -> None:
     _refuse_what_an_account_lacks()
     _let_functions_finish_their_calls()
     _answer_while_functions_end()
+    lose_nothing_that_was_under_way()
     _refuse_to_replace_what_has_a_name()
     _replace_domains_whose_engine_changes()
     import_what_exists()
@@ -327,6 +332,36 @@ def _answer_while_functions_end() -> None:
 def wait_until_functions_have_ended() -> None:
     """Wait for what `_answer_while_functions_end` began; nothing can begin after it."""
     _ENDS.shutdown()
+
+
+def lose_nothing_that_was_under_way() -> None:
+    """Upstream: what is under way when the emulator stops comes half an hour later, or never.
+
+    A message that a function had stays hidden after the next start, for as long as its queue says.
+    An event of a bucket is gone if its thread has not come to the queue. AWS does not stop.
+    """
+    under_way = set[Future[None]]()
+
+    def later(fire: Callable[..., None]) -> Callable[..., None]:
+        def submit(*event: Any, **more: Any) -> None:
+            context = contextvars.copy_context()
+            firing = _EVENTS.submit(context.run, internals.fire_s3_event, *event, **more)
+            under_way.add(firing)
+            firing.add_done_callback(under_way.discard)
+
+        return submit
+
+    def settled(state: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+        def settle() -> dict[str, Any]:
+            wait(tuple(under_way), _EVENTS_S)
+            saved = state()
+            internals.let_go(saved)
+            return saved
+
+        return settle
+
+    internals.FIRE_S3_EVENT_LATER.wrap(later)
+    internals.QUEUES_TO_SAVE.wrap(settled)
 
 
 def _refuse_to_replace_what_has_a_name() -> None:

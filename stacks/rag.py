@@ -103,9 +103,10 @@ class RagStack(cdk.Stack):
         )
         self.queue = self._build_queue(
             "IngestQueue",
-            # AWS advises six times the function's timeout. The function shortens it: it hides its
-            # message for a minute at a time, and for the pause before the next try.
-            visibility_timeout=cdk.Duration.seconds(6 * _INGEST_TIMEOUT.to_seconds()),
+            # The function hides its message itself, for a minute at a time, and for the pause
+            # before the next try. This is how long a document waits whose function died before it
+            # did so. AWS takes no less than the function's timeout, and advises six times as much.
+            visibility_timeout=_INGEST_TIMEOUT,
             dead_letter_queue=sqs.DeadLetterQueue(
                 queue=self.dead_letters, max_receive_count=_TRIES
             ),

@@ -90,7 +90,8 @@ def _work_on(message: Mapping[str, Any], counts: Counter[str], lags: list[float]
     hide = partial(_queue().hide, message["receiptHandle"])
     done = True
     try:
-        hide(_HIDDEN_S)
+        with suppress(Exception):  # then it is hidden for as long as its queue says
+            hide(_HIDDEN_S)
         with beating(lambda: hide(_HIDDEN_S), every_s=_HIDDEN_S / 3):
             named = () if _walked(body) else _documents(body)
             generations = _in_present_epoch() if named else ()

@@ -66,14 +66,14 @@ def main() -> int:
         "--many", type=int, default=200, help="documents of the flood, such as 5000 (default: 200)"
     )
     parser.add_argument(
-        "--pairs", type=int, default=1, help="pairs of examples, 99 for all (default: 1)"
+        "--every-pair", action="store_true", help="update every example into every other (1 h)"
     )
     parser.add_argument("--json", action="store_true", help="print the outcomes as JSON")
     parser.add_argument(
         "--page", type=Path, help="write what was found into this page of the documentation"
     )
     options = parser.parse_args()
-    SIZES.update(many=options.many, pairs=options.pairs)
+    SIZES.update(many=options.many, every_pair=options.every_pair)
     parts = [part.strip() for part in (options.only or "").split(",")]
     names = list(dict.fromkeys(name for part in parts for name in FAULTS if part in name))
     if not names:

@@ -22,8 +22,8 @@ import psutil
 from local import processes
 from sustainability.deployment.schema import Deployment
 from sustainability.errors import UserError
-from sustainability.operate.account import Account
-from tests.chaos.world import ROOT, World, deployment_file, quiet
+from sustainability.operate.account import Account, DocumentState
+from tests.chaos.world import PATIENCE_S, ROOT, World, deployment_file, quiet
 
 
 class NotHere(Exception):
@@ -33,8 +33,13 @@ class NotHere(Exception):
 Fault = Callable[[World], None]
 FAULTS: dict[str, Fault] = {}
 """By what is broken, as the table names it."""
-SIZES = {"many": 200, "pairs": 1}
-"""Documents of the flood, and pairs of examples; options set them."""
+SIZES = {"many": 200, "every_pair": 0}
+"""Documents of the flood, and whether each example is updated into each; options set them."""
+EXAMPLES = ROOT / "deployments/examples"
+CHAIN = (
+    "realtime", "vectors", "domain", "async", "domain", "tuned", "nap", "batch", "bridged",
+)  # fmt: skip
+"""Every example, and every change from one kind of store to another."""
 
 
 def fault(name: str) -> Callable[[Fault], Fault]:
@@ -335,19 +340,22 @@ def flood(world: World) -> None:
     _wait(world, keys)
 
 
-def _wait(world: World, keys: list[str]) -> None:
-    account = world.account
-    etags = {key: etag for key, etag in account.stored().items() if key in keys}
-    account.wait_until_settled(etags, seconds=60 + len(keys), progress=quiet)
+def _wait(world: World, keys: list[str]) -> list[DocumentState]:
+    etags = {key: etag for key, etag in world.account.stored().items() if key in set(keys)}
+    seconds = PATIENCE_S + len(keys)
+    return world.account.wait_until_settled(etags, seconds=seconds, progress=quiet)
 
 
 @fault("a document of 200 MB")
 def giant(world: World) -> None:
+    """It is over the limit of a document, and says so; those beside it do not wait for it."""
     key = "giant.txt"
     world.rejected.add(key)
     world.change(key, "0123456789 bytes of text.\n" * (200_000_000 // 26))
     with world.changing():
-        _wait(world, [key])
+        (state,) = _wait(world, [key])
+    if not state.reason.startswith("too_large: 200.0 MB"):
+        raise AssertionError(f"{key} was rejected with: {state.reason}")
     world.change(key, None)
 
 
@@ -379,34 +387,40 @@ def deployment_killed(world: World) -> None:
 
 @fault("an example updated into another")
 def examples_updated(world: World) -> None:
-    """The first pair leaves an endpoint behind, the others are any."""
-    examples = sorted((ROOT / "deployments/examples").glob("*.yaml"))
-    pairs = list(itertools.permutations(examples, 2))
-    world.random.shuffle(pairs)
-    pairs.sort(key=lambda pair: [each.stem for each in pair] != ["realtime", "vectors"])
-    for before, after in pairs[: SIZES["pairs"]]:
-        for example in (before, after):
-            similarity = {"minimum_similarity": 0.33}  # of the local embedding model
-            file = deployment_file("chaos-example", example, answers=similarity)
-            _run("deploy", str(file), "--yes")
-            account = Account(Deployment.load(file))
-            if example == before:
-                note = world.folder / "note.md"
-                note.write_text("# The Dunlin station\n\nThe Dunlin station has 12345 masts.\n")
-                account.add({"note.md": note})
-            account.wait_until_settled(account.stored(), seconds=300, progress=quiet)
-            answer = account.ask("How many masts has the Dunlin station?", progress=quiet)
-            if "status" not in answer and "12345" not in answer["answer"]:
-                raise AssertionError(f"{before.stem} to {after.stem}: {answer['answer'][:80]}")
-        _run("destroy", str(file), "--yes", "--everything")
-        left = [
-            each["StackName"]
-            for each in world.client("cloudformation").describe_stacks()["Stacks"]
-            if each["StackName"].startswith("chaos-example")
-            and each["StackStatus"] != "DELETE_COMPLETE"
-        ]
-        if left:
-            raise AssertionError(f"{before.stem} to {after.stem}: {left} is left")
+    """A note is found in each, and at the end nothing is left, also of the first one's endpoint."""
+    file = deployment_file("chaos-example", EXAMPLES / f"{CHAIN[0]}.yaml")
+    for number, example in enumerate(_every_pair() if SIZES["every_pair"] else CHAIN):
+        similarity = {"minimum_similarity": 0.33}  # of the local embedding model
+        deployment_file("chaos-example", EXAMPLES / f"{example}.yaml", answers=similarity)
+        _run("deploy", str(file), "--yes")
+        account = Account(Deployment.load(file))
+        if number == 0:
+            note = world.folder / "note.md"
+            note.write_text("# The Dunlin station\n\nThe Dunlin station has 12345 masts.\n")
+            account.add({"note.md": note})
+        account.wait_until_settled(account.stored(), seconds=300, progress=quiet)
+        answer = account.ask("How many masts has the Dunlin station?", progress=quiet)
+        if "status" not in answer and "12345" not in answer["answer"]:
+            raise AssertionError(f"{example}, after {number} updates: {answer['answer'][:80]}")
+    _run("destroy", str(file), "--yes", "--everything")
+    left = [
+        each["StackName"]
+        for each in world.client("cloudformation").describe_stacks()["Stacks"]
+        if each["StackName"].startswith("chaos-example")
+        and each["StackStatus"] != "DELETE_COMPLETE"
+    ]
+    if left:
+        raise AssertionError(f"{left} is left")
+
+
+def _every_pair() -> Iterator[str]:
+    """Yield the examples in an order in which each comes right after each other one, once."""
+    names = sorted(each.stem for each in EXAMPLES.glob("*.yaml"))
+    for at, name in enumerate(names):
+        for other in names[at + 2 :]:
+            yield from (name, other)
+        yield name
+    yield from reversed(names[:-1])
 
 
 def _run(command: str, *arguments: str) -> None:

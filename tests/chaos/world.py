@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import tempfile
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from sustainability.errors import UserError
 from sustainability.operate.account import Account
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "deployments/.chaos"
+FOLDER = ROOT / f"deployments/.chaos/{os.getpid()}"
 INGEST = "rag.ingest_handler.handler"
 PATIENCE_S = 300
 """How long the table waits before it counts what is missing."""
@@ -73,6 +75,7 @@ class World:
         self.rejected: set[str] = set()
         self.unsure: set[str] = set()
         self._numbers: dict[str, int] = {}
+        self._read: dict[tuple[str, str], list[str]] = {}
         self._clients: dict[str, Any] = {}
         self._account: Account | None = None
 
@@ -236,11 +239,16 @@ class World:
     def _passages(self, key: str) -> list[str]:
         if key in self.rejected:
             return []
+        read = key, self.wanted[key]
+        if read not in self._read:
+            title, chunks = read_bytes(key, self.wanted[key].encode(), *self._cut)
+            self._read[read] = sorted({chunk.identity(key, title) for chunk in chunks})
+        return self._read[read]
+
+    @cached_property
+    def _cut(self) -> tuple[int, int]:
         knowledge = Deployment.load(self.deployment_file).knowledge
-        title, chunks = read_bytes(
-            key, self.wanted[key].encode(), knowledge.chunk_tokens, knowledge.overlap_tokens
-        )
-        return sorted({chunk.identity(key, title) for chunk in chunks})
+        return knowledge.chunk_tokens, knowledge.overlap_tokens
 
     def _index(self) -> dict[str, list[str]]:
         """Return the ids of the passages of each document, as OpenSearch has them."""
@@ -296,7 +304,7 @@ def deployment_file(name: str, like: Path, **sections: dict[str, Any]) -> Path:
     """Write a deployment file like another; only what is in ``deployments/`` can be deployed."""
     values = yaml.safe_load(like.read_text()) | {"name": name}
     values |= {section: values.get(section, {}) | given for section, given in sections.items()}
-    FOLDER.mkdir(exist_ok=True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
     file = FOLDER / f"{name}.yaml"
     file.write_text(yaml.safe_dump(values))
     return file

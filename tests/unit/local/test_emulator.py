@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from threading import Event
+from threading import Event, Timer
+from time import time
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ministack.services import lambda_svc, s3, sqs
 
 from local import emulator
 from local import ministack_internals as internals
@@ -51,3 +53,54 @@ def test_nobody_waits_while_the_folders_of_a_changed_function_are_deleted(
     assert not ended.is_set()
     held.set()
     assert ended.wait(60)
+
+
+def test_an_end_leaves_nothing_hidden_and_no_event_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that a function had, and an event that had not come to its queue."""
+    for place in (internals.FIRE_S3_EVENT_LATER, internals.QUEUES_TO_SAVE):
+        monkeypatch.setattr(place.module, place.name, getattr(place.module, place.name))
+    patches.lose_nothing_that_was_under_way()
+    call = internals.SQS_ACTIONS
+    for name in ("read", "unread"):
+        hidden = {"VisibilityTimeout": "1800"}
+        url = call["CreateQueue"]({"QueueName": name, "Attributes": hidden}, "")["QueueUrl"]
+        call["SendMessage"]({"QueueUrl": url, "MessageBody": "at work"}, "")
+        assert sqs._receive_messages_for_esm(url, 1)
+        call["SendMessage"]({"QueueUrl": url, "MessageBody": "later", "DelaySeconds": 600}, "")
+    (read, unread) = (arn(name) for name in ("read", "unread"))
+    mapping = ("", "", {"EventSourceArn": read})
+    monkeypatch.setattr(lambda_svc, "_iter_all_esms", lambda: [mapping])
+    came, seen = Event(), list[str]()
+
+    def fire(bucket: str, key: str, event: str, **more: Any) -> None:
+        came.wait(60)
+        seen.append(key)
+
+    monkeypatch.setattr(s3, "_fire_s3_event", fire)
+    s3._fire_s3_event_async("bucket", "a.md", "s3:ObjectCreated:Put", 3, "etag")
+    Timer(0.1, came.set).start()
+    try:
+        saved = sqs.get_state()["queues"]._data.values()
+        assert seen == ["a.md"]
+        visible = {
+            (queue["attributes"]["QueueArn"], message["body"]): message["visible_at"] <= time()
+            for queue in saved
+            for message in queue["messages"]
+        }
+        assert visible == {
+            (read, "at work"): True,
+            (read, "later"): False,
+            (unread, "at work"): False,
+            (unread, "later"): False,
+        }
+    finally:
+        sqs.reset()
+
+
+def arn(queue: str) -> str:
+    (found,) = (
+        each["attributes"]["QueueArn"]
+        for (*_, url), each in internals.queues()
+        if url.endswith(f"/{queue}")
+    )
+    return str(found)

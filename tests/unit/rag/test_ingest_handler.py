@@ -181,6 +181,18 @@ def test_what_fails_comes_back_sooner_at_first_and_later_each_time(services: Ser
     assert handle(message("1", "a.md", tries=99)) == set()
 
 
+def test_a_queue_that_cannot_hide_a_message_stops_no_document(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(**call: Any) -> dict[str, Any]:
+        raise Unavailable("no answer")
+
+    services.s3.objects = {"a.md": b"# A\n\nText."}
+    monkeypatch.setattr(services.sqs, "change_message_visibility", away)
+    assert handle(message("1", "a.md")) == set()
+    assert {d["document"] for d in services.opensearch.documents.values()} == {"a.md"}
+
+
 def test_while_a_document_is_worked_on_others_know_it(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
