@@ -137,9 +137,10 @@ sbom: setup .build/sbom/.ready ## Write what each part is made of, as CycloneDX:
 	@$(python) -m uv venv --quiet --clear .build/sbom && \
 	  $(python) -m uv pip sync --quiet --require-hashes --python .build/sbom $< && touch $@
 
-refresh: setup ## Renew the facts that packages carry, and list those older than two years.
+refresh: setup ## Renew the facts that packages carry, pin the base image, list facts older than two years.
 	@$(python) -m cfn_sustainability.refresh
 	@$(python) -m sustainability.facts.refresh || true
+	@$(python) -m sustainability.operate.base_images || true
 	@$(python) -m sustainability.facts.age
 
 site: setup $(SITE)/.ready ## Build the documentation as a site, in .site/html, with strict links.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from sustainability.errors import UserError
@@ -33,7 +33,7 @@ class EcrImage:
     region: str
     repository: str
     reference: str
-    """A tag with its colon, or a digest with its at sign."""
+    """A tag with its colon, a digest with its at sign, or both."""
 
     @property
     def registry(self) -> str:
@@ -68,11 +68,27 @@ class EcrImage:
         return cls(**match.groupdict())
 
 
+BASE_IMAGES = DATA / "serving_images.csv"
+"""The base image of each Region: by its tag, and by the digest that the tag had when pinned."""
+
+
 @cache
 def base_images() -> dict[str, EcrImage]:
-    """Return the pinned base image of each Region in ``data/serving_images.csv``."""
-    with (DATA / "serving_images.csv").open(encoding="utf-8", newline="") as lines:
-        return {row["region"]: EcrImage.parse(row["image"]) for row in csv.DictReader(lines)}
+    """Return the base image of each Region; it has a digest once ``make refresh`` found it."""
+    with BASE_IMAGES.open(encoding="utf-8", newline="") as lines:
+        return {row["region"]: _pinned(row) for row in csv.DictReader(lines)}
+
+
+def _pinned(row: dict[str, str]) -> EcrImage:
+    image, digest = EcrImage.parse(row["image"]), row["digest"]
+    if not digest:
+        return image
+    if not re.fullmatch("sha256:[0-9a-f]{64}", digest):
+        raise ImageError(
+            f"{BASE_IMAGES.name}, {row['region']}: the digest is {digest!r}; it is sha256: and 64 "
+            "hex digits, or empty. Run `make refresh`"
+        )
+    return replace(image, reference=f"{image.reference}@{digest}")
 
 
 def base_image(region: str) -> EcrImage:
@@ -81,7 +97,7 @@ def base_image(region: str) -> EcrImage:
     Raises
     ------
     ImageError
-        If none is pinned for the Region.
+        If the table has none for the Region.
     """
     images = base_images()
     if region not in images:
