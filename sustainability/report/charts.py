@@ -106,7 +106,7 @@ def lines(title: str, series: Sequence[Line], x_label: str, y_label: str) -> str
     for x in _decades(min(xs), max(xs)):
         parts.append(
             f'<path d="M{x_at(x):.1f} 10V{bottom}" class="grid"/>'
-            f'<text x="{x_at(x):.1f}" y="{bottom + 15}" class="tick">{x:,.0f}</text>'
+            f'<text x="{x_at(x):.1f}" y="{bottom + 15}" class="tick">{_compact(x)}</text>'
         )
     for y in _decades(min(ys), max(ys)):
         parts.append(
@@ -123,6 +123,14 @@ def lines(title: str, series: Sequence[Line], x_label: str, y_label: str) -> str
     )
     described = f"{y_label} by {x_label}: " + ", ".join(line.label for line in series)
     return svg(title, described, height, "".join(parts)) + legend([line.label for line in series])
+
+
+def _compact(value: float) -> str:
+    """Return a power of ten so short that it fits between its neighbours on an axis."""
+    for size, sign in ((1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:,.0f}{sign}"
+    return f"{value:,.0f}"
 
 
 _MEANINGS = {

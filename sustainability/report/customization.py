@@ -29,6 +29,18 @@ EXPLANATION = (
 )
 
 
+_RUNGS = {
+    "stay": "stay as it is",
+    "prompts": "better prompts",
+    "rag": "better retrieval (RAG)",
+    "peft": "tuning of a few parameters (PEFT)",
+    "distillation": "distillation",
+    "full": "tuning of all parameters",
+    "scratch": "training from scratch",
+}
+"""Each rung in words, as a page names it; commands and JSON use the keys."""
+
+
 def _answers(value: float) -> str:
     return "never" if math.isinf(value) else amount(value)
 
@@ -193,22 +205,23 @@ def _impact(impact: Impact) -> dict[str, list[float]]:
 def as_html(ladder: Ladder, advice: Advice, score: float | None, steps: Sequence[Next]) -> str:
     """Return the page; ``steps`` is what else to do next."""
     bars = [
-        charts.Bar(step.rung.value, step.once.kwh * 1000)
+        charts.Bar(_RUNGS[step.rung.value], step.once.kwh * 1000)
         for step in ladder.steps
         if step.parts and step.rung.value != "scratch"
     ]
     reasons = " ".join(advice.reasons)
     wrong = "; ".join(advice.wrong_if)
     sections = [
-        section(f"Next: {advice.rung.value}", f"{reasons} This is wrong if {wrong}.",
+        section(f"Next: {_RUNGS[advice.rung.value]}", f"{reasons} This is wrong if {wrong}.",
                 charts.bars("Energy before the first answer", bars, "Wh")),
         section("Where to train", _silicon(ladder),
                 table(_PLACES, [_place(where) for where in shown_places(ladder)]), wide=True),
         section("Every rung", EXPLANATION,
-                table(_HEADER, [_row(step) for step in ladder.steps]), wide=True),
+                table(_HEADER, [(_RUNGS[step.rung.value], *_row(step)[1:])
+                                for step in ladder.steps]), wide=True),
         section("What is counted once", _pairs(ladder), table(
             ("rung", "part", "basis", "Wh"),
-            [(step.rung.value, part.name, part.basis, spread(part.impact.kwh * 1000))
+            [(_RUNGS[step.rung.value], part.name, part.basis, spread(part.impact.kwh * 1000))
              for step in ladder.steps for part in step.parts], words=True), wide=True),
         section("Assumptions", "Numbers without a source, with the reason for each.", table(
             ("number", "value", "reason"),

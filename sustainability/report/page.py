@@ -44,7 +44,7 @@ svg .tick,svg .small{fill:var(--muted)}
 .legend{list-style:none;margin:.5rem 0;padding:0;display:flex;flex-wrap:wrap;gap:.25rem 1rem;
 font-size:.9rem}
 .legend svg{display:inline-block;width:2rem;vertical-align:middle;margin-right:.4rem}
-dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(8.5rem,1fr));gap:.75rem;margin:0}
+dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(max(8.5rem,20%),1fr));gap:.75rem;margin:0}
 dt{color:var(--muted);font-size:.9rem}dd{margin:0;font-size:1.25rem;font-weight:600}
 dd small{display:block;font-size:.85rem;font-weight:400}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.9rem}
@@ -66,7 +66,7 @@ td:first-child::before,td:empty{display:none}
 @media print{:root{color-scheme:light;--page:#fff;--card:#fff;--text:#000;--muted:#444;
 --edge:#bbb;--s0:#2c6e5d;--s1:#a4551e;--s2:#44549c;--s3:#8a2f5f;--s4:#5c6a1f;--s5:#6a6a6a}
 body{max-width:none;padding:0;font-size:10pt}main{display:block}
-section{border:0;padding:0 0 1rem}h2,h2+p{break-after:avoid}
+section{border:0;padding:0 0 1rem}h2,h2+p,h3{break-after:avoid}
 h2+p,svg,dl,tr,.legend{break-inside:avoid}
 svg{max-width:12cm}.scroll{overflow:visible}summary{display:none}
 details::details-content{content-visibility:visible;height:auto}

