@@ -47,6 +47,7 @@ from sustainability.errors import UserError, choose
 
 HOURS_OF_WEEK = 7 * 24
 MOST_CONCURRENT_ANSWERS = 1000
+DECILES = 9
 """Of the answer function: an AWS account has a concurrency of 1,000 before it asks for more."""
 EXTRACTIVE = "extractive"
 """The generator that quotes the passages and calls no model."""
@@ -143,12 +144,29 @@ class Tokens(Section):
     """Mean over all requests."""
     p95: float = Field(gt=0)
     """95 of 100 requests have at most this many."""
+    deciles: tuple[Annotated[float, Field(ge=0)], ...] = ()
+    """Nine counts: 10, 20, … 90 of 100 requests have at most so many. Without them, the counts are
+    lognormally distributed. ``plan --from-trace`` prints them."""
 
     @model_validator(mode="after")
     def _heavy_enough(self) -> Self:
         if self.p95 < self.mean:
             raise ValueError("p95 must not be below the mean")
+        if self.deciles and len(self.deciles) != DECILES:
+            raise ValueError(f"deciles must be nine counts; here are {len(self.deciles)}")
+        if list(self.deciles) != sorted(self.deciles) or (
+            self.deciles and self.deciles[-1] > self.p95
+        ):
+            raise ValueError("deciles must rise, and the last must not be above p95")
         return self
+
+    def at_most(self, most: float) -> Tokens:
+        """Return the same distribution with every count cut at ``most``."""
+        return Tokens(
+            mean=min(self.mean, most),
+            p95=min(self.p95, most),
+            deciles=tuple(min(count, most) for count in self.deciles),
+        )
 
 
 def _parse_days(value: object) -> object:
@@ -710,8 +728,7 @@ class Deployment(Section):
     @property
     def answer_tokens(self) -> Tokens:
         """Tokens of an answer, none longer than ``answers.max_tokens``."""
-        written, most = self.traffic.output_tokens, self.answers.max_tokens
-        return Tokens(mean=min(written.mean, most), p95=min(written.p95, most))
+        return self.traffic.output_tokens.at_most(self.answers.max_tokens)
 
     @classmethod
     def load(cls, path: Path | str) -> Deployment:

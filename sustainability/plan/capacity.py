@@ -8,10 +8,9 @@ from functools import cached_property
 
 from sustainability.deployment.schema import Tokens
 from sustainability.offers.endpoint_models import InferenceModel
+from sustainability.plan.lengths import quantile, squared_variation
 from sustainability.plan.queueing import (
     exponential_waits,
-    lognormal_quantile,
-    lognormal_sigma,
     mean_wait,
     share_later,
     share_waiting,
@@ -177,22 +176,17 @@ class Capacity:
     def _lengths(self) -> tuple[Work, ...]:
         shares = [(number + 0.5) / _LENGTHS for number in range(_LENGTHS)]
         return tuple(
-            self._work(
-                lognormal_quantile(share, self.input_tokens.mean, self.input_tokens.p95),
-                lognormal_quantile(share, self.output_tokens.mean, self.output_tokens.p95),
-            )
+            self._work(quantile(self.input_tokens, share), quantile(self.output_tokens, share))
             for share in shares
         )
 
     @cached_property
     def _service_scv(self) -> float:
-        sigma = lognormal_sigma(self.output_tokens.mean, self.output_tokens.p95)
-        return (self.mean.writing / self.mean.total) ** 2 * math.expm1(sigma**2)
+        return (self.mean.writing / self.mean.total) ** 2 * squared_variation(self.output_tokens)
 
     def _reading_square(self, dispersion: float) -> float:
         """Return the variance of the reading time per second, for one prompt per second."""
-        sigma = lognormal_sigma(self.input_tokens.mean, self.input_tokens.p95)
-        return self.mean.reading**2 * (math.expm1(sigma**2) + dispersion)
+        return self.mean.reading**2 * (squared_variation(self.input_tokens) + dispersion)
 
     def _work(self, input_tokens: float, output_tokens: float) -> Work:
         return Work(

@@ -17,7 +17,7 @@ def comments(name: str, fit: Fit, cached: float) -> Iterator[str]:
     )
     for tokens, error in fit.token_error.items():
         yield (
-            f"{tokens}: the declared lognormal distribution differs from the trace by up to "
+            f"{tokens}: the declared distribution differs from the trace by up to "
             f"{error:.2f} (0 is the same, below 0.1 is good)."
         )
     yield "Dispersion of the number of questions (1 is at random): " + ", ".join(

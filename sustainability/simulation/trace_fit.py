@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
-from statistics import NormalDist, fmean, pvariance, quantiles
+from statistics import fmean, pvariance, quantiles
 from typing import Any
 
+from sustainability.deployment.schema import Tokens
 from sustainability.errors import UserError
-from sustainability.plan.queueing import lognormal_sigma
+from sustainability.plan.lengths import quantile
 from sustainability.simulation.traces import rates_of
 from sustainability.simulation.traffic import WEEK_SECONDS, Traffic
 
@@ -19,6 +21,8 @@ _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _FEWEST = 200
 """Questions below which a 95th percentile or a variance says nothing."""
 _WINDOWS_S = (1.0, 10.0, 60.0)
+_PARTS = 1000
+"""Into which a declared distribution is cut."""
 _ALIKE = 0.2
 """Neighbor hours whose means differ by less than this share become one period."""
 
@@ -38,7 +42,7 @@ class Fit:
     """Mean difference between the rate of ten minutes and the declared mean, as a share."""
     token_error: dict[str, float]
     """Largest difference between the shares of prompts, and of answers, up to a length, in the
-    trace and in the declared lognormal distribution."""
+    trace and in the declared distribution."""
 
     @property
     def batch(self) -> float:
@@ -183,24 +187,22 @@ def _periods(hours: dict[int, list[float]]) -> list[dict[str, Any]]:
     ]
 
 
-def _tokens(counts: Sequence[float]) -> dict[str, float]:
-    mean = fmean(counts)
+def _tokens(counts: Sequence[float]) -> dict[str, Any]:
+    mean, twentieths = fmean(counts), quantiles(counts, n=20, method="inclusive")
     return {
         "mean": round(max(1.0, mean), 1),
-        "p95": round(max(1.0, mean, quantiles(counts, n=20)[-1]), 1),
+        "p95": round(max(1.0, mean, twentieths[-1]), 1),
+        "deciles": [round(count, 1) for count in twentieths[1:-1:2]],
     }
 
 
-def _distance(counts: Sequence[float], declared: dict[str, float]) -> float:
+def _distance(counts: Sequence[float], declared: dict[str, Any]) -> float:
     """Return the largest difference of the two distributions (Kolmogorov and Smirnov)."""
-    sigma = lognormal_sigma(declared["mean"], declared["p95"])
-    middle = math.log(declared["mean"]) - sigma**2 / 2
-    share: Callable[[float], float] = (
-        NormalDist(middle, sigma).cdf if sigma else lambda value: float(value >= middle)
-    )
+    tokens = Tokens.model_validate(declared)
+    expecting = [quantile(tokens, (number + 0.5) / _PARTS) for number in range(_PARTS)]
     total, seen, worst = len(counts), 0, 0.0
     for value, number in sorted(Counter(counts).items()):
-        expected = share(math.log(value)) if value else 0.0
+        expected = bisect_right(expecting, value) / _PARTS
         worst = max(worst, abs(expected - seen / total), abs(expected - (seen + number) / total))
         seen += number
     return worst

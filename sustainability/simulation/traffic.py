@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from sustainability.deployment.schema import Rate, Tokens
+from sustainability.plan.lengths import quantile
 from sustainability.plan.queueing import lognormal_sigma
 
 WEEK_SECONDS = 7 * 24 * 3600.0
@@ -68,7 +69,7 @@ class Rates:
 
 @dataclass(frozen=True)
 class TokenCounts:
-    """Lengths of prompts and answers: lognormal, with a long tail like real ones."""
+    """Lengths of prompts and answers: by their deciles, or lognormal, with a long tail."""
 
     input: Tokens
     output: Tokens
@@ -76,16 +77,17 @@ class TokenCounts:
 
     def sampler(self, random_: random.Random) -> Callable[[], tuple[float, float]]:
         """Return a function that draws the tokens of a prompt and of its answer."""
-        sigma_in, sigma_out = (
-            lognormal_sigma(tokens.mean, tokens.p95) for tokens in (self.input, self.output)
-        )
-        mu_in = math.log(self.input.mean) - sigma_in**2 / 2
-        mu_out = math.log(self.output.mean) - sigma_out**2 / 2
-        draw, limit = random_.lognormvariate, self.output_limit
-        return lambda: (
-            max(1.0, draw(mu_in, sigma_in)),
-            min(limit, max(1.0, draw(mu_out, sigma_out))),
-        )
+        draw_in, draw_out = _draw(self.input, random_), _draw(self.output, random_)
+        limit = self.output_limit
+        return lambda: (max(1.0, draw_in()), min(limit, max(1.0, draw_out())))
+
+
+def _draw(tokens: Tokens, random_: random.Random) -> Callable[[], float]:
+    if tokens.deciles:
+        return lambda: quantile(tokens, random_.random())
+    sigma, draw = lognormal_sigma(tokens.mean, tokens.p95), random_.lognormvariate
+    mu = math.log(tokens.mean) - sigma**2 / 2
+    return lambda: draw(mu, sigma)
 
 
 def arrivals(
