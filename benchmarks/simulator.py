@@ -5,8 +5,8 @@ They never overlap. Generated weeks differ by their seed. Recorded traffic is re
 in the environment variable TRACES (default: ``../shared/data``), and left out if it is not there:
 the first part of its week and of its hour is train, the rest is test.
 
-``python -m benchmarks simulator`` replays a part of each week, so that it ends within ten minutes
-on two cores. ``python -m benchmarks.simulator --all`` replays the weeks whole; ``--page`` prints
+``python -m benchmarks simulator`` replays one day of each week, so that it ends within ten minutes
+on two cores. ``python -m benchmarks.simulator --weekend`` replays two, ``--all`` whole weeks; ``--page`` prints
 ``docs/simulator.md``.
 """
 
@@ -64,8 +64,8 @@ DECLARED = 100
 """What is added to a seed for the week that the plan sees."""
 DAY_S = 86400.0
 WHOLE = (0, 7)
-FRIDAY_AND_SATURDAY = (4, 6)
-"""A busy day and a calm one, by their numbers from Monday."""
+FRIDAY = 4
+"""The first day that is replayed, from Monday."""
 WORKERS = 2
 BIN_S = 600.0
 """Of the recorded week."""
@@ -84,7 +84,7 @@ ATTAINMENT = 0.99
 """That every deployment here asks for: the default."""
 _PAGE = """# How good the plan is on traffic that it does not know
 
-<!-- Generated: python -m benchmarks.simulator --page > docs/simulator.md -->
+<!-- Generated: python -m benchmarks.simulator --weekend --page > docs/simulator.md -->
 
 Each row names the traffic from which the plan was made (*train*) and the traffic that is replayed
 (*test*); they never overlap. A ratio is the plan's use divided by that of the other; the share
@@ -133,21 +133,20 @@ class Row(NamedTuple):
             yield Measurement(f"{name}: {other}, in time", 100 * ratio.in_time, "%")
 
 
-def run(*, everything: bool = False) -> list[Measurement]:
-    """Replay the traffic that is there, and a million questions."""
-    return [one for row in _rows(everything) for one in row.measurements()] + _speed()
+def run(days: tuple[int, int] = (FRIDAY, FRIDAY + 1)) -> list[Measurement]:
+    """Replay these days of the traffic that is there, and a million questions."""
+    return [one for row in _rows(days) for one in row.measurements()] + _speed()
 
 
 def main() -> int:
     """Print the measurements, or the page with them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.simulator")
-    parser.add_argument("--all", action="store_true", help="whole weeks: some hours on two cores")
+    parser.add_argument("--all", action="store_true", help="replay whole weeks: an hour or more")
+    parser.add_argument("--weekend", action="store_true", help="replay Saturday after Friday")
     parser.add_argument("--page", action="store_true", help="print docs/simulator.md")
     options = parser.parse_args()
-    if options.page:
-        print(page(_rows(options.all)))
-    else:
-        print(table(run(everything=options.all)))
+    days = WHOLE if options.all else (FRIDAY, FRIDAY + 2 if options.weekend else FRIDAY + 1)
+    print(page(_rows(days)) if options.page else table(run(days)))
     return 0
 
 
@@ -179,9 +178,9 @@ def _percent(share: float) -> str:
     return percent if share >= ATTAINMENT else f"**{percent}**"
 
 
-def _rows(everything: bool) -> list[Row]:
+def _rows(days: tuple[int, int]) -> list[Row]:
     """Return the rows, each replayed in a process of its own, with progress on stderr."""
-    days = WHOLE if everything else FRIDAY_AND_SATURDAY
+    everything = days == WHOLE
     jobs: list[Callable[[], Row]] = [
         partial(_never_asleep, "diurnal", days),
         partial(_bridged, "diurnal", days),
@@ -251,7 +250,8 @@ def _never_asleep(kind: str, days: tuple[int, int], growth: float = 1.0) -> Row:
 
 
 def _part(days: tuple[int, int]) -> str:
-    return f"seed {SEED}" if days == WHOLE else f"Friday and Saturday of seed {SEED}"
+    names = {FRIDAY + 1: "Friday of ", FRIDAY + 2: "Friday and Saturday of "}
+    return f"{names.get(days[1], '')}seed {SEED}"
 
 
 def _held(traffic: Traffic, days: tuple[int, int] = WHOLE) -> Traffic:

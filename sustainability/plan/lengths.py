@@ -40,10 +40,12 @@ def squared_variation(tokens: Tokens) -> float:
 def _points(tokens: Tokens) -> tuple[tuple[float, float], ...]:
     """Return the corners of the distribution: a share, and the tokens that it has at most.
 
-    The longest request is as long as the mean asks for, and at least as long as the 95th
-    percentile.
+    The shortest request is as far below the first decile as that is below the second. The longest
+    one is as long as the mean asks for, and at least as long as the 95th percentile.
     """
-    known = [(0.0, 0.0), *((n / 10, count) for n, count in enumerate(tokens.deciles, 1))]
+    first, second = tokens.deciles[:2]
+    known = [(0.0, max(0.0, 2 * first - second))]
+    known += [(number / 10, count) for number, count in enumerate(tokens.deciles, 1)]
     known.append((0.95, tokens.p95))
     below = sum((b - a) * (few + many) / 2 for (a, few), (b, many) in pairwise(known))
     longest = max(tokens.p95, (tokens.mean - below) / 0.025 - tokens.p95)

@@ -23,6 +23,8 @@ _FEWEST = 200
 _WINDOWS_S = (1.0, 10.0, 60.0)
 _PARTS = 1000
 """Into which a declared distribution is cut."""
+_FAR = 0.1
+"""Distance from which no lognormal distribution describes token counts."""
 _ALIKE = 0.2
 """Neighbor hours whose means differ by less than this share become one period."""
 
@@ -188,12 +190,15 @@ def _periods(hours: dict[int, list[float]]) -> list[dict[str, Any]]:
 
 
 def _tokens(counts: Sequence[float]) -> dict[str, Any]:
+    """Return mean and 95th percentile, and the deciles if the two are not enough."""
     mean, twentieths = fmean(counts), quantiles(counts, n=20, method="inclusive")
-    return {
+    found: dict[str, Any] = {
         "mean": round(max(1.0, mean), 1),
         "p95": round(max(1.0, mean, twentieths[-1]), 1),
-        "deciles": [round(count, 1) for count in twentieths[1:-1:2]],
     }
+    if _distance(counts, found) > _FAR:
+        found["deciles"] = [round(count, 1) for count in twentieths[1:-1:2]]
+    return found
 
 
 def _distance(counts: Sequence[float], declared: dict[str, Any]) -> float:

@@ -64,7 +64,11 @@ EDITS: dict[str, dict[str, Any]] = {
         ],
         "traffic.otherwise": {"mean_per_hour": 3, "peak_per_hour": 25},
         "traffic.input_tokens": {"mean": 1000, "p95": 1500},
-        "traffic.output_tokens": {"mean": 110, "p95": 240},
+        "traffic.output_tokens": {
+            "mean": 110,
+            "p95": 240,
+            "deciles": [30, 40, 60, 80, 100, 110, 130, 150, 200],
+        },
         "traffic.cache_hit_share": 0.15,
         "traffic.arrival_variation": 1.5,
     },

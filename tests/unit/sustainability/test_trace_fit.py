@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 import yaml
@@ -11,7 +13,7 @@ from sustainability.__main__ import main
 from sustainability.deployment.schema import Deployment, Tokens
 from sustainability.errors import UserError
 from sustainability.simulation.trace_fit import fit
-from sustainability.simulation.traffic import Rates, TokenCounts, Traffic, of_rates
+from sustainability.simulation.traffic import Rates, Request, TokenCounts, Traffic, of_rates
 
 TOKENS = TokenCounts(Tokens(mean=1200, p95=1900), Tokens(mean=160, p95=320))
 MADE = of_rates(Rates(3600, (1800.0, 1800.0, 600.0, 600.0)), TOKENS, seed=3)
@@ -27,6 +29,26 @@ def test_it_finds_rates_tokens_and_that_questions_come_at_random() -> None:
     assert all(value == pytest.approx(1, abs=0.3) for value in found.dispersion.values())
     assert found.batch < 1.2
     assert max(found.token_error.values()) < 0.03
+
+
+def test_lengths_that_are_not_lognormal_get_their_deciles() -> None:
+    """Three of four answers are a word, the others are as long as allowed."""
+
+    def mixed() -> list[Request]:
+        return [
+            request._replace(output_tokens=400.0 if number % 4 == 0 else 1 + number % 8)
+            for number, request in enumerate(MADE.requests())
+        ]
+
+    found = fit(Traffic(mixed, MADE.duration))
+    declared = Tokens.model_validate(found.traffic["output_tokens"])
+    assert "deciles" not in found.traffic["input_tokens"]
+    assert declared.deciles[0] < 4 < 6 < declared.deciles[6] < declared.deciles[7] == 400
+    random_ = random.Random(1)
+    draw = TokenCounts(TOKENS.input, declared).sampler(random_)
+    drawn = [draw()[1] for _ in range(20_000)]
+    assert fmean(drawn) == pytest.approx(declared.mean, rel=0.1)
+    assert sum(count > 200 for count in drawn) / len(drawn) == pytest.approx(0.25, abs=0.06)
 
 
 def test_it_tells_batches() -> None:
