@@ -5,9 +5,9 @@ They never overlap. Generated weeks differ by their seed. Recorded traffic is re
 in the environment variable TRACES (default: ``../shared/data``), and left out if it is not there:
 the first part of its week and of its hour is train, the rest is test.
 
-``python -m benchmarks simulator`` replays one day of each week, so that it ends within ten minutes
-on two cores. ``python -m benchmarks.simulator --weekend`` replays two, ``--all`` whole weeks; ``--page`` prints
-``docs/simulator.md``.
+``python -m benchmarks simulator`` replays one day of each week, to end within ten minutes on two
+cores. ``python -m benchmarks.simulator --weekend`` replays two days, ``--all`` whole weeks, and
+``--page`` prints ``docs/simulator.md``.
 """
 
 from __future__ import annotations
