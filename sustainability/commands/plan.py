@@ -54,13 +54,12 @@ def run(options: argparse.Namespace) -> int:
     from sustainability.decide.region_requirements import checked_plan
     from sustainability.decide.what_if import alternatives
     from sustainability.deployment.schema import Deployment
-    from sustainability.energy.repetition import Repetition
     from sustainability.report import next_steps as next_report
     from sustainability.report import plan as report
 
     deployment = Deployment.load(options.deployment)
     if options.from_trace:
-        return _fit(options.from_trace, Repetition.of(deployment).kept)
+        return _fit(options.from_trace, deployment)
     if options.from_account is not None:
         return _fit_account(deployment, options.from_account)
     plan = checked_plan(deployment)
@@ -96,14 +95,20 @@ def _fit_account(deployment: Deployment, model: str) -> int:
     return 0
 
 
-def _fit(trace: Path, cached: float) -> int:
+def _fit(trace: Path, deployment: Deployment) -> int:
     """Print YAML; comments say how good the fit is."""
+    from sustainability.energy.repetition import Repetition
     from sustainability.report.trace_fit import comments
+    from sustainability.simulation.batches import batch_capacity
     from sustainability.simulation.trace_fit import fit
     from sustainability.simulation.traces import recorded
 
-    found = fit(recorded(trace))
-    _print(comments(trace.name, found, cached), found.traffic)
+    traffic = recorded(trace)
+    found, need = fit(traffic), None
+    if found.batched and (need := batch_capacity(deployment, found.traffic, traffic)):
+        found.traffic["arrival_variation"] = need.variation
+    cached = Repetition.of(deployment).kept
+    _print(comments(trace.name, found, cached, need), found.traffic)
     return 0
 
 

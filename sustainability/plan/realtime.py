@@ -23,7 +23,12 @@ from sustainability.plan.week import instance_hours, scheduled_actions
 _LATE_PLANNED = 0.5
 """Share of the late answers that the service level allows with which schedule and target are
 planned. The rest is for weeks that differ from the declared one, and for the formulas, which count
-too few late answers where lengths vary most. Chosen on seeds and days that no benchmark replays."""
+too few late answers where lengths vary most. docs/serving.md says where half was enough."""
+
+
+def planned_attainment(attainment: float) -> float:
+    """Return the share of answers in time for which schedule and target are planned."""
+    return 1 - _LATE_PLANNED * (1 - attainment)
 
 
 def in_advance(situation: Situation, capacity: Capacity) -> InAdvance:
@@ -63,7 +68,7 @@ def realtime_plan(
     )
     needed = min(needed, most)
     total = spare.added_to(needed)
-    planned = 1 - _LATE_PLANNED * (1 - level.attainment)
+    planned = planned_attainment(level.attainment)
     target = capacity.rate_of(needed, planned) / total
     slow = capacity.model.decode.high / capacity.model.decode.mid
     max_copies = min(most, spare.added_to(math.ceil(needed * slow)))

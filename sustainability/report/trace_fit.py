@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sustainability.plan.endpoint_targets import copies_of
+from sustainability.simulation.batches import BatchCapacity
 from sustainability.simulation.trace_fit import CountedFit, Fit
 
-_BATCHES = 1.5
 
+def comments(
+    name: str, fit: Fit, cached: float, need: BatchCapacity | None = None
+) -> Iterator[str]:
+    """Yield lines to stand above the section.
 
-def comments(name: str, fit: Fit, cached: float) -> Iterator[str]:
-    """Yield lines to stand above the section. ``cached`` is the share that the cache answers."""
+    ``cached`` is the share that the cache answers, ``need`` what batches need, if there are any.
+    """
     yield f"Fitted to {name}: {fit.questions:,} questions in {fit.hours:.2f} hours."
     yield (
         f"Rates: ten minutes differ from the mean of their hour by {fit.rate_error:.0%} on average."
@@ -23,10 +28,16 @@ def comments(name: str, fit: Fit, cached: float) -> Iterator[str]:
     yield "Dispersion of the number of questions (1 is at random): " + ", ".join(
         f"{value:.2f} in {window:g} s" for window, value in fit.dispersion.items()
     )
-    if fit.batch > _BATCHES:
+    if fit.batched:
         yield (
-            f"Questions come in batches of about {fit.batch:.1f}. A plan does not know batches: "
-            "simulate the trace (simulate --trace) before you trust it."
+            f"Questions come in batches of about {fit.batch:.0f}, within about "
+            f"{max(1, round(fit.correlation_s))} s."
+        )
+        yield (
+            "No number of copies was found for them: simulate the trace (simulate --trace)."
+            if need is None
+            else f"Simulated: {copies_of(need.copies)} keep the service level in the busiest hour. "
+            "arrival_variation is such that the plan has as many there."
         )
     if cached:
         yield (

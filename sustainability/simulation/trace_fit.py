@@ -21,6 +21,10 @@ _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _FEWEST = 200
 """Questions below which a 95th percentile or a variance says nothing."""
 _WINDOWS_S = (1.0, 10.0, 60.0)
+_BATCHED = 2.0
+"""Dispersion in ten seconds from which questions come in batches."""
+_BISECTIONS = 30
+_AT_ONCE = 1e-3
 _PARTS = 1000
 """Into which a declared distribution is cut."""
 _FAR = 0.1
@@ -47,9 +51,42 @@ class Fit:
     trace and in the declared distribution."""
 
     @property
+    def batched(self) -> bool:
+        """Whether questions come in batches."""
+        return self.dispersion[_WINDOWS_S[1]] > _BATCHED
+
+    @property
     def batch(self) -> float:
-        """Mean number of questions that come at once, if batches come at random."""
-        return max(1.0, (self.dispersion[_WINDOWS_S[0]] + 1) / 2)
+        """Mean number of questions of a batch, if batches come at random."""
+        longest = _WINDOWS_S[-1]
+        above = (self.dispersion[longest] - 1) / _seen(longest, self.correlation_s)
+        return max(1.0, above / 2 + 1)
+
+    @property
+    def correlation_s(self) -> float:
+        """Mean time from the start of a batch to one of its questions, in seconds.
+
+        A window as long as this sees a part of each batch, and a longer one all of it.
+        """
+        shortest, longest = _WINDOWS_S[0], _WINDOWS_S[-1]
+        all_ = self.dispersion[longest] - 1
+        share = (self.dispersion[shortest] - 1) / all_ if all_ > 0 else 1.0
+        low, high = 0.0, longest
+        for _ in range(_BISECTIONS):
+            middle = (low + high) / 2
+            if _seen(shortest, middle) > share * _seen(longest, middle):
+                low = middle
+            else:
+                high = middle
+        return low
+
+
+def _seen(window: float, correlation: float) -> float:
+    """Return the share of the pairs of a batch that a window sees."""
+    if correlation < _AT_ONCE * window:
+        return 1.0
+    parts = window / correlation
+    return 1 - (1 - math.exp(-parts)) / parts
 
 
 def fit(traffic: Traffic) -> Fit:
