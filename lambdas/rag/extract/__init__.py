@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.resources import files
 from pathlib import PurePosixPath
-from types import ModuleType
 
 from rag import unicode_text
 from rag.chunks import Block
@@ -49,9 +48,9 @@ def format_of(document: str) -> str:
     return _FORMATS[suffix]
 
 
-def reader_of(format_: str) -> ModuleType:
-    """Import the module that reads a format."""
-    return import_module(f"rag.extract.{format_}")
+def reader_of(format_: str) -> str:
+    """Return the name of the module that reads a format."""
+    return f"rag.extract.{format_}"
 
 
 def extract(document: str, data: bytes) -> Extracted:
@@ -59,7 +58,7 @@ def extract(document: str, data: bytes) -> Extracted:
     if not data.strip():
         raise Rejected("empty", "the document has no content")
     format_ = format_of(document)
-    title, blocks = reader_of(format_).read(data)
+    title, blocks = import_module(reader_of(format_)).read(data)
     kept = [clean for block in blocks if (clean := _clean(block)).body.strip()]
     if not kept:
         raise Rejected("no_text", "the document has no text; scanned pages need OCR first")

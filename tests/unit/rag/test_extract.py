@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import re
-import time
 from contextlib import suppress
 
 import pytest
@@ -232,27 +231,3 @@ def test_odd_bytes_are_read_or_rejected(document: str, content: bytes) -> None:
         for chunk in chunks:
             assert not re.search(r"[\x00-\x08\x0b-\x1f]", chunk.text)
             assert chunk.text.encode()
-
-
-def test_a_reader_that_takes_too_long_or_too_much_is_stopped() -> None:
-    def slow() -> None:
-        time.sleep(60)
-
-    def greedy() -> int:
-        return len(bytearray(2 << 30))
-
-    def recursive() -> None:
-        recursive()
-
-    def killed() -> None:
-        raise SystemExit
-
-    for function, expected in [
-        (slow, "too_complex"),
-        (greedy, "too_complex"),
-        (killed, "too_complex"),
-        (recursive, "malformed"),
-    ]:
-        with pytest.raises(Rejected) as rejected:
-            sandbox.run(function, seconds=1, memory_mb=ENOUGH)
-        assert rejected.value.reason == expected

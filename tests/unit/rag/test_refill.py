@@ -25,7 +25,7 @@ TABLE = "next"
 def _read_in_this_process() -> Iterator[None]:
     """Read documents without a process of their own: these are plain text."""
 
-    def run(call: Any, *arguments: Any, seconds: float, memory_mb: int) -> Any:
+    def run(call: Any, *arguments: Any, **limits: Any) -> Any:
         return call(*arguments)
 
     with pytest.MonkeyPatch.context() as patch:
