@@ -176,6 +176,22 @@ def test_front_matter_and_html_in_markdown(text: str, title: str, sections: list
     assert {block.text.strip() for block in found.blocks} <= {"One.", "Two."}
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("# A\n\n~~~\n## no\n~~~\n", [("A", "~~~\n## no\n~~~")]),
+        ("# A\n\n    # no\n", [("A", "    # no")]),
+        ("# A\n\n1. x\n   ```\n   # no\n   ```\n", [("A", "1. x\n   ```\n   # no\n   ```")]),
+        ("# A\n\n> # no\n> x\n", [("A", "> # no\n> x")]),
+        ("# A\n\nx[^1]\n\n[^1]: Note.\n", [("A", "x[^1]"), ("A", "[^1]: Note.")]),
+        ("#A\n\nx\n", [("", "#A"), ("", "x")]),
+        ("\ufeff# A\r\n\r\nx\r\ny\r\n", [("A", "x\ny")]),
+    ],
+)
+def test_only_headings_of_markdown_are_headings(text: str, expected: list[tuple[str, str]]) -> None:
+    assert blocks("a.md", text) == expected
+
+
 def test_declared_encodings_and_byte_order_marks_are_honoured() -> None:
     html = '<meta charset="iso-8859-1"><p>Zürich'.encode("latin-1")
     assert extract("a.html", html).blocks[0].text == "Zürich"
