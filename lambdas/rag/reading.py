@@ -12,7 +12,7 @@ from rag.errors import Rejected
 from rag.extract import extract, format_of, reader_of
 from rag.objects import Source
 
-_VERSION = 5
+_VERSION = 6
 """Count up when extraction or chunking changes what a document becomes."""
 
 _SECONDS = 60

@@ -18,6 +18,7 @@ import pypdfium2.raw as raw
 
 from rag.chunks import Block
 from rag.errors import Rejected
+from rag.extract.columns import Word, in_columns
 from rag.extract.outline import LONGEST_HEADING
 
 _MAX_PAGES = 2_000
@@ -37,6 +38,10 @@ _NOTES = (raw.FPDF_ANNOT_TEXT, raw.FPDF_ANNOT_FREETEXT)
 
 # PDFium writes U+FFFE (older versions U+0002) where a hyphen ends a line.
 _LINE_HYPHEN = re.compile(r"([^\W\d_]+)(?:[\ufffe\x02]\s*|[-\u00ad\u2010]\n)(?=([^\W\d_]+))")
+_BROKEN = re.compile(r"[^\W\d_]{2,}- [^\W\d_]")
+_MOST_BROKEN = 2
+"""Words on a page that a hyphen parts in the middle of a line, above which it may have columns."""
+_PLACED = re.compile(r"[^\s\ufffe\x02]+[\ufffe\x02]?")
 _HYPHENATED = re.compile(r"[^\W\d_]+[-\u2010][^\W\d_]+")
 _WORD = re.compile(r"[^\W\d_]+")
 _LATIN_WORD = re.compile(r"\b[a-z\u00df-\u024f]{3,}\b")
@@ -122,7 +127,11 @@ def _page(document: pdfium.PdfDocument, number: int) -> tuple[str, int, int, boo
         page.close()
         page = document[number]
     content = page.get_textpage()
-    text = content.get_text_range().replace("\r\n", "\n")
+    text = content.get_text_range()
+    # A word that is parted in the middle of a line ended a line of its column.
+    if len(_BROKEN.findall(text)) > _MOST_BROKEN:
+        text = in_columns(list(_words(content, text))) or text
+    text = text.replace("\r\n", "\n")
     seen = [
         index
         for index in range(content.count_chars())
@@ -137,6 +146,27 @@ def _page(document: pdfium.PdfDocument, number: int) -> tuple[str, int, int, boo
     text = _ACCENTED.sub(_accented, text)
     text = "\n".join([text, *(note for note in notes if note not in text)])
     return text, len(seen), unknown, has_picture
+
+
+def _words(content: pdfium.PdfTextPage, text: str) -> Iterator[Word]:
+    """Find each word's place by its first and its last letter."""
+    left, right, bottom, top = (ctypes.c_double() for _ in range(4))
+
+    def box(position: int) -> tuple[float, float, float, float]:
+        index = raw.FPDFText_GetCharIndexFromTextIndex(content, position)
+        raw.FPDFText_GetCharBox(content, index, left, right, bottom, top)
+        return left.value, right.value, bottom.value, top.value
+
+    for found in _PLACED.finditer(text):
+        word = found[0]
+        ends = [box(found.start()), box(found.start() + len(word.rstrip("\ufffe\x02")) - 1)]
+        yield Word(
+            word,
+            min(end[0] for end in ends),
+            max(end[1] for end in ends),
+            min(end[2] for end in ends),
+            max(end[3] for end in ends),
+        )
 
 
 def _notes(page: pdfium.PdfPage) -> Iterator[str]:

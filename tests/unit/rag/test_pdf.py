@@ -132,6 +132,23 @@ def test_a_table_is_read_row_by_row_however_it_was_painted() -> None:
     ]
 
 
+LEFT = ["The calibra-", "tion of the", "thermo-", "couple lasts", "nine days,", "and the in-"]
+LEFT += ["spection lasts", "a week."]
+RIGHT = ["Nobody is al-", "lowed to open", "the pres-", "sure vessel", "before the", "tempe-"]
+RIGHT += ["rature falls", "to forty."]
+
+
+def test_columns_are_read_one_after_the_other_although_they_were_painted_line_by_line() -> None:
+    lines = [(50, 380, "Maintenance of the pump and of all its parts")]
+    for at, (left, right) in enumerate(zip(LEFT, RIGHT, strict=True)):
+        lines += [(50, 350 - 14 * at, left), (180, 350 - 14 * at, right)]
+    assert " ".join(text_of(pdf(placed(*lines))).split()) == (
+        "Maintenance of the pump and of all its parts "
+        "The calibration of the thermocouple lasts nine days, and the inspection lasts a week. "
+        "Nobody is allowed to open the pressure vessel before the temperature falls to forty."
+    )
+
+
 def test_words_divided_at_the_end_of_a_line_are_whole() -> None:
     text = "The calibra-\ntion of the well-known thermo-\ncouple is a well-\nknown matter."
     assert text_of(pdf(shown(text))) == (
