@@ -30,6 +30,7 @@ _FEWEST_WORDS = 200
 """Below this a document is a picture with labels, and one word weighs too much."""
 _UNSPACED = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
+_SPACED = re.compile(r"(?<!\S)(?:[^\W_] ){4,}[^\W_](?!\S)")
 _HIDDEN = re.compile(r"display:\s*none|visibility:\s*hidden", re.IGNORECASE)
 
 
@@ -123,9 +124,9 @@ def _text(file: Path) -> str:
 
 def _pdftotext(file: Path) -> str:
     command = ["pdftotext", "-q", "-enc", "UTF-8", str(file), "-"]
-    return subprocess.run(command, capture_output=True, check=False).stdout.decode(
-        "utf-8", "replace"
-    )
+    read = subprocess.run(command, capture_output=True, check=False).stdout
+    # It reads letters with wide spaces as words, and loses where the words end.
+    return _SPACED.sub(lambda run: run[0].replace(" ", ""), read.decode("utf-8", "replace"))
 
 
 def _visible(file: Path) -> str:

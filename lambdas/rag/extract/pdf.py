@@ -18,7 +18,7 @@ import pypdfium2.raw as raw
 
 from rag.chunks import Block
 from rag.errors import Rejected
-from rag.extract.columns import Word, in_columns
+from rag.extract.layout import Word, in_columns, unspaced
 from rag.extract.outline import LONGEST_HEADING
 
 _MAX_PAGES = 2_000
@@ -27,6 +27,9 @@ _DEEPEST_HEADING = 5
 
 _MOST_UNEXPLAINED = 0.05
 """Share of a document's letters without a known meaning. Papers full of formulas have up to 3 %."""
+
+_MOST_TORN = 0.05
+"""Share of words that begin with a mark of the letter before: no word does."""
 
 _MOST_PICTURES = 0.9
 """Share of pages without a letter but with a picture, from which on a document is a scan."""
@@ -41,6 +44,7 @@ _LINE_HYPHEN = re.compile(r"([^\W\d_]+)(?:[\ufffe\x02]\s*|[-\u00ad\u2010]\n)(?=(
 _BROKEN = re.compile(r"[^\W\d_]{2,}- [^\W\d_]")
 _MOST_BROKEN = 2
 """Words on a page that a hyphen parts in the middle of a line, above which it may have columns."""
+_SPACED = re.compile(r"(?<!\S)(?:[^\W_] ){4,}[^\W_](?!\S)")
 _PLACED = re.compile(r"[^\s\ufffe\x02]+[\ufffe\x02]?")
 _HYPHENATED = re.compile(r"[^\W\d_]+[-\u2010][^\W\d_]+")
 _WORD = re.compile(r"[^\W\d_]+")
@@ -103,6 +107,12 @@ def _read(document: pdfium.PdfDocument) -> tuple[str, list[Block]]:
             "again with Unicode fonts, or run text recognition (OCR)",
         )
     pages = _whole_words(pages)
+    if _torn(pages) > _MOST_TORN:
+        raise Rejected(
+            "no_text",
+            "its fonts carry no text: vowel points stand apart from their letters; export it again "
+            "with Unicode fonts, or run text recognition (OCR)",
+        )
     if not _is_language("\n".join(pages)):
         raise Rejected(
             "no_text",
@@ -131,6 +141,8 @@ def _page(document: pdfium.PdfDocument, number: int) -> tuple[str, int, int, boo
     # A word that is parted in the middle of a line ended a line of its column.
     if len(_BROKEN.findall(text)) > _MOST_BROKEN:
         text = in_columns(list(_words(content, text))) or text
+    else:
+        text = _SPACED.sub(lambda run: unspaced(list(_words(content, text, *run.span()))), text)
     text = text.replace("\r\n", "\n")
     seen = [
         index
@@ -148,7 +160,9 @@ def _page(document: pdfium.PdfDocument, number: int) -> tuple[str, int, int, boo
     return text, len(seen), unknown, has_picture
 
 
-def _words(content: pdfium.PdfTextPage, text: str) -> Iterator[Word]:
+def _words(
+    content: pdfium.PdfTextPage, text: str, start: int = 0, end: int | None = None
+) -> Iterator[Word]:
     """Find each word's place by its first and its last letter."""
     left, right, bottom, top = (ctypes.c_double() for _ in range(4))
 
@@ -157,7 +171,7 @@ def _words(content: pdfium.PdfTextPage, text: str) -> Iterator[Word]:
         raw.FPDFText_GetCharBox(content, index, left, right, bottom, top)
         return left.value, right.value, bottom.value, top.value
 
-    for found in _PLACED.finditer(text):
+    for found in _PLACED.finditer(text, start, len(text) if end is None else end):
         word = found[0]
         ends = [box(found.start()), box(found.start() + len(word.rstrip("\ufffe\x02")) - 1)]
         yield Word(
@@ -201,6 +215,12 @@ def _whole_words(pages: list[str]) -> list[str]:
         return f"{first}-" if is_compound else first
 
     return [_LINE_HYPHEN.sub(joined, page) for page in pages]
+
+
+def _torn(pages: list[str]) -> float:
+    """Return the share of words that begin with a mark, such as a vowel point of Hebrew."""
+    words = [word for page in pages for word in page.split()]
+    return sum(unicodedata.category(word[0]) == "Mn" for word in words) / max(1, len(words))
 
 
 def _is_language(text: str) -> bool:

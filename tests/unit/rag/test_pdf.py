@@ -156,6 +156,32 @@ def test_words_divided_at_the_end_of_a_line_are_whole() -> None:
     )
 
 
+def spaced(text: str, gap: int, between_words: int) -> bytes:
+    words = (
+        b"".join(b"(%c) %d " % (code, -gap) for code in word.encode()) for word in text.split()
+    )
+    return b"BT /F1 12 Tf 50 300 Td [%b] TJ ET" % (b"%d " % (gap - between_words)).join(words)
+
+
+@pytest.mark.parametrize(("gap", "between_words"), [(200, 500), (300, 600), (500, 1000)])
+def test_letters_with_wide_spaces_are_words(gap: int, between_words: int) -> None:
+    text = "Operating manual of the pump"
+    assert text_of(pdf(spaced(text, gap, between_words))) == text
+
+
+def test_letters_in_the_cells_of_a_table_are_no_word() -> None:
+    cells = placed(*((50 + 40 * at, 300, letter) for at, letter in enumerate("ABCDEF")))
+    assert text_of(pdf(cells)) == "A B C D E F"
+
+
+def test_vowel_points_that_stand_apart_are_no_text() -> None:
+    torn = "\ufeff\u05d1\u05b0 \u05e8 \u05b5 \u05d0 \u05b4 \u05d1".encode("utf-16-be").hex()
+    note = f"<< /Type /Annot /Subtype /FreeText /Contents <{torn}> /P 3 0 R /Rect [9 9 99 99] >>"
+    data = pdf(shown("In Hebrew"), page=b"/Annots [6 0 R]", more={6: note.encode()})
+    refused = rejection(data)
+    assert (refused.reason, "vowel points" in refused.message) == ("no_text", True)
+
+
 def test_accents_that_were_painted_apart_are_part_of_their_letter() -> None:
     assert text_of(pdf(shown("Un art\u00b4\u0131culo".replace("\u0131", "i")))) == "Un artículo"
 

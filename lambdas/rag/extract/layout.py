@@ -1,4 +1,4 @@
-"""Columns of a page whose file paints them line by line, from the places of its words."""
+"""What the places of letters tell: columns that were painted line by line, and spaced letters."""
 
 from __future__ import annotations
 
@@ -16,9 +16,15 @@ _NARROWEST = 0.5
 """Width of the gap in heights of a line; between words of a line there is about a quarter."""
 
 
+_WORD_GAP = 1.4
+"""Gap between spaced words, in usual gaps between their letters."""
+_LONGEST_WORD = 15
+"""Letters in one word; more without a wider gap among them are of several."""
+
+
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word and its box, in points from the page's lower left corner."""
+    """A word or letter and its box, in points from the page's lower left corner."""
 
     text: str
     left: float
@@ -88,3 +94,17 @@ def _gaps(rows: Sequence[Sequence[Word]]) -> list[float]:
             found.append((run[0] + run[-1]) / 2)
             run = []
     return found
+
+
+def unspaced(letters: Sequence[Word]) -> str:
+    """Return the words that letters with wide spaces make, or the letters if they make none."""
+    gaps = [max(0.0, other.left - one.right) for one, other in pairwise(letters)]
+    between_words = _WORD_GAP * median(gaps)
+    text = letters[0].text
+    for gap, letter in zip(gaps, letters[1:], strict=True):
+        text += f" {letter.text}" if gap >= between_words else letter.text
+    height = max(letter.top - letter.bottom for letter in letters)
+    # Cells of a table stand farther apart.
+    if median(gaps) > height or max(map(len, text.split())) > _LONGEST_WORD:
+        return " ".join(letter.text for letter in letters)
+    return text
