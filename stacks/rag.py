@@ -32,6 +32,8 @@ from sustainability.deployment.function_sizes import (
     INGEST_MEMORY_MIB,
 )
 from sustainability.deployment.schema import BedrockUse, Deployment
+from sustainability.energy.small_first import SmallFirst
+from sustainability.facts.lookup import Facts
 from sustainability.footprint.statement import answer_coefficients
 from sustainability.plan.concurrency import request_rate
 from sustainability.plan.private_endpoints import interface_endpoints
@@ -401,6 +403,12 @@ class RagStack(cdk.Stack):
 
     def _build_answer(self) -> lambda_.Function:
         answers = self._deployment.answers
+        first = SmallFirst.of(self._deployment, Facts())
+        smaller = {}
+        if answers.small_first is not None and (first.fit is not None or first.model is not None):
+            grounded = answers.small_first.grounded
+            steps = {"fit": first.fit, "model": first.model, "grounded": grounded}
+            smaller = {"SMALL_FIRST": json.dumps(steps)}
         function = self._function(
             "Answer",
             handler="rag.answer_handler.handler",
@@ -414,10 +422,13 @@ class RagStack(cdk.Stack):
                     answer_coefficients(self._deployment, self._plan), separators=(",", ":")
                 ),
                 "GENERATOR_MODEL": answers.generator,
+                **smaller,
                 "ANSWERS_TABLE": self.answers.table_name,
                 "ANSWER_SETTINGS": json.dumps(
                     {
-                        **answers.model_dump(exclude={"generator", "cache", "concurrency"}),
+                        **answers.model_dump(
+                            exclude={"generator", "cache", "concurrency", "small_first"}
+                        ),
                         "cache_hours": answers.cache.total_seconds() / 3600,
                         "deadline_s": LONGEST_ANSWER_S,
                         "generation_s": self._plan.generation_s,
@@ -435,6 +446,8 @@ class RagStack(cdk.Stack):
         self._let_use(function, "dynamodb:BatchGetItem", write=False)
         if self._asks_bedrock:
             grant_invoke(function.role, answers.generator)
+        if first.model is not None:
+            grant_invoke(function.role, first.model)
         return function
 
     @property

@@ -17,6 +17,11 @@ _ACCELERATOR = "SustainableGenerativeAI/Accelerator"
 _MINUTES = 60
 """Minutes in an hour: OpenSearch Serverless sends its OCUs every minute while it runs."""
 _MS_PER_HOUR = 3_600_000
+_OF_SMALL = (
+    ("by_small", "SmallAnswers", "Sum"),
+    ("small_input_tokens", "SmallInputTokens", "Sum"),
+    ("small_output_tokens", "SmallOutputTokens", "Sum"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,8 @@ def measures(deployment: str, sources: Sources) -> dict[str, Measure]:
         ("cached", "CacheHits", "Sum"),
         ("by_bedrock", "BedrockAnswers", "Sum"),
         *((("by_endpoint", "EndpointAnswers", "Sum"),) if sources.endpoint else ()),
+        *((("quoted", "QuotedAnswers", "Sum"),) if sources.quotes else ()),
+        *(_OF_SMALL if sources.small else ()),
         ("input_tokens", "InputTokens", "Sum"),
         ("output_tokens", "OutputTokens", "Sum"),
         ("question_tokens", "EmbeddingTokens", "Sum"),
@@ -155,6 +162,8 @@ def count(values: Mapping[str, float], sources: Sources) -> Counted:
         "output_tokens": of["output_tokens"] * on_bedrock,
         "embedding_tokens": embedded,
     }
+    if sources.small:
+        usage |= {name: of[name] for name in ("small_input_tokens", "small_output_tokens")}
     store, endpoint = _count_store(of, sources), _count_instances(of, sources)
     return Counted(
         usage={**usage, **store.usage, **endpoint.usage},
@@ -165,20 +174,24 @@ def count(values: Mapping[str, float], sources: Sources) -> Counted:
             "embedding": of["question_tokens"] / 1000,
             "bedrock_reading": of["input_tokens"] * on_bedrock / 1000,
             "bedrock_writing": of["output_tokens"] * on_bedrock / 1000,
+            "small_reading": of["small_input_tokens"] / 1000,
+            "small_writing": of["small_output_tokens"] / 1000,
             "endpoint_awake": of["endpoint_awake_s"],
             "endpoint_reading": of["input_tokens"] * (1 - on_bedrock) / 1000,
             "endpoint_writing": of["output_tokens"] * (1 - on_bedrock) / 1000,
         },
         answers={
             "questions": of["questions"],
-            "answered": of["cached"] + of["generated"],
+            "answered": of["cached"] + of["generated"] + of["quoted"] + of["by_small"],
             "cached": of["cached"],
+            "quoted": of["quoted"],
+            "small": of["by_small"],
             "bedrock": of["by_bedrock"],
             "endpoint": of["by_endpoint"],
         },
         tokens={
-            "input": of["input_tokens"],
-            "output": of["output_tokens"],
+            "input": of["input_tokens"] + of["small_input_tokens"],
+            "output": of["output_tokens"] + of["small_output_tokens"],
             "embedding": embedded,
         },
         utilization={"store": store.share, "endpoint": endpoint.share},

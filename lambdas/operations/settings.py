@@ -25,7 +25,8 @@ class Sources:
     `group` and `group_id` name the collection group where the store is serverless, `domain` and
     `nodes` are set where it is a domain, `vectors` where it is S3 Vectors.
     `endpoint` and `variant` name the instances where there are any; `endpoint_sleeps` where low
-    demand puts them to sleep.
+    demand puts them to sleep. `quotes` and `small` say that a quotation, and a smaller model,
+    comes before the generator.
     """
 
     answer: str
@@ -39,6 +40,8 @@ class Sources:
     endpoint: str | None = None
     variant: str | None = None
     endpoint_sleeps: bool = False
+    quotes: bool = False
+    small: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

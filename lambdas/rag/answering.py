@@ -20,6 +20,7 @@ from rag.generation import ENDPOINT, Generation, Generator
 from rag.prompt import Prompt
 from rag.question import Question
 from rag.settings import Limits
+from rag.small_first import Attempt, Step
 from rag.stores.store import Found, KnowledgeStore, Passage
 from rag.telemetry import logger
 
@@ -72,12 +73,16 @@ class Index:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answering:
-    """Everything an answer needs. Of the `indexes`, the newest comes first."""
+    """Everything an answer needs. Of the `indexes`, the newest comes first.
+
+    The generators of `first` are smaller, and are asked before the generator in their order.
+    """
 
     answers: Answers
     indexes: Sequence[Index]
     generator: Generator | Deferral
     generator_name: str
+    first: Sequence[Step] = ()
     prompt: Prompt
     limits: Limits
     footprint: Footprint
@@ -158,7 +163,7 @@ class Answering:
             with suppress(DeadlineExceeded, Unavailable):  # the next caller searches again
                 self.answers.confirm(draft)
             return self._reuse(cached.earlier.answer, question, usage(draft, None), trace)
-        generation = None
+        generation, attempts = None, []
         if passages:
             trace.metrics["ContextTokens"] = sum(map(retrieval.context_cost, passages))
             system = self.prompt.instructions(question.detail)
@@ -167,19 +172,74 @@ class Answering:
                 request = self.generator.shape.request(system, user, max_tokens=question.max_tokens)
                 trace.metrics |= self._composer.energy_metrics(usage(draft, None))
                 return self._defer(self.generator, draft, request, cached, trace)
-            if deadline - time.monotonic() < self.limits.generation_s:
-                raise DeadlineExceeded("no time left for the generator")
-            with trace.timed("GenerationLatency"):
-                generation = self.generator.generate(system, user, max_tokens=question.max_tokens)
-            generation = self._kept_awake(generation, trace)
-        answer = self._composer.compose(draft, generation)
-        trace.metrics |= metrics(answer)
-        trace.metrics |= self._composer.energy_metrics(usage(draft, generation))
+            attempts = self._attempts(draft, question, system, user, deadline, trace)
+            if attempts and attempts[-1].accepted:
+                generation = attempts.pop().generation
+            else:
+                generation = self._generated(
+                    self.generator, question, system, user, deadline, trace
+                )
+        used = usage(draft, generation, attempts)
+        answer = self._composer.compose(draft, generation, before=attempts)
+        trace.metrics |= metrics(answer, used, by_small=bool(generation and generation.is_small))
+        trace.metrics |= self._composer.energy_metrics(used)
         try:
             self.answers.put(answer, draft)
         except (DeadlineExceeded, Unavailable) as error:  # the tokens are spent: do not lose them
             logger.warning("answer not stored", id=id_, error=str(error))
         return answer
+
+    def _attempts(
+        self,
+        draft: Draft,
+        question: Question,
+        system: str,
+        user: str,
+        deadline: float,
+        trace: Trace,
+    ) -> list[Attempt]:
+        """Ask the smaller generators until an answer is taken, which is then the last one.
+
+        One that fails or has no time left is passed over: the generator answers in its place.
+        """
+        attempts: list[Attempt] = []
+        for step in self.first:
+            left = deadline - self.limits.generation_s - time.monotonic()
+            if question.detail not in step.details or left < step.seconds:
+                continue
+            try:
+                generation = step.generator.generate(system, user, max_tokens=question.max_tokens)
+            except (DeadlineExceeded, Unavailable) as error:
+                logger.warning("smaller generator failed", error=str(error))
+                continue
+            generation = replace(generation, is_small=True)
+            judged = self._composer.compose(draft, generation)
+            accepted = judged["answered"] and judged["grounded"] >= step.grounded
+            attempts.append(Attempt(generation, judged["grounded"], accepted))
+            spent = usage(draft, None, attempts)  # also if the generator then fails
+            trace.metrics |= self._composer.energy_metrics(spent) | {
+                step.metric: int(accepted),
+                "SmallInputTokens": spent.small_input_tokens,
+                "SmallOutputTokens": spent.small_output_tokens,
+            }
+            if accepted:
+                break
+        return attempts
+
+    def _generated(
+        self,
+        generator: Generator,
+        question: Question,
+        system: str,
+        user: str,
+        deadline: float,
+        trace: Trace,
+    ) -> Generation:
+        if deadline - time.monotonic() < self.limits.generation_s:
+            raise DeadlineExceeded("no time left for the generator")
+        with trace.timed("GenerationLatency"):
+            generation = generator.generate(system, user, max_tokens=question.max_tokens)
+        return self._kept_awake(generation, trace)
 
     def _kept_awake(self, generation: Generation, trace: Trace) -> Generation:
         """Note for how long the answer keeps an endpoint awake that would sleep without it."""
@@ -277,7 +337,7 @@ class Answering:
             spent = replace(
                 usage(pending.draft, generation), embedding_tokens=0, searches=0, awake_s=0
             )
-            trace.metrics |= metrics(answer) | self._composer.energy_metrics(spent)
+            trace.metrics |= metrics(answer, spent) | self._composer.energy_metrics(spent)
         return answer
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from rag.footprint import Footprint, Range, Usage
 from rag.generation import BEDROCK, ENDPOINT, Generation
 from rag.languages import message_language
 from rag.prompt import NO_ANSWER, Prompt, cite
+from rag.small_first import Attempt
 from rag.stores.store import Passage
 from rag.telemetry import logger, spread
 
@@ -25,8 +27,17 @@ class Composer:
     prompt: Prompt
     footprint: Footprint
 
-    def compose(self, draft: Draft, generation: Generation | None, *, requests: int = 1) -> Answer:
+    def compose(
+        self,
+        draft: Draft,
+        generation: Generation | None,
+        *,
+        before: Sequence[Attempt] = (),
+        requests: int = 1,
+    ) -> Answer:
         """Return the answer and its footprint; without a generation, that there is no answer.
+
+        The footprint contains what was said `before` by smaller generators, and not taken.
 
         The text of the generator is an answer only if its cited passages contain it.
         Otherwise the passages are returned alone. An answer that repeats the system prompt is
@@ -61,7 +72,8 @@ class Composer:
             "prompt_version": draft.prompt_version,
             "truncated": bool(generation and generation.truncated),
             "cached": False,
-            **self._cost(usage(draft, generation), requests),
+            "attempts": [attempt.as_json() for attempt in before],
+            **self._cost(usage(draft, generation, before), requests),
             "saved_energy_wh": _NO_ENERGY.as_json(),
         }
 
@@ -82,8 +94,8 @@ class Composer:
         added = self.footprint.added(used, requests=requests)
         return {
             "usage": {
-                "input_tokens": used.input_tokens,
-                "output_tokens": used.output_tokens,
+                "input_tokens": used.input_tokens + used.small_input_tokens,
+                "output_tokens": used.output_tokens + used.small_output_tokens,
                 "embedding_tokens": used.embedding_tokens,
             },
             "added": added.as_json(),
@@ -91,11 +103,16 @@ class Composer:
         }
 
 
-def usage(draft: Draft, generation: Generation | None) -> Usage:
-    """Return the tokens of an answer."""
+def usage(draft: Draft, generation: Generation | None, before: Sequence[Attempt] = ()) -> Usage:
+    """Return the tokens of an answer, with those of the smaller generators `before` it."""
+    every = [attempt.generation for attempt in before] + ([generation] if generation else [])
+    small = [each for each in every if each.is_small]
+    large = [each for each in every if not each.is_small]
     return Usage(
-        input_tokens=generation.input_tokens if generation else 0,
-        output_tokens=generation.output_tokens if generation else 0,
+        input_tokens=sum(each.input_tokens for each in large),
+        output_tokens=sum(each.output_tokens for each in large),
+        small_input_tokens=sum(each.input_tokens for each in small),
+        small_output_tokens=sum(each.output_tokens for each in small),
         embedding_tokens=draft.embedding_tokens,
         searches=1,
         awake_s=draft.awake_s,
@@ -104,16 +121,20 @@ def usage(draft: Draft, generation: Generation | None) -> Usage:
     )
 
 
-def metrics(answer: Answer) -> dict[str, float]:
-    """Return what there is to count of an answer that was just composed."""
+def metrics(answer: Answer, used: Usage, *, by_small: bool = False) -> dict[str, float]:
+    """Return what there is to count of an answer that was just composed.
+
+    Of an answer `by_small`, a smaller generator, the tokens of the generator are not counted as
+    none: their samples are the questions that reached it.
+    """
+    tokens = {"InputTokens": used.input_tokens, "OutputTokens": used.output_tokens}
     return {
-        "InputTokens": answer["usage"]["input_tokens"],
-        "OutputTokens": answer["usage"]["output_tokens"],
+        **({} if by_small else tokens),
         "Abstentions": int(not answer["answered"]),
         **({} if answer["grounded"] is None else {"Grounded": answer["grounded"]}),
         "OutputTruncated": int(answer["truncated"]),
-        "EndpointAnswers": int(answer["served_by"] == ENDPOINT),
-        "BedrockAnswers": int(answer["served_by"] == BEDROCK),
+        "EndpointAnswers": int(answer["served_by"] == ENDPOINT and not by_small),
+        "BedrockAnswers": int(answer["served_by"] == BEDROCK and not by_small),
     }
 
 

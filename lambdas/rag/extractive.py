@@ -47,14 +47,19 @@ class _Sentence:
 
 @dataclass(frozen=True, slots=True)
 class ExtractiveGenerator:
-    """Answers with two sentences of a passage or a row of a table, cited, or that there is none."""
+    """Answers with two sentences of a passage or a row of a table, cited, or that there is none.
+
+    `least` is the share of the question's information, 0 to 1, that the best sentence must hold.
+    """
+
+    least: float = _LEAST
 
     def generate(self, system: str, user: str, *, max_tokens: int) -> Generation:
         """Quote what fits the question best; of equals, what was ranked first.
 
         Raises ValueError if the prompt's template does not mark the question.
         """
-        text = quote(user)
+        text = quote(user, self.least)
         kept = cut(text, max_tokens)
         return Generation(
             text=kept,
@@ -76,8 +81,17 @@ def cut(text: str, max_tokens: int) -> str:
     return text.encode()[: int(max_tokens * tokens.BYTES_PER_TOKEN)].decode(errors="ignore")
 
 
-def quote(user: str) -> str:
+def quote(user: str, least: float = _LEAST) -> str:
     """Return the best sentences of the prompt's passages, cited, or that they contain no answer.
+
+    Raises ValueError if the prompt has no ``<question>...</question>``.
+    """
+    fit, text = quotation(user)
+    return text if fit >= least else NO_ANSWER
+
+
+def quotation(user: str) -> tuple[float, str]:
+    """Return the best sentences, cited, and the share of the question's information in the best.
 
     Raises ValueError if the prompt has no ``<question>...</question>``.
     """
@@ -88,14 +102,14 @@ def quote(user: str) -> str:
     # A sentence is read under its heading, which often names what the sentence speaks of.
     fits = information_held(asked[1], [f"{item.source} {item.text}" for item in sentences])
     ranked = sorted(zip(fits, sentences, strict=True), key=lambda pair: -pair[0])
-    if not ranked or ranked[0][0] < _LEAST:
-        return NO_ANSWER
-    best = ranked[0][1]
+    if not ranked:
+        return 0.0, NO_ANSWER
+    fit, best = ranked[0]
     if best.head:
-        return f"{best.head}\n{best.text} [{best.passage}]"
+        return fit, f"{best.head}\n{best.text} [{best.passage}]"
     chosen = [item for _, item in ranked if item.passage == best.passage][:_SENTENCES]
     text = " ".join(item.text for item in sorted(chosen, key=lambda item: item.position))
-    return f"{text} [{best.passage}]"
+    return fit, f"{text} [{best.passage}]"
 
 
 def _sentences(user: str) -> Iterator[_Sentence]:

@@ -36,11 +36,14 @@ class Usage:
     """What one request made the deployment do.
 
     `awake_s` and `endpoint_awake_s` are the seconds for which it keeps a store, and an endpoint,
-    awake that would sleep without it.
+    awake that would sleep without it. The tokens of a smaller model that was asked first are
+    counted apart.
     """
 
     input_tokens: int = 0
     output_tokens: int = 0
+    small_input_tokens: int = 0
+    small_output_tokens: int = 0
     embedding_tokens: int = 0
     searches: int = 0
     awake_s: float = 0
@@ -121,12 +124,15 @@ class Generating:
 class Footprint:
     """The deployment's factors. `endpoint` is None where there is none of one's own.
 
+    `small` is None where no smaller model is asked first.
+
     `rests_after_s` is how long the store stays awake after a request, and 0 where it never sleeps.
     `share` is stated as it is: what the deployment takes in a month, for each answer.
     """
 
     bedrock: Generating
     endpoint: Generating | None
+    small: Generating | None
     embedding: Taken
     request: Taken
     search: Taken
@@ -137,10 +143,11 @@ class Footprint:
     @classmethod
     def parse(cls, factors: Mapping[str, Any]) -> Footprint:
         """Read the `FOOTPRINT` object. Raises KeyError, TypeError or ValueError."""
-        endpoint = factors.get("endpoint")
+        endpoint, small = factors.get("endpoint"), factors.get("small")
         return cls(
             bedrock=Generating.parse(factors["bedrock"]),
             endpoint=endpoint and Generating.parse(endpoint),
+            small=small and Generating.parse(small),
             embedding=Taken.parse(factors["embedding"]),
             request=Taken.parse(factors["request"]),
             search=Taken.parse(factors["search"]),
@@ -160,6 +167,9 @@ class Footprint:
             + generator.writing.times(usage.output_tokens / 1000)
             + self.embedding.times(usage.embedding_tokens / 1000)
         )
+        if self.small is not None:
+            added += self.small.reading.times(usage.small_input_tokens / 1000)
+            added += self.small.writing.times(usage.small_output_tokens / 1000)
         if generator.awake is None:
             return added
         return added + generator.awake.times(usage.endpoint_awake_s)

@@ -16,6 +16,7 @@ class Generation:
     """The text of a generator, its name, and the number of tokens.
 
     `awake_s` are the seconds for which it keeps an endpoint awake that would sleep without it.
+    `is_small` says that it is of a smaller generator, which was asked before the generator.
     """
 
     text: str
@@ -25,6 +26,7 @@ class Generation:
     output_tokens: int
     truncated: bool
     awake_s: float = 0
+    is_small: bool = False
 
 
 class Generator(Protocol):

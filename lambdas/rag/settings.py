@@ -3,7 +3,7 @@
 Everything is required: the stack states every value, and a missing one is an error here rather
 than a silent default somewhere else. Three are set only where a deployment has an inference stack:
 `GENERATOR_ENDPOINT` or `GENERATOR_DEFERRED`, and `GENERATOR_FALLBACK`, which is `bedrock` unless it
-is `never`.
+is `never`. `SMALL_FIRST` is set only where something smaller is asked before the generator.
 """
 
 from __future__ import annotations
@@ -83,6 +83,20 @@ class EndpointSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SmallFirstSettings:
+    """What is asked before the generator (`SMALL_FIRST`).
+
+    `fit` is the share of the question's information from which a quotation is an answer, 0 to 1, or
+    null if none is tried. `model` is a smaller Bedrock model, or null; its answer is taken if it is
+    `grounded` at least so far.
+    """
+
+    fit: float | None
+    model: str | None
+    grounded: float
+
+
+@dataclass(frozen=True, slots=True)
 class DeferralSettings:
     """A model that answers later (`GENERATOR_DEFERRED`): from a queue, or in a daily window.
 
@@ -115,6 +129,7 @@ class AnswerSettings:
     generator_model: str
     endpoint: EndpointSettings | None
     deferral: DeferralSettings | None
+    small_first: SmallFirstSettings | None
     bedrock_may_answer: bool
     answers_table: str
     limits: Limits
@@ -143,7 +158,9 @@ class AnswerSettings:
                 "GENERATOR_ENDPOINT: timeout_s: with look_s at most generation_s, "
                 f"{limits.generation_s:g}, is {endpoint.timeout_s:g}"
             )
-        footprint = _footprint(environ)
+        footprint, small_first = _footprint(environ), _small_first(environ)
+        if small_first and small_first.model and footprint.small is None:
+            raise SettingsError("FOOTPRINT: small: missing, and SMALL_FIRST has a model")
         if (endpoint or (deferral and deferral.model)) and footprint.endpoint is None:
             raise SettingsError("FOOTPRINT: endpoint: missing, and there is an endpoint")
         return cls(
@@ -151,6 +168,7 @@ class AnswerSettings:
             generator_model=_text(environ, "GENERATOR_MODEL"),
             endpoint=endpoint,
             deferral=deferral,
+            small_first=small_first,
             bedrock_may_answer=fallback == "bedrock",
             answers_table=_text(environ, "ANSWERS_TABLE"),
             limits=limits,
@@ -225,6 +243,11 @@ def _deferral(environ: Mapping[str, str]) -> DeferralSettings | None:
     if not settings.deadline_s > 0:
         raise SettingsError(f"{name}: deadline_s: must be above 0, is {settings.deadline_s}")
     return settings
+
+
+def _small_first(environ: Mapping[str, str]) -> SmallFirstSettings | None:
+    name = "SMALL_FIRST"
+    return _record(environ, name, SmallFirstSettings) if name in environ else None
 
 
 def _footprint(environ: Mapping[str, str]) -> Footprint:

@@ -96,6 +96,7 @@ def _of_candidate(settings: AnswerSettings) -> AnswerSettings:
     return replace(
         settings,
         deferral=None,
+        small_first=None,
         endpoint=settings.endpoint if own else None,
         bedrock_may_answer=not own,
     )

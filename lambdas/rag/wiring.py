@@ -21,7 +21,9 @@ from rag.endpoint_generator import (
 from rag.extractive import EXTRACTIVE, ExtractiveGenerator
 from rag.generation import BedrockGenerator, Converse, Generator, Shape
 from rag.prompt import Prompt
+from rag.question import BRIEF, DETAILS
 from rag.settings import AnswerSettings, DeferralSettings, EndpointSettings
+from rag.small_first import Step
 from rag.stores.kinds import open_store
 
 
@@ -50,6 +52,7 @@ def wire(settings: AnswerSettings, prompt: Prompt) -> Answering:
         if settings.deferral is None
         else _deferral(settings, settings.deferral),
         generator_name=_name(settings),
+        first=_first(settings),
         prompt=prompt,
         limits=limits,
         footprint=settings.footprint,
@@ -60,8 +63,38 @@ def _name(settings: AnswerSettings) -> str:
     """Return the scope of the answer cache: answers of other models are not used."""
     if settings.deferral is not None:
         return settings.deferral.model or settings.generator_model
-    endpoint = settings.endpoint
-    return f"{settings.generator_model} {endpoint.model}" if endpoint else settings.generator_model
+    names = [settings.generator_model]
+    if settings.endpoint:
+        names.append(settings.endpoint.model)
+    if small := settings.small_first:
+        names.append(f"after {small.fit} {small.model} {small.grounded}")
+    return " ".join(names)
+
+
+def _first(settings: AnswerSettings) -> list[Step]:
+    small, limits = settings.small_first, settings.limits
+    if small is None or settings.deferral is not None:
+        return []
+    steps = []
+    if small.fit is not None:
+        # A quotation has two sentences at most, so it is no full answer.
+        quoting = ExtractiveGenerator(small.fit)
+        steps.append(
+            Step(generator=quoting, grounded=0, details=[BRIEF], seconds=0, metric="QuotedAnswers")
+        )
+    if small.model is not None:
+        # Half of what the search may take: most searches leave nearly all of it.
+        seconds = (limits.deadline_s - limits.generation_s) / 2
+        steps.append(
+            Step(
+                generator=_bedrock(settings, seconds, small.model),
+                grounded=small.grounded,
+                details=DETAILS,
+                seconds=seconds,
+                metric="SmallAnswers",
+            )
+        )
+    return steps
 
 
 def _deferral(settings: AnswerSettings, later: DeferralSettings) -> Deferral:
@@ -137,13 +170,15 @@ def _is_awake(endpoint: EndpointSettings) -> Callable[[], bool]:
     return Copies(control_plane, endpoint.component).awake
 
 
-def _bedrock(settings: AnswerSettings, timeout_s: float) -> BedrockGenerator:
+def _bedrock(
+    settings: AnswerSettings, timeout_s: float, model: str | None = None
+) -> BedrockGenerator:
     limits = settings.limits
     # No second try: the caller decides whether to ask again.
     return BedrockGenerator(
         client=client("bedrock-runtime", read_timeout_s=timeout_s, attempts=1),
         seconds=timeout_s,
-        model=settings.generator_model,
+        model=model or settings.generator_model,
         temperature=limits.temperature,
         top_p=limits.top_p,
         top_k=limits.top_k,

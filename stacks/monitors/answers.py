@@ -14,6 +14,7 @@ from stacks.rag import RagStack
 from sustainability.deployment.function_sizes import ANSWER_MEMORY_MIB
 from sustainability.deployment.schema import Deployment
 from sustainability.energy.repetition import Repetition
+from sustainability.energy.small_first import SmallFirst
 from sustainability.facts.lookup import Facts
 from sustainability.plan.serving_plan import ServingPlan
 
@@ -106,7 +107,11 @@ class AnswerMonitor:
 
     def who_answered(self) -> cloudwatch.GraphWidget:
         """Return the daily graph of the sources of answers."""
-        generators = []
+        generators, first = [], SmallFirst.of(self._deployment, Facts())
+        if first.fit is not None:
+            generators.append(self._own("QuotedAnswers", label="quotation", color=GREY))
+        if first.model is not None:
+            generators.append(self._own("SmallAnswers", label="smaller model", color=ORANGE))
         if self._plan.bedrock_share:
             generators.append(self._own("BedrockAnswers", label="Bedrock", color=BLUE))
         if self._plan.instance_type is not None:

@@ -20,6 +20,8 @@ from stacks.inference import InferenceStack
 from stacks.rag import RagStack
 from sustainability.deployment.function_sizes import OPERATIONS_MEMORY_MIB
 from sustainability.deployment.schema import Deployment
+from sustainability.energy.small_first import SmallFirst
+from sustainability.facts.lookup import Facts
 from sustainability.footprint.coefficients import coefficients, litres_per_kwh, packed
 from sustainability.footprint.statement import answer_coefficients, per_quantity
 from sustainability.plan.serving_plan import ServingPlan
@@ -70,7 +72,9 @@ class Operations(Construct):
                 "METRICS": " ".join(metrics),
                 "HISTORY_BUCKET": self.bucket.bucket_name,
                 "ACCOUNTING": deployment.footprint.accounting,
-                "SOURCES": cdk.Stack.of(self).to_json_string(_sources(rag, inference, plan)),
+                "SOURCES": cdk.Stack.of(self).to_json_string(
+                    _sources(deployment, rag, inference, plan)
+                ),
                 "ADDED": json.dumps(
                     per_quantity(answer_coefficients(deployment, plan)), separators=(",", ":")
                 ),
@@ -159,7 +163,9 @@ class Operations(Construct):
         )
 
 
-def _sources(rag: RagStack, inference: InferenceStack | None, plan: ServingPlan) -> dict[str, Any]:
+def _sources(
+    deployment: Deployment, rag: RagStack, inference: InferenceStack | None, plan: ServingPlan
+) -> dict[str, Any]:
     """Return the names of the deployed resources in CloudWatch."""
     sources: dict[str, Any] = {
         "answer": rag.answer.function_name,
@@ -167,6 +173,9 @@ def _sources(rag: RagStack, inference: InferenceStack | None, plan: ServingPlan)
         "account": cdk.Aws.ACCOUNT_ID,
         **rag.store.sources,
     }
+    first = SmallFirst.of(deployment, Facts())
+    sources |= {"quotes": True} if first.fit is not None else {}
+    sources |= {"small": True} if first.model is not None else {}
     if inference is not None and inference.endpoint is not None:
         sources |= {
             "endpoint": inference.endpoint.name,

@@ -419,6 +419,32 @@ ANSWER_TOKENS = {Detail.BRIEF: (60, 120), Detail.FULL: (150, 300)}
 """Mean and 95th percentile of an answer's tokens: two or five sentences of 30, an estimate."""
 
 
+class SmallFirst(Section):
+    """What is asked before the generator, so that it writes only what nothing smaller answers.
+
+    The plan asks only what takes less of ``inference.optimize``.
+    """
+
+    fit: float | None = Field(default=0.85, gt=0, le=1)
+    """A quotation is the answer if its best sentence holds at least this share of the question's
+    information. ``null``: no quotation is tried."""
+    model: str | None = None
+    """A Bedrock model or inference profile that takes less than the generator."""
+    grounded: float = Field(default=0.9, ge=0, le=1)
+    """The model's answer is taken if at least this share of it stands in what it cites."""
+    accepted: float | None = Field(default=None, ge=0, lt=1)
+    """Share of the questions asked of the model whose answer is taken, as you measured it."""
+
+    @model_validator(mode="after")
+    def _measured(self) -> Self:
+        if self.model is not None and self.accepted is None:
+            raise ValueError(
+                "a model needs accepted: the share of its answers that would be taken; measure it "
+                "with choose-model, or begin with 0.5"
+            )
+        return self
+
+
 class Answers(Section):
     """How a question is answered: model, inference parameters and token budgets."""
 
@@ -447,6 +473,9 @@ class Answers(Section):
     """Lowest cosine similarity of a relevant passage; depends on the embedding model."""
     cache: Duration = parse_duration("1d")
     """How long the cache may return an answer while a search finds the same passages."""
+    small_first: SmallFirst | None = None
+    """Ask something smaller before the generator. Without this section nothing is asked first:
+    ``docs/choosing-a-model.md`` says how often such answers were right."""
     question_characters: int = Field(default=2000, ge=10, le=20000)
     """Longest question, in characters. The API refuses a longer one."""
     concurrency: int | None = Field(default=None, ge=1, le=MOST_CONCURRENT_ANSWERS)

@@ -34,6 +34,11 @@ def require_facts(deployment: Deployment, facts: Facts) -> None:
         rows["answers.generator"] = {
             f"models/{model}/{count}": _PARAMETERS for count in ("active", "total")
         } | {_price(generator, direction, facts): _PRICE for direction in ("input", "output")}
+    if (small := deployment.answers.small_first) is not None and small.model is not None:
+        model = ModelName.parse(small.model).model
+        rows["answers.small_first.model"] = {
+            f"models/{model}/{count}": _PARAMETERS for count in ("active", "total")
+        } | {_price(small.model, direction, facts): _PRICE for direction in ("input", "output")}
     faults = []
     for key, needed in rows.items():
         try:

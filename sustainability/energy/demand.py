@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sustainability.deployment.schema import Deployment
 from sustainability.energy.impact import HOURS_PER_MONTH
 from sustainability.energy.repetition import Repetition
+from sustainability.energy.small_first import SmallFirst
 from sustainability.facts.lookup import Facts
 from sustainability.facts.ranges import Estimate
 
@@ -18,7 +19,10 @@ class Demand:
 
     questions: float
     generated: float
-    """Answers that a model writes. The others come from the cache."""
+    """Answers that the generator writes. The others come from the cache, or from what is asked
+    before it."""
+    asked_small: float
+    """Questions that a smaller model is asked before the generator."""
     searched: float
     """Questions that need a search: more than ``generated`` when documents change."""
     changed_documents: float
@@ -35,7 +39,8 @@ class Demand:
     def of(cls, deployment: Deployment, facts: Facts, *, times: float = 1) -> Demand:
         """Return the demand that ``deployment`` declares, with ``times`` as many questions."""
         traffic, knowledge = deployment.traffic, deployment.knowledge
-        repetition = Repetition.of(deployment)
+        repetition, first = Repetition.of(deployment), SmallFirst.of(deployment, facts)
+        new = traffic.questions_per_month * (1 - repetition.kept) * times
         searches = 1 - repetition.unsearched
         tail = facts("workload/store_tail", "s").mid / 3600
         week = traffic.week()
@@ -46,7 +51,8 @@ class Demand:
         changed = knowledge.documents * knowledge.changed_per_month
         return cls(
             questions=traffic.questions_per_month * times,
-            generated=traffic.questions_per_month * (1 - repetition.kept) * times,
+            generated=new * first.left,
+            asked_small=new * first.asked,
             searched=traffic.questions_per_month * searches * times,
             changed_documents=changed,
             search_hours=searching * HOURS_PER_MONTH,

@@ -11,6 +11,7 @@ from sustainability.energy.functions import MIB_PER_GIB, function_second, invoca
 from sustainability.energy.impact import HOURS_PER_MONTH, Component, Impact
 from sustainability.energy.instances import busy_hour, instance_hour
 from sustainability.energy.site import Site
+from sustainability.energy.small_first import SmallFirst
 from sustainability.facts.lookup import Facts
 from sustainability.facts.ranges import Estimate
 from sustainability.plan.serving_plan import Mode, ServingPlan
@@ -21,7 +22,7 @@ def functions(demand: Demand, site: Site) -> Component:
     facts = site.facts
     cached = demand.questions - demand.generated
     answering = (
-        facts("workload/answer_seconds", "s") * demand.generated
+        facts("workload/answer_seconds", "s") * (demand.generated + demand.asked_small)
         + facts("workload/cached_seconds", "s") * cached
         + facts("serving/before_generation", "s") * (demand.searched - demand.generated)
     )
@@ -58,6 +59,25 @@ def bedrock_generation(
         Impact(),
         bedrock_tokens(model, input_tokens=reading, output_tokens=writing, site=site, batch=batch),
     )
+
+
+def small_first(deployment: Deployment, demand: Demand, facts: Facts) -> list[Component]:
+    """Return the footprint of a smaller model that is asked before the generator, if one is."""
+    model = SmallFirst.of(deployment, facts).model
+    if model is None:
+        return []
+    reading = demand.asked_small * deployment.traffic.input_tokens.mean
+    writing = demand.asked_small * deployment.answer_tokens.mean
+    site = Site.of_model(model, deployment.region, deployment.footprint.accounting, facts)
+    return [
+        Component(
+            "Smaller model, asked first",
+            f"{model}, {reading / 1e6:,.2f} million input tokens, "
+            f"{writing / 1e6:,.2f} million output tokens",
+            Impact(),
+            bedrock_tokens(model, input_tokens=reading, output_tokens=writing, site=site),
+        )
+    ]
 
 
 def embeddings(deployment: Deployment, demand: Demand, site: Site) -> Component:

@@ -15,6 +15,7 @@ from sustainability.energy.functions import function_second, invocation, waiting
 from sustainability.energy.impact import HOURS_PER_MONTH, Impact
 from sustainability.energy.instances import busy_hour, instance_hour
 from sustainability.energy.site import Site
+from sustainability.energy.small_first import SmallFirst
 from sustainability.facts.lookup import Facts
 from sustainability.footprint import services
 from sustainability.footprint.recording import record_hour
@@ -28,7 +29,7 @@ Coefficients = dict[str, Impact]
 _DIGITS = (3, 4, 3)
 """Of the ends and the middle of a range. More would not fit into a function's environment."""
 
-_NOBODY = Demand(0, 0, 0, 0, 0, 0, 0, 0)
+_NOBODY = Demand(0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 def coefficients(
@@ -72,6 +73,15 @@ def coefficients(
             embedding, Site.of_model(embedding, region, accounting, facts)
         ),
     }
+    if (small := SmallFirst.of(deployment, facts).model) is not None:
+        there = Site.of_model(small, region, accounting, facts)
+        for quantity, read, written in (
+            ("small_input_tokens", 1, 0),
+            ("small_output_tokens", 0, 1),
+        ):
+            found[quantity] = bedrock_tokens(
+                small, input_tokens=read, output_tokens=written, site=there
+            )
     for quantity, impact in profile(deployment).units(deployment, site).items():
         found[quantity] = found.get(quantity, Impact()) + impact
     if plan.instance_type is not None:
@@ -112,8 +122,14 @@ def litres_per_kwh(deployment: Deployment, facts: Facts | None = None) -> dict[s
     found = {"": of(Site.of_region(region, accounting, facts))}
     for model, quantities in (
         (deployment.answers.generator, ("input_tokens", "output_tokens")),
+        (
+            SmallFirst.of(deployment, facts).model,
+            ("small_input_tokens", "small_output_tokens"),
+        ),
         (deployment.knowledge.embedding.model, ("embedding_tokens",)),
     ):
+        if model is None:
+            continue
         there = of(Site.of_model(model, region, accounting, facts))
         found |= dict.fromkeys(quantities, there) if there != found[""] else {}
     return found

@@ -101,6 +101,7 @@ def footprint(deployment: Deployment, plan: ServingPlan, facts: Facts | None = N
         profile(deployment).component(deployment, demand, site),
         answers.functions(demand, site),
         answers.embeddings(deployment, demand, embedding),
+        *answers.small_first(deployment, demand, facts),
         answers.bedrock_generation(deployment, plan, demand, generating),
         *answers.instances(plan, site),
         services.requests(deployment, demand, site),

@@ -18,6 +18,7 @@ from sustainability.energy.functions import function_second
 from sustainability.energy.impact import Impact
 from sustainability.energy.instances import instance_hour
 from sustainability.energy.site import Site
+from sustainability.energy.small_first import SmallFirst
 from sustainability.facts.lookup import Facts
 from sustainability.footprint import services
 from sustainability.footprint.answers import own_tokens, own_work
@@ -33,9 +34,10 @@ def answer_coefficients(deployment: Deployment, plan: ServingPlan) -> dict[str, 
     energy and of making the hardware, ``l`` water in litres and ``usd`` the cost. ``reading``,
     ``writing`` and ``embedding`` are for 1,000 tokens, ``awake`` for a second of a store that rests
     ``rests_after_s`` after a request.
-    ``endpoint`` exists if the plan has instances. Where low demand puts them to sleep, an answer
-    adds the time for which it keeps one awake: ``awake`` is a second of an idle instance. Otherwise
-    their idle time is part of their tokens, as planned.
+    ``small`` exists if a smaller model is asked before the generator, ``endpoint`` if the plan has
+    instances. Where low demand puts them to sleep, an answer adds the time for which it keeps one
+    awake: ``awake`` is a second of an idle instance. Otherwise their idle time is part of their
+    tokens, as planned.
 
     Raises
     ------
@@ -54,14 +56,7 @@ def answer_coefficients(deployment: Deployment, plan: ServingPlan) -> dict[str, 
         + services.logged(deployment, here)
     )
     coefficients: dict[str, Any] = {
-        "bedrock": {
-            "reading": _taken(
-                bedrock_tokens(generator, input_tokens=1000, output_tokens=0, site=generating)
-            ),
-            "writing": _taken(
-                bedrock_tokens(generator, input_tokens=0, output_tokens=1000, site=generating)
-            ),
-        },
+        "bedrock": _on_bedrock(generator, generating),
         "embedding": _taken(
             embedded_token(
                 embedding, Site.of_model(embedding, deployment.region, accounting, facts)
@@ -81,6 +76,9 @@ def answer_coefficients(deployment: Deployment, plan: ServingPlan) -> dict[str, 
         "rests_after_s": rests_after_s(deployment, facts),
         "share": share(deployment, plan),
     }
+    if (small := SmallFirst.of(deployment, facts).model) is not None:
+        there = Site.of_model(small, deployment.region, accounting, facts)
+        coefficients["small"] = _on_bedrock(small, there)
     if plan.instance_type is not None:
         tokens = own_tokens if plan.sleep is None else own_work
         coefficients["endpoint"] = {
@@ -95,6 +93,14 @@ def answer_coefficients(deployment: Deployment, plan: ServingPlan) -> dict[str, 
     return coefficients
 
 
+def _on_bedrock(model: str, site: Site) -> dict[str, Any]:
+    """Return what 1,000 tokens take that a model reads, and that it writes."""
+    return {
+        "reading": _taken(bedrock_tokens(model, input_tokens=1000, output_tokens=0, site=site)),
+        "writing": _taken(bedrock_tokens(model, input_tokens=0, output_tokens=1000, site=site)),
+    }
+
+
 def per_quantity(coefficients: Mapping[str, Any]) -> dict[str, list[float]]:
     """Return the coefficients by the quantities that the hourly footprint record counts.
 
@@ -102,7 +108,7 @@ def per_quantity(coefficients: Mapping[str, Any]) -> dict[str, list[float]]:
     """
     generators = {
         f"{kind}_{part}": taken
-        for kind in ("bedrock", "endpoint")
+        for kind in ("bedrock", "small", "endpoint")
         for part, taken in coefficients.get(kind, {}).items()
         if part != "rests_after_s"
     }

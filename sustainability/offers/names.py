@@ -39,6 +39,10 @@ def _names(deployment: Deployment) -> Iterator[tuple[str, str, str, Collection[s
     generator = ModelName.parse(deployment.answers.generator).model
     if deployment.answers.generated and not is_offered(generator):
         yield "answers.generator", generator, "a known Bedrock model", generators()
+    if (small := deployment.answers.small_first) is not None and small.model is not None:
+        name = ModelName.parse(small.model).model
+        if not is_offered(name):
+            yield "answers.small_first.model", name, "a known Bedrock model", generators()
     yield "inference.model", deployment.inference.model, "a compiled model", model_names()
     for number, name in enumerate(deployment.inference.instance_types):
         key = f"inference.instance_types.{number}"

@@ -61,7 +61,8 @@ class Period:
 
     def answers(self, who: str = "answered") -> float:
         """Return the number of answers: all of them, or those of one kind of server."""
-        return float(sum(record["answers"][who] for record in self.records))
+        # A record of an older release does not know everyone who answers today.
+        return float(sum(record["answers"].get(who, 0) for record in self.records))
 
     def share(self, who: str) -> float | None:
         """Return the share of the answers that ``who`` gave."""

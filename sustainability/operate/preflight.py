@@ -16,7 +16,9 @@ import botocore.exceptions
 
 from sustainability.decide.region_requirements import BUILT_IMAGES
 from sustainability.deployment.schema import Deployment, Store
+from sustainability.energy.small_first import SmallFirst
 from sustainability.errors import UserError
+from sustainability.facts.lookup import Facts
 from sustainability.offers.bedrock import ModelName
 from sustainability.offers.serving_images import EcrImage
 from sustainability.operate.compiling import Compiling
@@ -102,6 +104,8 @@ def _checks(
     models = [deployment.knowledge.embedding.model]
     if plan.bedrock_share > 0:
         models.append(deployment.answers.generator)
+    if (small := SmallFirst.of(deployment, Facts()).model) is not None:
+        models.append(small)
     for model in models:
         yield f"Bedrock model {model}", partial(_model_access, session, model)
     yield "Lambda concurrency", partial(_concurrency, session, plan.answer_concurrency)

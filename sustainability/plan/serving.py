@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sustainability.deployment.schema import Deployment
+from sustainability.deployment.schema import Deployment, DeploymentError
 from sustainability.energy.bedrock import require_facts
+from sustainability.energy.small_first import SmallFirst
 from sustainability.facts.lookup import Facts
 from sustainability.offers.names import check_names
 from sustainability.plan.concurrency import answer_concurrency
@@ -35,10 +36,17 @@ def plan_serving(deployment: Deployment, facts: Facts | None = None) -> ServingP
     check_names(deployment)
     facts = facts or Facts()
     plan = _served(deployment, facts)
+    first = SmallFirst.of(deployment, facts)
+    if first.model is not None and plan.instance_type is not None:
+        raise DeploymentError(
+            f"{deployment.place('answers.small_first.model')}: the plan answers on "
+            f"{plan.instance_type}, and its gain was computed against Bedrock; leave the model "
+            "out (a quotation may come first), or set inference so that Bedrock answers alone"
+        )
     return replace(
         plan,
         answer_concurrency=answer_concurrency(deployment, plan, facts),
-        reasons=(*plan.reasons, *store_reasons(deployment)),
+        reasons=(*plan.reasons, *first.reasons, *store_reasons(deployment)),
     )
 
 

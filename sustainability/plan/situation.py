@@ -17,6 +17,7 @@ from sustainability.energy.bedrock import bedrock_tokens
 from sustainability.energy.impact import HOURS_PER_MONTH, Impact
 from sustainability.energy.repetition import Repetition
 from sustainability.energy.site import Site
+from sustainability.energy.small_first import SmallFirst
 from sustainability.facts.lookup import Facts
 from sustainability.offers.endpoint_models import InferenceModel
 from sustainability.offers.region_services import INFERENCE_COMPONENT, has_resource, hosting_types
@@ -73,8 +74,9 @@ class Situation:
 
     @cached_property
     def week(self) -> tuple[Rate, ...]:
-        """The rate of each hour of the week, without the answers from the cache."""
-        generated = 1 - Repetition.of(self.deployment).kept
+        """The rate of each hour of the week that neither the cache nor a smaller step answers."""
+        first = SmallFirst.of(self.deployment, self.facts)
+        generated = (1 - Repetition.of(self.deployment).kept) * first.left_at_most
         return tuple(
             Rate(
                 mean_per_hour=rate.mean_per_hour * generated,

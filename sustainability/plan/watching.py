@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sustainability.deployment.schema import Availability, Deployment, Store
+from sustainability.energy.small_first import SmallFirst
+from sustainability.facts.lookup import Facts
 from sustainability.plan.serving_plan import ServingPlan
 from sustainability.stores.kinds import chosen
 
@@ -97,6 +99,11 @@ class Watching:
             answers += ("StoreAwakeSeconds",)
         if not is_least or has_endpoint:
             answers += ("EndpointAnswers",)
+        first = SmallFirst.of(deployment, Facts())
+        if first.fit is not None:
+            answers += ("QuotedAnswers",)
+        if first.model is not None:
+            answers += ("SmallAnswers", "SmallInputTokens", "SmallOutputTokens")
         if plan.sleep is not None:  # what each answer added
             answers += ("EndpointAwakeSeconds",)
         if not is_least or plan.wake is not None or plan.sleep is not None:  # demand moves copies

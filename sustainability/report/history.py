@@ -44,7 +44,13 @@ _MISSING = {
     "nodes": "number of nodes of the domain; counted as deployed",
     "store_cpu": "CPU of the domain; not included in the utilization",
 }
-_WHO = {"cached": "answer cache", "bedrock": "Bedrock", "endpoint": "endpoint"}
+_WHO = {
+    "cached": "answer cache",
+    "quoted": "quotation",
+    "small": "smaller model",
+    "bedrock": "Bedrock",
+    "endpoint": "endpoint",
+}
 _COMPONENTS = {"store": "knowledge store", "endpoint": "endpoint"}
 _MEASURES = {"kwh": ("energy", "kWh"), "carbon_g": ("carbon", "gCO2e"), "usd": ("cost", "USD")}
 

@@ -19,6 +19,7 @@ from sustainability.deployment.schema import (
     BedrockUse,
     Deployment,
     ServiceLevel,
+    SmallFirst,
 )
 from tests.infrastructure.reading import Templates, flat, resources
 
@@ -200,6 +201,37 @@ def test_the_answer_function_may_call_its_model_and_no_other(
     ]
     assert any(resource in text for text in allowed)
     assert all("foundation-model/*" not in text for text in allowed)
+
+
+def test_the_answer_function_may_call_what_is_asked_first_only_where_it_is_a_gain(
+    synthesize: Synthesize,
+) -> None:
+    deployment = Deployment.load("deployments/dev.yaml")
+    small, large = "mistral.ministral-3-3b-instruct", "qwen.qwen3-32b-v1:0"
+    for generator, first, asked in ((large, small, True), (small, large, False)):
+        answers = deployment.answers.model_copy(
+            update={
+                "generator": generator,
+                "small_first": SmallFirst(model=first, accepted=0.5),
+            }
+        )
+        templates = synthesize(deployment.model_copy(update={"answers": answers}))
+        text = json.dumps(
+            [p for p in resources(templates, "AWS::IAM::Policy") if "Answer" in p["PolicyName"]]
+        )
+        assert (first in text) is asked
+        (answer,) = (
+            function["Environment"]["Variables"]
+            for function in resources(templates, "AWS::Lambda::Function")
+            if function["Handler"] == "rag.answer_handler.handler"
+        )
+        steps = json.loads(answer["SMALL_FIRST"])
+        assert steps == {"fit": 0.85, "model": first if asked else None, "grounded": 0.9}
+        assert ("SmallAnswers" in answer["METRICS"].split()) is asked
+        # Lambda refuses more than 4 kB of names and values.
+        for function in resources(templates, "AWS::Lambda::Function"):
+            variables = function.get("Environment", {}).get("Variables", {})
+            assert len(json.dumps(variables)) < 4096
 
 
 def endpoint_that_never_sleeps() -> Deployment:

@@ -19,6 +19,8 @@ from functools import cached_property
 from sustainability.decide.model_choice.golden import Question
 
 _Z_95 = 1.959964
+_LETTER = "[^\\W\u3040-\u30ff\u3400-\u9fff]"
+"""A letter or digit of a script that puts spaces between words: no kana, no Han character."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,11 +110,12 @@ def is_correct(answer: str, alternatives: Iterable[str]) -> bool:
     """Return whether the answer contains an alternative as whole words; case does not matter.
 
     A number is whole only if no digit follows a decimal point or a separator: ``40`` is not in
-    ``40.5`` or ``1,040``, but it is in ``40.``.
+    ``40.5`` or ``1,040``, but it is in ``40.``. Japanese and Chinese have no spaces: there, a word
+    may begin and end anywhere.
     """
-    text = _plain(answer)
+    text, before = _plain(answer), rf"(?<!{_LETTER})(?<!\d[.,])"
     return any(
-        re.search(rf"(?<!\w)(?<!\d[.,]){re.escape(_plain(wanted))}(?!\w|[.,]\d)", text)
+        re.search(rf"{before}{re.escape(_plain(wanted))}(?!{_LETTER}|[.,]\d)", text)
         for wanted in alternatives
     )
 

@@ -57,21 +57,30 @@ INSTANCES = {
 
 
 @pytest.mark.parametrize(
-    ("store", "planned"),
+    ("store", "planned", "answers"),
     [
-        ("serverless", {"mode": Mode.BEDROCK}),
-        ("serverless", {"mode": Mode.BRIDGED, **INSTANCES}),
-        ("domain", {"mode": Mode.REALTIME, **INSTANCES}),
-        ("vectors", {"mode": Mode.BEDROCK}),
-        ("serverless", {"mode": Mode.BATCH, "batch": Batch(hours=(2,), run_s=3600)}),
+        ("serverless", {"mode": Mode.BEDROCK}, {}),
+        ("serverless", {"mode": Mode.BRIDGED, **INSTANCES}, {}),
+        ("domain", {"mode": Mode.REALTIME, **INSTANCES}, {}),
+        ("vectors", {"mode": Mode.BEDROCK}, {}),
+        ("serverless", {"mode": Mode.BATCH, "batch": Batch(hours=(2,), run_s=3600)}, {}),
+        (
+            "vectors",
+            {"mode": Mode.BEDROCK},
+            {
+                "generator": "qwen.qwen3-32b-v1:0",
+                "small_first": {"model": "mistral.ministral-3-3b-instruct", "accepted": 0.5},
+            },
+        ),
     ],
 )
 @pytest.mark.parametrize("end", [0, 1, 2])
 def test_the_declared_traffic_measured_is_the_footprint(
-    store: str, planned: dict[str, Any], end: int
+    store: str, planned: dict[str, Any], answers: dict[str, Any], end: int
 ) -> None:
     deployment = a_deployment(
         knowledge={"store": store},
+        answers=answers,
         traffic=traffic(90, cache_hit_share=0.25),
         monitoring={"tracing": True},
     )
@@ -79,6 +88,8 @@ def test_the_declared_traffic_measured_is_the_footprint(
     sources = SOURCES[store]
     if plan.instance_type:
         sources = replace(sources, endpoint="e", variant="all")
+    if answers:
+        sources = replace(sources, quotes=True, small=True)
     values = mean_hour(deployment, on_bedrock=plan.bedrock_share, end=end)
     taken = record(HOUR, values, told(deployment, plan, sources))["taken"]
     month = footprint(deployment, plan).traffic
@@ -109,7 +120,7 @@ def mean_hour(deployment: Deployment, *, on_bedrock: float, end: int) -> dict[st
     searched = demand.searched / hours
     before_s = facts("serving/before_generation", "s").as_list()[end]
     seconds = (
-        fact("answer_seconds", "s") * generated
+        fact("answer_seconds", "s") * (generated + demand.asked_small / hours)
         + fact("cached_seconds", "s") * cached
         + before_s * (searched - generated)
     )
@@ -121,6 +132,8 @@ def mean_hour(deployment: Deployment, *, on_bedrock: float, end: int) -> dict[st
         "by_endpoint": generated * (1 - on_bedrock),
         "input_tokens": generated * deployment.traffic.input_tokens.mean,
         "output_tokens": generated * deployment.traffic.output_tokens.mean,
+        "small_input_tokens": demand.asked_small / hours * deployment.traffic.input_tokens.mean,
+        "small_output_tokens": demand.asked_small / hours * deployment.traffic.output_tokens.mean,
         "question_tokens": fact("question_tokens", "tokens") * searched,
         "document_tokens": document_tokens(deployment, facts).as_list()[end] * documents,
         "indexed": documents,

@@ -436,6 +436,7 @@ class Services:
         self.s3 = S3(self.world)
         self.sqs = Sqs(self.world)
         self.bedrock = Bedrock(self.world)
+        self.smaller = Bedrock(self.world)
         self.opensearch = OpenSearchHttp(self.world)
         self.knowledge = OpenSearch(self.opensearch, "documents")  # type: ignore[arg-type]
         self.embedder = Embedder(self.bedrock, "amazon.titan-embed-text-v2:0", DIMENSIONS, 9)

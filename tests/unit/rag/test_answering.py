@@ -15,10 +15,13 @@ from hypothesis import strategies as st
 from rag.answering import Answering, Index, Trace
 from rag.answers import Answers, Lookup
 from rag.errors import DeadlineExceeded, Indexing, NotFound, Throttled, Unavailable
+from rag.extractive import ExtractiveGenerator
+from rag.footprint import Footprint
 from rag.generation import BEDROCK, Generation
 from rag.languages import LANGUAGES
 from rag.prompt import Prompt
 from rag.question import Question
+from rag.small_first import Step
 from rag.trial import try_out
 from tests.unit.rag.fakes import FOOTPRINT, PROMPT, Crash, Services, service_error
 
@@ -514,3 +517,88 @@ def test_a_store_that_does_not_wake_in_time_is_told(
         ask(services, deadline_s=26, generation_s=10)
     assert raised.value.retry_after_s == 15
     assert 12 < now[0] <= 16, "as long as the generator's time allows, and no longer"
+
+
+def _first(services: Services, *, fit: float | None) -> Answering:
+    """Return an answer path that tries a quotation, and then a smaller model, before its own."""
+    answering = services.answering(detail="brief")
+    smaller = replace(answering.generator, client=services.smaller, model="smaller")  # type: ignore[type-var]
+    quoting = Step(
+        generator=ExtractiveGenerator(fit or 1.1),
+        grounded=0,
+        details=["brief"],
+        seconds=0,
+        metric="QuotedAnswers",
+    )
+    asking = Step(
+        generator=smaller,
+        grounded=0.9,
+        details=["brief", "full"],
+        seconds=1,
+        metric="SmallAnswers",
+    )
+    costs = Footprint.parse(FOOTPRINT | {"small": FOOTPRINT["endpoint"]})
+    return replace(answering, first=[quoting, asking], footprint=costs)
+
+
+@pytest.mark.parametrize(
+    ("fit", "detail", "smaller_says", "model", "attempts"),
+    [
+        (0.3, "brief", "By two wind turbines [1].", "extractive", []),
+        (0.3, "full", "By two wind turbines [1].", "smaller", []),
+        (None, "brief", "By two wind turbines [1].", "smaller", ["extractive"]),
+        (None, "brief", "By a diesel engine [1].", "model", ["extractive", "smaller"]),
+        (None, "brief", "NO_ANSWER", "model", ["extractive", "smaller"]),
+    ],
+)
+def test_the_smallest_generator_answers_whose_answer_is_taken(
+    services: Services,
+    fit: float | None,
+    detail: str,
+    smaller_says: str,
+    model: str,
+    attempts: list[str],
+) -> None:
+    services.smaller.answer = smaller_says
+    services.bedrock.answer = "By wind turbines [1]."
+    trace = Trace()
+    answer = _first(services, fit=fit).answer(Question(KESTREL, {}, 100, detail), trace)
+    assert isinstance(answer, dict)
+    assert (answer["answered"], answer["model"]) == (True, model)
+    assert [attempt["model"] for attempt in answer["attempts"]] == attempts
+    asked = len(services.smaller.prompts), len(services.bedrock.prompts)
+    assert asked == (int(model != "extractive"), int(model == "model"))
+    # Every attempt is paid for, at the price of who made it; the generator's tokens stay its own.
+    small, large = (400 * calls for calls in asked)
+    assert answer["usage"]["input_tokens"] == small + large
+    mid = 0.002 + 0.02 * 6 / 1000 + asked[0] * (0.3 * 0.4 + 5 * 0.02) + asked[1] * (0.08 + 0.04)
+    assert math.isclose(answer["added"]["energy_wh"]["mid"], mid, rel_tol=1e-5)
+    assert math.isclose(trace.metrics["EnergyWhMid"], mid, rel_tol=1e-5)
+    assert trace.metrics.get("InputTokens") == (400 if model == "model" else None)
+    assert trace.metrics["SmallInputTokens"] == small
+    assert trace.metrics["BedrockAnswers"] == int(model == "model")
+
+
+def test_a_smaller_model_that_fails_or_has_no_time_is_passed_over(services: Services) -> None:
+    services.smaller.error = service_error("ThrottlingException", 429)
+    answering = _first(services, fit=None)
+    assert answering.answer(Question(KESTREL, {}, 100), Trace())["model"] == "model"  # type: ignore[index]
+    services.smaller.error = None
+    limits = replace(answering.limits, deadline_s=15.5)
+    late = replace(answering, limits=limits, generator_name="other")
+    assert late.answer(Question(KESTREL, {}, 100), Trace())["model"] == "model"  # type: ignore[index]
+    assert not services.smaller.prompts
+
+
+def test_what_an_attempt_took_is_counted_if_the_generator_then_fails(services: Services) -> None:
+    services.smaller.answer = "NO_ANSWER"
+    answering, trace = _first(services, fit=None), Trace()
+
+    class Broken:
+        def generate(self, system: str, user: str, *, max_tokens: int) -> Generation:
+            raise Unavailable("down")
+
+    with pytest.raises(Unavailable):
+        replace(answering, generator=Broken()).answer(Question(KESTREL, {}, 100), trace)
+    assert trace.metrics["SmallInputTokens"] == 400
+    assert trace.metrics["EnergyWhMid"] > 0.3 * 0.4

@@ -87,6 +87,8 @@ def some(models: Sequence[str], **options: Any) -> list[Candidate]:
         ("Set MY_SM_ON_BATCH_SIZE", ["SM_ON_BATCH_SIZE"], False),
         ("It is known.", ["no", "now"], False),
         ("Four of them.", ["4", "four"], True),
+        ("文書は約220トークンの断片に分けられます。", ["220"], True),
+        ("約1220トークン", ["220"], False),
         ("", ["4"], False),
     ],
 )
