@@ -28,6 +28,8 @@ class InferenceModel:
     """Tokens of prompt and answer together."""
     chips: int
     """Inferentia2 chips of one copy."""
+    weight_bits: int
+    """Bits of one weight on the accelerator: its precision."""
     host_memory_gib: float
     """Host memory in GiB that one copy needs."""
     prefill: Estimate
@@ -64,6 +66,7 @@ class InferenceModel:
             slots=int(number("slots", "requests").mid),
             sequence_length=int(number("sequence_length", "tokens").mid),
             chips=int(number("chips", "devices").mid),
+            weight_bits=int(number("weight_bits", "bits").mid),
             host_memory_gib=number("host_memory", "GiB").mid,
             prefill=number("prefill", "s/token"),
             decode=number("decode", "s/token"),

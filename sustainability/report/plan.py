@@ -107,6 +107,7 @@ def _rows(deployment: Deployment, plan: ServingPlan) -> list[tuple[str, str]]:
         assert plan.model is not None
         rows += [
             ("model", plan.model.name),
+            ("precision", f"{plan.model.weight_bits}-bit weights"),
             ("instance type", plan.instance_type),
             ("copies per instance", str(plan.copies_per_instance)),
             ("instance-hours per month", amount(plan.expected_instance_hours)),
