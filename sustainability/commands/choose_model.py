@@ -16,7 +16,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Asks each candidate model a set of questions with known answers, with the "
         "search and the prompt of a deployed stack. Begins with the candidate that uses the least "
         "energy and stops at the first one that meets the quality bar. With several prompts, "
-        "temperatures or token limits, each combination is a candidate. Answers are stored as "
+        "temperatures, limits or lengths, each combination is a candidate. Answers are stored as "
         "files: after an interruption, run the same command again to continue. Exits with 1 if no "
         "candidate meets the quality bar.",
     )
@@ -77,6 +77,28 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="N",
         help="limit of an answer in tokens; can be given several times (default: as deployed)",
     )
+    for flag, kind, metavar, what in (
+        ("--passages", _positive, "N", "highest number of passages in the prompt"),
+        ("--context-tokens", _positive, "N", "highest number of tokens of all passages"),
+        ("--evidence-share", float, "S", "share of the best score that a passage needs"),
+        ("--detail", str, "brief|full", "length of answers"),
+    ):
+        parser.add_argument(
+            flag,
+            type=kind,
+            action="append",
+            metavar=metavar,
+            help=f"{what}; can be given several times (default: as deployed)",
+        )
+    parser.add_argument(
+        "--budget",
+        type=float,
+        metavar="USD",
+        help="ask only as many candidates as this pays for, drawn at random (default: all)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, help="of the draw for --budget (default: %(default)s)"
+    )
     parser.add_argument(
         "--all", action="store_true", help="ask every candidate, also those after the choice"
     )
@@ -88,16 +110,25 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="folder for the stored answers (default: .model-choice)",
     )
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.add_argument(
+        "--html", type=Path, metavar="FILE", help="write the curve of correctness against energy"
+    )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Ask the candidates, score the answers and print the choice; return 1 if there is none."""
+    import itertools
     import json
     import os
 
     from sustainability.decide.model_choice import golden
-    from sustainability.decide.model_choice.candidates import Prompt, candidates
+    from sustainability.decide.model_choice.candidates import (
+        Dimensions,
+        Prompt,
+        candidates,
+        within,
+    )
     from sustainability.decide.model_choice.choice import Bar, choose
     from sustainability.decide.next_steps import generator_step
     from sustainability.deployment.schema import EXTRACTIVE, Deployment
@@ -106,6 +137,7 @@ def run(options: argparse.Namespace) -> int:
     from sustainability.report import model_choice as report
     from sustainability.report import next_steps as next_report
     from sustainability.report.console import status_line
+    from sustainability.report.page import write
 
     deployment, bar = Deployment.load(options.deployment), Bar.parse(options.bar)
     questions = golden.read(
@@ -125,7 +157,24 @@ def run(options: argparse.Namespace) -> int:
         prompts=prompts,
         temperatures=options.temperature or [deployed["temperature"]],
         max_tokens=options.max_tokens or [deployed["max_tokens"]],
+        dimensions=[
+            Dimensions(passages=passages, context_tokens=tokens, evidence_share=share, detail=long)
+            for passages, tokens, share, long in itertools.product(
+                *(
+                    getattr(options, name) or [None]
+                    for name in ("passages", "context_tokens", "evidence_share", "detail")
+                )
+            )
+        ],
     )
+    if options.budget is not None:
+        found = within(
+            found,
+            deployment,
+            questions=len(questions),
+            budget_usd=options.budget,
+            seed=options.seed,
+        )
     with status_line() as progress:
         path = AnswerPath(
             environment=environment,
@@ -147,6 +196,8 @@ def run(options: argparse.Namespace) -> int:
     if choice.chosen and choice.chosen.candidate.model not in (deployment.answers.generator, *own):
         condition = "if it meets the quality bar in AWS, too" if embedded else ""
         steps = generator_step(deployment, choice.chosen.candidate.model, condition)
+    if options.html:
+        write(options.html, report.as_html(choice, bar, embedded=embedded))
     print(
         json.dumps(
             report.as_json(choice, bar, embedded=embedded)

@@ -146,6 +146,44 @@ _MEANINGS = {
 """The style of a line by the beginning of its label: a colour means the same in every chart."""
 
 
+@dataclass(frozen=True)
+class Dot:
+    """A point of a drawing by :func:`dots`; one that is ``chosen`` is filled."""
+
+    label: str
+    x: float
+    y: float
+    chosen: bool
+
+
+def dots(title: str, entries: Sequence[Dot], x_label: str, y_label: str) -> str:
+    """Draw numbered points over a horizontal axis from zero and a vertical one from 0 to 1."""
+    left, right, bottom, height = 56, WIDTH - 26, 210, 250
+    longest = round_up(max((dot.x for dot in entries), default=0) or 1)
+    parts = []
+    for share in (0, 0.25, 0.5, 0.75, 1):
+        y, x = bottom - share * (bottom - 10), left + share * (right - left)
+        parts.append(
+            f'<path d="M{left} {y:.1f}H{right}" class="grid"/>'
+            f'<text x="{left - 8}" y="{y + 4:.1f}" class="value">{share:g}</text>'
+            f'<text x="{x:.1f}" y="{bottom + 15}" class="tick">{amount(share * longest)}</text>'
+        )
+    for number, dot in enumerate(entries, start=1):
+        x, y = left + dot.x / longest * (right - left), bottom - dot.y * (bottom - 10)
+        fill = "currentColor" if dot.chosen else "none"
+        parts.append(
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{fill}" stroke="currentColor"/>'
+            f'<text x="{x + 8:.1f}" y="{y - 6:.1f}">{number}</text>'
+        )
+    parts.append(
+        f'<text x="{(left + right) / 2:.0f}" y="{height - 4}" class="tick">{escape(x_label)}</text>'
+        f'<text x="0" y="2" class="small">{escape(y_label)}</text>'
+    )
+    told = "; ".join(f"{dot.label}: {amount(dot.x)}, {dot.y:.2f}" for dot in entries)
+    listed = "".join(f"<li>{escape(dot.label)}</li>" for dot in entries)
+    return svg(title, told, height, "".join(parts)) + f"<ol>{listed}</ol>"
+
+
 def styles(labels: Sequence[str]) -> list[int]:
     """Return the style of each line; a label without a meaning gets one that is free."""
     meant = [

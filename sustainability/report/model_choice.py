@@ -8,6 +8,9 @@ from typing import Any
 from sustainability.decide.model_choice.candidates import Candidate
 from sustainability.decide.model_choice.choice import Bar, Choice, Result
 from sustainability.energy.verdict import doubts
+from sustainability.report import charts
+from sustainability.report.page import page, section
+from sustainability.report.page import table as html_table
 from sustainability.report.text import amount, spread, table
 
 _HEADER = (
@@ -36,7 +39,59 @@ def as_text(choice: Choice, bar: Bar, *, embedded: bool) -> str:
     ]
     if embedded:
         lines.append(_EMBEDDED)
-    return "\n".join([*lines, "", reason(choice)])
+    return "\n".join([*lines, "", reason(choice), *proposal(choice)])
+
+
+def proposal(choice: Choice) -> list[str]:
+    """Return a sentence on the default that the curve proposes; none for one candidate."""
+    if len(choice.results) < 2:
+        return []
+    found, names = choice.proposed, _names(choice)
+    settings = found.candidate.dimensions.stated
+    written = "".join(f"; answers.{name}: {value}" for name, value in settings.items())
+    return [
+        f"Least energy without a right answer less than the best: {names[found.candidate]}, "
+        f"{amount((found.per_1000.kwh * 1000).mid)} Wh{written}."
+    ]
+
+
+def as_html(choice: Choice, bar: Bar, *, embedded: bool) -> str:
+    """Return a page with the curve of correctness against energy, and its table."""
+    names = _names(choice)
+    dots = [
+        charts.Dot(
+            names[r.candidate],
+            (r.per_1000.kwh * 1000).mid,
+            r.scores.correctness or 0.0,
+            r is choice.proposed,
+        )
+        for r in choice.results
+    ]
+    drawn = charts.dots(
+        "Correctness against energy", dots, "Wh of generating 1,000 answers", "correctness"
+    )
+    rows = [[names[r.candidate], *_cells(r)] for r in choice.results]
+    said = [_EMBEDDED.replace("\n", " ")] if embedded else []
+    return page(
+        "Choosing how to answer",
+        " ".join([reason(choice), *proposal(choice), *said]),
+        [
+            section(
+                "Correctness against energy",
+                "Each dot is a candidate; further left is less energy, higher is more right "
+                f"answers. The quality bar is {bar.correctness:g}. The filled dot has the least "
+                "energy without a right answer less than the best.",
+                drawn,
+                wide=True,
+            ),
+            section(
+                "The candidates",
+                "Wh and USD are estimates for 1,000 answers that reach the generator.",
+                html_table(_HEADER, rows),
+                wide=True,
+            ),
+        ],
+    )
 
 
 def reason(choice: Choice) -> str:
@@ -73,6 +128,7 @@ def as_json(choice: Choice, bar: Bar, *, embedded: bool) -> dict[str, Any]:
         "embedded": embedded,
         "results": [_result(result) for result in choice.results],
         "choice": choice.chosen.candidate.describe() if choice.chosen else None,
+        "proposed": choice.proposed.candidate.describe(),
         "unasked": [candidate.describe() for candidate in choice.unasked],
         "reason": reason(choice),
         "chosen_compared_with": [
@@ -99,6 +155,8 @@ def _names(choice: Choice) -> dict[Candidate, str]:
     prompts = {candidate.prompt for candidate in sampling}
     temperatures = {candidate.temperature for candidate in sampling}
     limits = {candidate.max_tokens for candidate in everyone}
+    stated = [candidate.dimensions.stated for candidate in everyone]
+    varied = {key for each in stated for key in each if len({s.get(key) for s in stated}) > 1}
 
     def name(candidate: Candidate) -> str:
         parts = [candidate.model]
@@ -108,6 +166,8 @@ def _names(choice: Choice) -> dict[Candidate, str]:
             parts.append(f"temperature {candidate.temperature:g}")
         if len(limits) > 1:
             parts.append(f"{candidate.max_tokens} tokens")
+        stated = candidate.dimensions.stated
+        parts += [f"{key} {value}" for key, value in stated.items() if key in varied]
         return ", ".join(parts)
 
     return {candidate: name(candidate) for candidate in everyone}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from sustainability.deployment.schema import EXTRACTIVE, Answers, Deployment
+from sustainability.deployment.schema import ANSWER_TOKENS, EXTRACTIVE, Answers, Deployment, Detail
 from sustainability.energy.bedrock import bedrock_tokens
 from sustainability.energy.impact import Impact
 from sustainability.energy.site import Site
@@ -60,6 +61,21 @@ class Prompt:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Dimensions:
+    """What the generator reads, and how long its answer is; ``None`` is as deployed."""
+
+    passages: int | None = None
+    context_tokens: int | None = None
+    evidence_share: float | None = None
+    detail: str | None = None
+
+    @property
+    def stated(self) -> dict[str, Any]:
+        """The dimensions that differ from the deployment, by their keys in ``answers``."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Candidate:
     """One way to answer. ``temperature`` is ``None`` if the candidate does not sample."""
 
@@ -67,11 +83,15 @@ class Candidate:
     prompt: Prompt
     temperature: float | None
     max_tokens: int
+    dimensions: Dimensions = Dimensions()
 
     def describe(self) -> dict[str, Any]:
         """Return the properties of this candidate as plain data."""
         return {
-            **{name: value for name, value in asdict(self).items() if name != "prompt"},
+            "model": self.model,
+            "temperature": self.temperature,
+            "max_tokens": self.max_tokens,
+            **self.dimensions.stated,
             "prompt": self.prompt.name,
             "prompt_fingerprint": self.prompt.fingerprint,
         }
@@ -115,7 +135,10 @@ class Candidate:
     def expected(self, deployment: Deployment) -> Impact:
         """Return the footprint of 1,000 answers with the token counts of the deployment."""
         traffic = deployment.traffic
-        writing = min(traffic.output_tokens.mean, self.max_tokens)
+        written = traffic.output_tokens.mean
+        if self.dimensions.detail is not None:
+            written, _ = ANSWER_TOKENS[Detail(self.dimensions.detail)]
+        writing = min(written, self.max_tokens)
         return self.impact(deployment, (traffic.input_tokens.mean, writing))
 
 
@@ -126,10 +149,12 @@ def candidates(
     prompts: Sequence[Prompt],
     temperatures: Sequence[float],
     max_tokens: Sequence[int],
+    dimensions: Sequence[Dimensions] = (Dimensions(),),
 ) -> list[Candidate]:
     """Return every combination, the one with the least energy first.
 
-    Candidates with equal energy are ordered by cost, then by the order of ``models``.
+    Candidates with equal energy are ordered by cost, then by how much they may read, then by the
+    order of ``models``.
 
     Raises
     ------
@@ -138,31 +163,69 @@ def candidates(
     UserError
         If an inference parameter is out of its range.
     """
-    for temperature, most in itertools.product(temperatures, max_tokens):
+    for temperature, most, asked in itertools.product(temperatures, max_tokens, dimensions):
         try:
-            Answers(temperature=temperature, max_tokens=most)
+            Answers(temperature=temperature, max_tokens=most, **asked.stated)
         except ValidationError as error:
             faults = (f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())
             raise UserError("\n".join(faults)) from error
     found = dict.fromkeys(
-        Candidate(model=model, prompt=prompt, temperature=temperature, max_tokens=most)
-        for model, prompt, temperature, most in itertools.product(
-            models, prompts, temperatures, max_tokens
+        Candidate(
+            model=model, prompt=prompt, temperature=temperature, max_tokens=most, dimensions=asked
+        )
+        for model, prompt, temperature, most, asked in itertools.product(
+            models, prompts, temperatures, max_tokens, dimensions
         )
         if model != EXTRACTIVE
     )
     if EXTRACTIVE in models:  # prompt and temperature do not change the quotation
         quoting = [
-            Candidate(model=EXTRACTIVE, prompt=prompts[0], temperature=None, max_tokens=most)
-            for most in dict.fromkeys(max_tokens)
+            Candidate(
+                model=EXTRACTIVE,
+                prompt=prompts[0],
+                temperature=None,
+                max_tokens=most,
+                dimensions=asked,
+            )
+            for most, asked in itertools.product(max_tokens, dimensions)
         ]
         found = dict.fromkeys([*quoting, *found])
 
-    def size(candidate: Candidate) -> tuple[float, float]:
+    answers = deployment.answers
+
+    def size(candidate: Candidate) -> tuple[float, ...]:
         impact = candidate.expected(deployment)
-        return impact.kwh.mid, impact.usd.mid
+        reads = answers.model_copy(update=candidate.dimensions.stated)
+        read = reads.passages, reads.context_tokens, -reads.evidence_share
+        return impact.kwh.mid, impact.usd.mid, *read
 
     return sorted(found, key=size)
+
+
+def within(
+    found: Sequence[Candidate],
+    deployment: Deployment,
+    *,
+    questions: int,
+    budget_usd: float,
+    seed: int,
+) -> list[Candidate]:
+    """Return candidates that all questions can be asked of for the budget, in their order.
+
+    They are drawn at random, the same for the same seed, by their cost with the token counts that
+    the deployment declares. The first one, which takes the least energy, is always kept.
+    """
+    first, *others = found
+    kept, left = {first}, budget_usd - _usd(first, deployment, questions)
+    for candidate in random.Random(seed).sample(others, len(others)):
+        if (cost := _usd(candidate, deployment, questions)) <= left:
+            kept.add(candidate)
+            left -= cost
+    return [candidate for candidate in found if candidate in kept]
+
+
+def _usd(candidate: Candidate, deployment: Deployment, questions: int) -> float:
+    return candidate.expected(deployment).usd.mid * questions / 1000
 
 
 def digest(*parts: object) -> str:

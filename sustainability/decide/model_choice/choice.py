@@ -99,6 +99,20 @@ class Choice:
     """The chosen candidate compared with each larger one that may be as good, for the tokens that
     the deployment expects."""
 
+    @property
+    def proposed(self) -> Result:
+        """The result with the least energy of those with as many right answers as the best one.
+
+        Unanswerable questions count too: not to answer them is right.
+        """
+
+        def right(result: Result) -> int:
+            return sum(outcome.is_right for outcome in result.scores.outcomes)
+
+        most = max(map(right, self.results))
+        best = [result for result in self.results if right(result) == most]
+        return min(best, key=lambda result: result.per_1000.kwh.mid)
+
 
 def choose(
     candidates: Sequence[Candidate],

@@ -41,6 +41,7 @@ def settings(environment: Mapping[str, str], candidate: Candidate) -> dict[str, 
     return deployed | {
         "max_tokens": candidate.max_tokens,
         "temperature": candidate.temperature,
+        **candidate.dimensions.stated,
     }
 
 

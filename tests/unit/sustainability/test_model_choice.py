@@ -12,7 +12,14 @@ import pytest
 from sustainability.__main__ import main
 from sustainability.decide.model_choice import candidates as candidate_models
 from sustainability.decide.model_choice import golden
-from sustainability.decide.model_choice.candidates import EXTRACTIVE, Candidate, Prompt, candidates
+from sustainability.decide.model_choice.candidates import (
+    EXTRACTIVE,
+    Candidate,
+    Dimensions,
+    Prompt,
+    candidates,
+    within,
+)
 from sustainability.decide.model_choice.choice import Bar, Choice, choose
 from sustainability.decide.model_choice.golden import Question
 from sustainability.decide.model_choice.scoring import (
@@ -21,7 +28,7 @@ from sustainability.decide.model_choice.scoring import (
     is_correct,
     wilson,
 )
-from sustainability.decide.model_choice.trial import trial
+from sustainability.decide.model_choice.trial import settings, trial
 from sustainability.deployment.schema import Knowledge
 from sustainability.energy.verdict import Verdict
 from sustainability.errors import UserError
@@ -561,3 +568,81 @@ def test_a_stack_of_another_version_is_cured_in_one_sentence() -> None:
         "this command",
         str(told.value),
     )
+
+
+# Dimensions beside the model.
+
+
+def dimensioned(*readings: Dimensions, **options: Any) -> list[Candidate]:
+    return some([SMALL], dimensions=readings, **options)
+
+
+def test_of_equal_energy_the_candidate_that_reads_less_is_asked_first() -> None:
+    readings = [
+        Dimensions(passages=4),
+        Dimensions(passages=2),
+        Dimensions(passages=2, evidence_share=0.8),
+    ]
+    found = [candidate.dimensions for candidate in dimensioned(*readings)]
+    assert found == [readings[2], readings[1], readings[0]]
+
+
+@pytest.mark.parametrize(
+    ("reading", "field"),
+    [
+        (Dimensions(passages=0), "passages"),
+        (Dimensions(evidence_share=1.5), "evidence_share"),
+        (Dimensions(detail="long"), "detail"),
+    ],
+)
+def test_a_dimension_out_of_its_range_is_refused_by_its_name(
+    reading: Dimensions, field: str
+) -> None:
+    with pytest.raises(UserError, match=field):
+        dimensioned(reading)
+
+
+def test_the_answer_path_gets_the_dimensions_and_keeps_what_is_not_stated() -> None:
+    deployed = {"ANSWER_SETTINGS": json.dumps({"passages": 4, "context_tokens": 900})}
+    (candidate,) = dimensioned(Dimensions(passages=2))
+    found = settings(deployed, candidate)
+    assert (found["passages"], found["context_tokens"]) == (2, 900)
+
+
+def test_a_budget_draws_the_same_candidates_for_a_seed_and_keeps_the_smallest() -> None:
+    found = dimensioned(*(Dimensions(passages=number) for number in range(1, 9)))
+    one = found[0].expected(a_deployment()).usd.mid * 50 / 1000
+
+    def drawn(seed: int, budget: float) -> list[Candidate]:
+        return within(found, a_deployment(), questions=50, budget_usd=budget, seed=seed)
+
+    assert drawn(1, 0) == found[:1]
+    assert drawn(1, 3.5 * one) == drawn(1, 3.5 * one)
+    assert len(drawn(2, 3.5 * one)) == 3
+    assert len({tuple(drawn(seed, 3.5 * one)) for seed in range(9)}) > 1
+    assert drawn(1, 100 * one) == found
+
+
+def test_the_proposed_default_has_the_least_energy_at_no_loss_and_is_drawn() -> None:
+    wide, narrow, blind = (Dimensions(passages=number) for number in (4, 2, 1))
+    tokens = {wide: 800, narrow: 500, blind: 200}
+
+    def answers(candidate: Candidate, questions: Sequence[Question]) -> Iterable[Outcome]:
+        text = "" if candidate.dimensions == blind else "It is 40."
+        read = tokens[candidate.dimensions]
+        return [an_outcome(text=text, input_tokens=read), an_outcome(UNKNOWN, input_tokens=read)]
+
+    choice = choose(
+        dimensioned(wide, narrow, blind),
+        [KNOWN, UNKNOWN],
+        deployment=a_deployment(),
+        bar=Bar(),
+        answers=answers,
+        ask_all=True,
+    )
+    assert choice.proposed.candidate.dimensions == narrow
+    assert "answers.passages: 2" in report.as_text(choice, Bar(), embedded=False)
+    assert report.as_json(choice, Bar(), embedded=False)["proposed"]["passages"] == 2
+    page = report.as_html(choice, Bar(), embedded=True)
+    assert page.count("<circle") == 3
+    assert page.count('fill="currentColor"') == 1
