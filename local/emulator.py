@@ -16,7 +16,9 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import sys
+import urllib.request
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,6 +77,9 @@ def _require_free(port: int) -> None:
 
 def _prepare_environment(port: int, state: Path) -> None:
     """Set the variables that MiniStack and the functions read; remove all others."""
+    # Identity providers and others are trusted as the caller trusts them (SSL_CERT_FILE).
+    trusting = urllib.request.HTTPSHandler(context=ssl.create_default_context())
+    urllib.request.install_opener(urllib.request.build_opener(trusting))
     inherited = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     temporary = state / "tmp"
     shutil.rmtree(temporary, ignore_errors=True)

@@ -16,6 +16,7 @@ import re
 import shlex
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -60,6 +61,7 @@ def apply(*, runtime: Path, opensearch_url: str) -> None:
     _tell_the_unauthorized_nothing()
     _throttle_apis()
     _apply_properties_that_templates_set()
+    _ask_issuers_for_their_keys()
     _refuse_what_an_account_lacks()
     _let_functions_finish_their_calls()
     _answer_while_functions_end()
@@ -247,6 +249,31 @@ def _after_provisioning(type_name: str, apply: Callable[[str, Mapping[str, Any]]
         return physical_id, attributes
 
     handler |= {"create": create_and_apply, "update": update_and_apply}
+
+
+def _ask_issuers_for_their_keys() -> None:
+    """Upstream: an authorizer accepts any issuer, and finds out at the first token.
+
+    AWS: an issuer without a discovery endpoint makes no authorizer.
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html
+    """
+
+    def discovered(name: str | None, props: Mapping[str, Any]) -> None:
+        issuer = props.get("JwtConfiguration", {}).get("Issuer")
+        if issuer is None:
+            return
+        place = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
+        try:
+            with urllib.request.urlopen(place, timeout=5) as response:
+                json.load(response)["jwks_uri"]
+        except (OSError, ValueError, KeyError) as error:
+            raise ValueError(
+                f"Caught exception when connecting to {place} for issuer {issuer}. Please try "
+                f"again later. Error: Invalid issuer: {issuer}. Issuer must have a valid "
+                "discovery endpoint ended with '/.well-known/openid-configuration'"
+            ) from error
+
+    _before_provisioning("AWS::ApiGatewayV2::Authorizer", discovered)
 
 
 def _refuse_what_an_account_lacks() -> None:

@@ -42,6 +42,7 @@ Progress = Callable[[str], None]
 
 _WORTH_WAITING = frozenset({429, 503, 504})
 _GATEWAY_CODES = {
+    401: "unauthorized",
     403: "forbidden",
     404: "not_found",
     413: "too_large",

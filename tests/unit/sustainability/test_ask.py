@@ -105,6 +105,7 @@ def test_a_failed_answer_is_told_in_the_apis_words(
 @pytest.mark.parametrize(
     ("status", "words", "code"),
     [
+        (401, "Unauthorized", "unauthorized"),
         (403, "Forbidden", "forbidden"),
         (404, "Not Found", "not_found"),
         (413, "Request Entity Too Large", "too_large"),

@@ -218,6 +218,24 @@ def test_what_works_passes(deployed: type[Deployed], rows: Any) -> None:
     assert len(verdicts) == 12
 
 
+@pytest.mark.parametrize(("status", "verdict"), [(401, "passed"), (403, "failed")])
+def test_an_api_that_wants_tokens_refuses_with_another_status(
+    deployed: type[Deployed],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    status: int,
+    verdict: str,
+) -> None:
+    deployed.unsigned = status
+    file = tmp_path / "dev.yaml"
+    sign_in = "{issuer: 'https://login.example.com', audience: [api]}"
+    text = Path(DEPLOYMENT).read_text() + f"\ncompany:\n  sign_in: {sign_in}\n"
+    file.write_text(text)
+    main(["verify", str(file), "--json"])
+    told = {row["name"]: row["verdict"] for row in json.loads(capsys.readouterr().out)}
+    assert told["the API refuses an unsigned request"] == verdict
+
+
 @pytest.mark.parametrize(
     ("fault", "row"),
     [
