@@ -15,7 +15,7 @@ from benchmarks.measurement import table
 NAMES = sorted(
     module.name
     for module in pkgutil.iter_modules(benchmarks.__path__)
-    if module.name not in ("__main__", "measurement", "pairs", "peers")
+    if module.name not in ("__main__", "measurement", "pairs", "peers", "traces")
 )
 
 
