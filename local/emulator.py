@@ -106,7 +106,7 @@ async def _serve(args: argparse.Namespace, state: Path, running: Path) -> None:
     from hypercorn.config import Config
     from ministack.core import lambda_runtime
 
-    from local import heartbeat, ministack_patches
+    from local import heartbeat, job_runs, ministack_patches
 
     _extend(state, args)
     stop = asyncio.Event()
@@ -122,6 +122,7 @@ async def _serve(args: argparse.Namespace, state: Path, running: Path) -> None:
     logging.getLogger("persistence").addHandler(unsaved)
     await serve(application, config, shutdown_trigger=stop.wait)
     beat.cancel()
+    job_runs.stop_all()
     lambda_runtime.reset()
     ministack_patches.wait_until_functions_have_ended()
     if not (_deploying() or unsaved.seen):
@@ -151,13 +152,16 @@ def _extend(state: Path, args: argparse.Namespace) -> None:
         emf,
         endpoints,
         grants,
+        job_runs,
         message_moves,
         ministack_patches,
         sagemaker,
         search_index,
         service_metrics,
         vectors,
+        weights,
     )
+    from local.pipelines import executions
 
     opensearch_url = args.opensearch.rstrip("/")
     clock.install()
@@ -165,6 +169,7 @@ def _extend(state: Path, args: argparse.Namespace) -> None:
         {
             **search_index.behaviours(opensearch_url),
             **endpoints.install(cold_start_s=args.cold_start),
+            **executions.behaviours(),
             **vectors.behaviours(),
             "AWS::CloudWatch::CompositeAlarm": alarms.composite_behaviour(),
         }
@@ -176,6 +181,8 @@ def _extend(state: Path, args: argparse.Namespace) -> None:
     service_metrics.publish_lambda_metrics()
     service_metrics.publish_api_metrics()
     bedrock.install(args.models)
+    job_runs.install(state / "jobs")
+    weights.install(state / "weights")
     sagemaker.install(args.models)
     autoscaling.install()
     vectors.install()

@@ -64,6 +64,16 @@ class Fleet:
         return f"endpoint/{self.endpoint}/variant/{self.variant}"
 
     @property
+    def model(self) -> Properties:
+        """The properties of the model that it serves."""
+        if self.component:
+            name = self.record["properties"]["Specification"]["ModelName"]
+        else:
+            name = variant_of(self.endpoint, self.region)["ModelName"]
+        properties: Properties = find(MODEL, name, self.region)["properties"]
+        return properties
+
+    @property
     def dimensions(self) -> dict[str, str]:
         """The dimensions of its metrics."""
         return {"InferenceComponentName": self.component} if self.component else self._hosts
@@ -243,8 +253,7 @@ def install(*, cold_start_s: float) -> dict[str, Behaviour]:
             raise ValueError(f"Endpoint {name} hosts inference components: delete them first")
 
     def check_artifacts(physical_id: str, props: Properties) -> None:
-        source = props.get("PrimaryContainer", {}).get("ModelDataSource", {})
-        place = urlsplit(source.get("S3DataSource", {}).get("S3Uri", ""))
+        place = urlsplit(artifacts_of(props))
         if place.netloc and not internals.has_objects(place.netloc, place.path.lstrip("/")):
             raise ValueError(f"Could not find model data at {place.geturl()}.")
 
@@ -254,6 +263,12 @@ def install(*, cold_start_s: float) -> dict[str, Behaviour]:
         ENDPOINT: Behaviour(create=check_config, update=check_config, delete=check_empty),
         COMPONENT: Behaviour(create=check_component, update=update_component),
     }
+
+
+def artifacts_of(model: Properties) -> str:
+    """Return the S3 prefix of a model's artifacts; empty if it names none."""
+    source = model.get("PrimaryContainer", {}).get("ModelDataSource", {})
+    return str(source.get("S3DataSource", {}).get("S3Uri", ""))
 
 
 def fleets() -> list[Fleet]:

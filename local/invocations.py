@@ -16,8 +16,9 @@ from typing import Any
 import urllib3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import clock
-from local.endpoints import MODEL, Fleet, find, fleets, variant_of
+from local import clock, weights
+from local.endpoints import Fleet, fleets
+from local.models.application import WEIGHTS_HEADER
 from local.models.aws import ServiceError
 from local.roles import session_as
 
@@ -28,9 +29,13 @@ _SLOTS = 4
 """SageMaker's default depends on the instance; our stacks always set a value."""
 
 
-def post_to_model(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-    """Answer one request by the local model, in SageMaker Runtime's shapes."""
+def post_to_model(
+    url: str, body: bytes, headers: Mapping[str, str], weights: str | None = None
+) -> Answer:
+    """Answer one request by the local model or by other weights, in SageMaker Runtime's shapes."""
     passed_on = {name: headers[name] for name in _PASSED_ON if name in headers}
+    if weights:
+        passed_on[WEIGHTS_HEADER] = weights
     answer = _HTTP.request("POST", url, body=body, headers=passed_on, retries=False)
     lower = {name.lower(): text for name, text in answer.headers.items()}
     kept = {name: text for name, text in lower.items() if name.startswith(("content-type", "x-"))}
@@ -41,7 +46,7 @@ def invoke(fleet: Fleet, models_url: str, body: bytes, headers: Mapping[str, str
     """Answer by an endpoint, and publish the metrics that SageMaker publishes."""
     copies, began = fleet.current or 1, time.perf_counter()
     url = f"{models_url}/endpoints/{fleet.endpoint}/invocations"
-    answer = post_to_model(url, body, headers)
+    answer = post_to_model(url, body, headers, weights.of(fleet.model, fleet.region))
     microseconds = (time.perf_counter() - began) * 1e6
     error = json.loads(answer[2]) if answer[0] >= 400 else {}
     status = error.get("OriginalStatusCode", answer[0])
@@ -103,8 +108,7 @@ def work_off_queues(models_url: str) -> None:
 
 def _answer(fleet: Fleet, request: Mapping[str, Any], models_url: str) -> None:
     try:
-        model = find(MODEL, variant_of(fleet.endpoint, fleet.region)["ModelName"], fleet.region)
-        aws = session_as(model["properties"]["ExecutionRoleArn"], fleet.region)
+        aws = session_as(fleet.model["ExecutionRoleArn"], fleet.region)
         try:
             body = read(aws, request["source"])
             headers = {"content-type": request["content-type"]}

@@ -27,12 +27,14 @@ from ministack.services import (
     cloudwatch_logs,
     dynamodb,
     eventbridge,
+    iam,
     lambda_svc,
     s3,
     sqs,
     stepfunctions,
 )
 from ministack.services.cloudformation import changesets, custom_resource, engine, provisioners
+from ministack.services.cloudformation import handlers as stack_handlers
 from ministack.services.cloudformation import stacks as stack_engine
 
 
@@ -168,13 +170,48 @@ def authorize_service(service: str, client: str) -> None:
 
 
 def denied(
-    service: str, action: str, headers: Mapping[str, str], query: Any, resource: str
+    service: str,
+    action: str,
+    headers: Mapping[str, str],
+    query: Any,
+    resource: str,
+    conditions: Mapping[str, str] | None = None,
 ) -> Response | None:
-    """Return IAM's refusal of a request's second action. Unnecessary with S3 Vectors there."""
+    """Return IAM's refusal of a request's second action, with its condition keys.
+
+    Unnecessary with S3 Vectors, and with jobs of SageMaker that are passed roles, in MiniStack.
+    """
     refusal: Response | None = app._enforce_data_plane(
-        service, action, headers, query, "", resource
+        service, action, headers, query, "", resource, dict(conditions or {})
     )
     return refusal
+
+
+def trust_of(role: str) -> str | None:
+    """Return the trust policy of an IAM role, in JSON; None if there is no such role."""
+    found = iam._roles.get(role)
+    return str(found["AssumeRolePolicyDocument"]) if found else None
+
+
+# Unnecessary with SageMaker and the events of CloudFormation in MiniStack.
+def put_event(source: str, kind: str, resources: list[str], detail: str) -> None:
+    """Put an event of an AWS service on the default bus of EventBridge."""
+    entry = {"Source": source, "DetailType": kind, "Resources": resources, "Detail": detail}
+    eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
+
+
+ADD_STACK_EVENT = [
+    Replaceable(module, "_add_event") for module in (changesets, stack_handlers, stack_engine)
+]
+"""Notes an event of a stack or of a resource in it: stack id and name, logical id, type, status."""
+
+
+def named_by_parameters(stack: str) -> dict[str, tuple[str, str]]:
+    """Return the parameters of a stack that name one of Systems Manager: its name, its value."""
+    known = cloudformation._stacks[stack].get("_resolved_params", {})
+    return {
+        key: (each["SsmName"], each["Value"]) for key, each in known.items() if "SsmName" in each
+    }
 
 
 def stacks() -> list[dict[str, Any]]:

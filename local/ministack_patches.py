@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 import boto3
 import botocore
@@ -38,6 +39,8 @@ ACCOUNT_CONCURRENCY, UNRESERVED_CONCURRENCY = 1000, 100
 """Concurrent Lambda executions of an account, and how many of them must stay unreserved."""
 
 _NAME_OF_SERVICE = re.compile(r'"(?:endpointPrefix|signingName)"\s*:\s*"([^"]+)"')
+
+_STACK = re.compile(r"<member>\s*<StackName>([^<]+)</StackName>.*?</Parameters>", re.DOTALL)
 
 _ENDS = ThreadPoolExecutor(1, "ends")
 _EVENTS = ThreadPoolExecutor(8, "events")
@@ -73,6 +76,8 @@ def apply(*, runtime: Path, opensearch_url: str) -> None:
     _empty_buckets_without_node()
     _fail_custom_resources_at_once()
     _answer_when_stacks_have_settled()
+    _tell_of_stacks()
+    _name_what_parameters_name()
     _lead_domains_to(opensearch_url)
 
 
@@ -526,6 +531,63 @@ def _answer_when_stacks_have_settled() -> None:
         return response
 
     cloudformation.handle_request = handle_and_wait
+
+
+def _tell_of_stacks() -> None:
+    """Upstream: nothing tells that the status of a stack has changed.
+
+    AWS: an event on the default bus of EventBridge does.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/event-detail-stack-status-change.html
+    """
+
+    def telling(add: Callable[..., None]) -> Callable[..., None]:
+        def add_and_tell(
+            stack: str, name: str, logical_id: str, kind: str, status: str, *rest: Any, **more: Any
+        ) -> None:
+            add(stack, name, logical_id, kind, status, *rest, **more)
+            if (logical_id, kind) == (name, "AWS::CloudFormation::Stack"):
+                reason = more.get("reason") or (rest[0] if rest else "")
+                details = {"status": status, "status-reason": reason}
+                internals.put_event(
+                    "aws.cloudformation",
+                    "CloudFormation Stack Status Change",
+                    [stack],
+                    json.dumps({"stack-id": stack, "status-details": details}),
+                )
+
+        return add_and_tell
+
+    for place in internals.ADD_STACK_EVENT:
+        place.wrap(telling)
+
+
+def _name_what_parameters_name() -> None:
+    """Upstream: DescribeStacks shows the value of a parameter that names one of Systems Manager.
+
+    AWS: it shows the name, and the value as ResolvedValue.
+    """
+    handle = cloudformation.handle_request
+
+    async def handle_and_name(*request: Any) -> Any:
+        status, headers, body = await handle(*request)
+        text = body.decode() if isinstance(body, bytes) else body
+        if "<DescribeStacksResult>" in text:
+            text = _STACK.sub(_named, text)
+        return status, headers, text.encode()
+
+    cloudformation.handle_request = handle_and_name
+
+
+def _named(described: re.Match[str]) -> str:
+    text = described[0]
+    for key, (name, value) in internals.named_by_parameters(described[1]).items():
+        of = f"<ParameterKey>{key}</ParameterKey><ParameterValue>"
+        resolved = f"<ResolvedValue>{escape(value)}</ResolvedValue>"
+        text = text.replace(
+            f"{of}{escape(value)}</ParameterValue>",
+            f"{of}{escape(name)}</ParameterValue>{resolved}",
+        )
+    return text
 
 
 def _lead_domains_to(opensearch_url: str) -> None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import boto3
 from ministack.core.lambda_runtime import execution_credentials
 from ministack.core.responses import get_account_id
+
+from local import ministack_internals as internals
+
+_SAGEMAKER = "sagemaker.amazonaws.com"
 
 
 def session_as(role_arn: str, region: str) -> boto3.Session:
@@ -20,4 +26,20 @@ def session_as(role_arn: str, region: str) -> boto3.Session:
         aws_secret_access_key=credentials["AWS_SECRET_ACCESS_KEY"],
         aws_session_token=credentials["AWS_SESSION_TOKEN"],
         region_name=region,
+    )
+
+
+def require_trust(role_arn: str) -> None:
+    """Raise ValueError, as SageMaker would, unless the role exists and trusts SageMaker."""
+    trust = internals.trust_of(role_arn.rsplit("/", 1)[-1])
+    statements = json.loads(trust)["Statement"] if trust else []
+    for statement in statements if isinstance(statements, list) else [statements]:
+        principal = statement.get("Principal", {})
+        named = principal.get("Service", ()) if isinstance(principal, dict) else ()
+        services = [named] if isinstance(named, str) else named
+        if statement["Effect"] == "Allow" and _SAGEMAKER in services:
+            return
+    raise ValueError(
+        f"Could not assume role {role_arn}. Please ensure that the role exists and allows "
+        f"principal '{_SAGEMAKER}' to assume the role."
     )

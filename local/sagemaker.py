@@ -18,11 +18,13 @@ from ministack.core import iam_actions
 from ministack.core.responses import get_account_id, get_region
 
 from local import ministack_internals as internals
-from local import state_tasks, training_jobs
+from local import processing_jobs, state_tasks, training_jobs
 from local.endpoints import COMPONENT, ENDPOINT, MODEL, Fleet, find, fleets, variant_of
 from local.invocations import Answer, enqueue, invoke
 from local.models.application import error_response
 from local.models.aws import ServiceError
+from local.pipelines import executions, registry
+from local.roles import require_trust
 
 _INVOCATION = re.compile(r"/endpoints/([^/]+)/(invocations|async-invocations)")
 _COMPONENT_HEADER = "x-amzn-sagemaker-inference-component"
@@ -34,8 +36,12 @@ _NO_CAPACITY = (
 _RESOURCES = {
     "EndpointName": "endpoint",
     "InferenceComponentName": "inference-component",
+    "ModelPackageGroupName": "model-package-group",
+    "PipelineName": "pipeline",
+    "ProcessingJobName": "processing-job",
     "TrainingJobName": "training-job",
 }
+_PASSED_A_ROLE = ("CreateProcessingJob", "CreateTrainingJob")
 
 
 def operations() -> dict[str, Callable[[dict[str, Any]], dict[str, Any]]]:
@@ -49,6 +55,9 @@ def operations() -> dict[str, Callable[[dict[str, Any]], dict[str, Any]]]:
         "DescribeInferenceComponent": _describe_component,
         "UpdateEndpointWeightsAndCapacities": _update_instances,
         "UpdateInferenceComponentRuntimeConfig": _update_copies,
+        **executions.operations(),
+        **processing_jobs.operations(),
+        **registry.operations(),
         **training_jobs.operations(),
     }
 
@@ -58,7 +67,7 @@ def install(models_url: str) -> None:
     played = operations()
 
     async def serve(
-        method: str, path: str, headers: Mapping[str, str], body: bytes, query: object
+        method: str, path: str, headers: Mapping[str, str], body: bytes, query: Any
     ) -> Answer:
         if invocation := _INVOCATION.fullmatch(path):
             return await _invoke(unquote(invocation[1]), invocation[2], headers, body, models_url)
@@ -66,7 +75,10 @@ def install(models_url: str) -> None:
         try:
             if operation not in played:
                 raise ValueError(f"The embedded AWS does not support SageMaker's {operation}.")
-            return _json(200, played[operation](json.loads(body)))
+            request = json.loads(body)
+            if operation in _PASSED_A_ROLE and (refusal := _may_pass(request, headers, query)):
+                return refusal
+            return _json(200, played[operation](request))
         except ServiceError as error:
             return _json(400, {"__type": error.code, "message": error.message})
         except ValueError as error:
@@ -75,6 +87,19 @@ def install(models_url: str) -> None:
     app.SERVICE_HANDLERS["sagemaker"] = serve
     _authorize()
     state_tasks.install()
+
+
+def _may_pass(request: dict[str, Any], headers: Mapping[str, str], query: Any) -> Answer | None:
+    """Return IAM's refusal to give a job its role; raise ValueError if SageMaker may not take it.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
+    """
+    role = request["RoleArn"]
+    to = {"iam:PassedToService": "sagemaker.amazonaws.com"}
+    refusal = internals.denied("sagemaker", "iam:PassRole", headers, query, role, to)
+    if refusal is None:
+        require_trust(role)
+    return refusal
 
 
 def _authorize() -> None:
@@ -89,11 +114,27 @@ def _authorize() -> None:
             return others(service, method, path, headers, body, *rest)
         if invocation := _INVOCATION.fullmatch(path):
             return _arn("endpoint", unquote(invocation[1]))
-        request = json.loads(body or b"{}")
-        named = (_arn(kind, request[key]) for key, kind in _RESOURCES.items() if key in request)
-        return next(named, "*")
+        operation = headers.get("x-amz-target", "").removeprefix("SageMaker.")
+        return _named(operation, json.loads(body or b"{}"))
 
     iam_actions.extract_resource_arn = resource_arn
+
+
+def _named(operation: str, request: Mapping[str, Any]) -> str:
+    """Return the ARN on which a request needs its permission, or ``*``."""
+    if arn := request.get("PipelineExecutionArn", request.get("ModelPackageArn")):
+        return str(arn)
+    if "ModelPackageName" in request:
+        return registry.package_arn(request["ModelPackageName"])
+    if operation in ("CreateModelPackage", "ListModelPackages"):
+        # https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry-version-xaccount.html
+        return _arn("model-package", f"{request['ModelPackageGroupName'].rsplit('/', 1)[-1]}/*")
+    named = (
+        _arn(kind, request[key].rsplit("/", 1)[-1])
+        for key, kind in _RESOURCES.items()
+        if key in request
+    )
+    return next(named, "*")
 
 
 def status() -> list[dict[str, Any]]:

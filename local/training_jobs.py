@@ -1,16 +1,15 @@
-"""SageMaker training jobs, as far as a deployment runs them: the job that compiles its model.
+"""SageMaker training jobs: those of a pipeline, and the job that compiles a deployment's model.
 
-Nothing is compiled here. The job takes its arguments, and writes what the compiler would write,
-with the permissions of its role and to the places that the request names.
+A job runs its command on this machine (`local.job_runs`), with the permissions of its role. The
+exception is the program of our own serving image: it compiles a model that this machine lacks, so
+it only takes its arguments, and writes what the compiler would write.
 https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
 """
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Callable
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,8 +18,10 @@ import boto3
 from botocore.exceptions import ClientError
 from ministack.core.responses import get_account_id, get_region
 
-from local import clock
+from local import clock, job_runs
 from local import ministack_internals as internals
+from local.compiler import compiled_files
+from local.job_runs import RUNS, STOPPING, JobFailed, JobStopped, finish
 from local.models.aws import ServiceError, check_request
 from local.roles import session_as
 from sustainability.offers.serving_images import EcrImage
@@ -31,9 +32,10 @@ JOBS: dict[str, Request] = {}
 """Description of each job, by Region and name."""
 QUOTA = 1
 """Instances of one type for training jobs; the quota of a new account is 0 for many types."""
+_NO_COMPILER = "huggingface-pytorch-training"
+"""The repository of the training image for GPUs; those for Neuron have ``optimum-cli``."""
 _LOGS = "/aws/sagemaker/TrainingJobs"
 _IMAGE_FILES = Path(__file__).resolve().parents[1] / "containers" / "neuron_vllm"
-_RUNS = "InProgress"
 
 
 def operations() -> dict[str, Callable[[Request], Request]]:
@@ -43,6 +45,7 @@ def operations() -> dict[str, Callable[[Request], Request]]:
         "CreateTrainingJob": _create,
         "DescribeTrainingJob": lambda request: _job(request["TrainingJobName"]),
         "ListTrainingJobs": _list,
+        "StopTrainingJob": _stop,
     }
 
 
@@ -54,7 +57,7 @@ def _create(request: Request) -> Request:
     running = [
         job
         for job in JOBS.values()
-        if job["TrainingJobStatus"] == _RUNS and job["ResourceConfig"]["InstanceType"] == kind
+        if job["TrainingJobStatus"] == RUNS and job["ResourceConfig"]["InstanceType"] == kind
     ]
     if len(running) + request["ResourceConfig"]["InstanceCount"] > QUOTA:
         raise ServiceError(
@@ -62,21 +65,34 @@ def _create(request: Request) -> Request:
             f"The account-level service limit '{kind} for training job usage' is {QUOTA} "
             f"Instances, with current utilization of {len(running)} Instances.",
         )
-    _check_image(request["AlgorithmSpecification"]["TrainingImage"])
+    check_image(request["AlgorithmSpecification"]["TrainingImage"])
     job = {
         **{key: value for key, value in request.items() if key != "Tags"},
         "TrainingJobArn": f"{_arns()}:training-job/{name}",
-        "TrainingJobStatus": _RUNS,
+        "TrainingJobStatus": RUNS,
         "SecondaryStatus": "Starting",
         "CreationTime": clock.now(),
     }
     JOBS[_key(name)] = job
     session = session_as(request["RoleArn"], get_region())
-    threading.Thread(target=_run, args=(job, session), daemon=True).start()
+    job_runs.start(job["TrainingJobArn"], partial(_run, job, session))
     return {"TrainingJobArn": job["TrainingJobArn"]}
 
 
-def _check_image(uri: str) -> None:
+def _stop(request: Request) -> Request:
+    job = _job(request["TrainingJobName"])
+    if job["TrainingJobStatus"] not in (RUNS, STOPPING):
+        raise ValueError(
+            f"The request was rejected because the training job is in status "
+            f"{job['TrainingJobStatus']}."
+        )
+    job["TrainingJobStatus"] = STOPPING
+    job_runs.stop(job["TrainingJobArn"])
+    return {}
+
+
+def check_image(uri: str) -> None:
+    """Refuse an image of another Region, or of a repository that this account lacks."""
     image = EcrImage.parse(uri)
     if image.region != get_region():
         raise ValueError(f"The image {uri} is not in {get_region()}.")
@@ -87,53 +103,84 @@ def _check_image(uri: str) -> None:
 
 def _run(job: Request, session: boto3.Session) -> None:
     """Do what the container and SageMaker around it do, each with the job's role."""
+    outcome: BaseException | None = None
     try:
-        job["SecondaryStatus"] = "Training"
-        _write_log(job, session)
-        files = _compiled(job["AlgorithmSpecification"])
-        job["SecondaryStatus"] = "Uploading"
-        output = f"{job['OutputDataConfig']['S3OutputPath']}/{job['TrainingJobName']}/output"
-        _put(session, output, {"model.tar.gz": b""})
-        _put(session, job["CheckpointConfig"]["S3Uri"], files)
-    except (ClientError, ValueError) as error:
-        job |= {"TrainingJobStatus": "Failed", "SecondaryStatus": "Failed"}
-        job["FailureReason"] = str(error)
-    else:
-        job |= {"TrainingJobStatus": "Completed", "SecondaryStatus": "Completed"}
-    job["TrainingEndTime"] = job["LastModifiedTime"] = clock.now()
+        entrypoint = job["AlgorithmSpecification"].get("ContainerEntrypoint", [""])
+        if Path(entrypoint[-1]).suffix == ".py":
+            _compile(job, session)
+        else:
+            _train(job, session)
+    except (ClientError, JobFailed, JobStopped, ValueError) as error:
+        outcome = error
+    finish(job, "Training", outcome)
+    job["SecondaryStatus"] = job["TrainingJobStatus"]
     job["BillableTimeInSeconds"] = int(clock.now() - job["CreationTime"])
 
 
-def _compiled(algorithm: Request) -> dict[str, bytes]:
-    """Return the files of a model compiled for the shapes in the program's arguments.
+def _train(job: Request, session: boto3.Session) -> None:
+    """Run the command of a job between the download of its inputs and the upload of its results."""
+    name, algorithm = job["TrainingJobName"], job["AlgorithmSpecification"]
+    kept, output = job.get("CheckpointConfig"), job["OutputDataConfig"]
+    with job_runs.folder_of(name) as base:
+        job["SecondaryStatus"] = "Downloading"
+        channels = {each["ChannelName"]: each for each in job.get("InputDataConfig", ())}
+        for channel, source in channels.items():
+            uri = source["DataSource"]["S3DataSource"]["S3Uri"]
+            job_runs.download(session, uri, base / "input" / "data" / channel)
+        if kept:
+            job_runs.download(session, kept["S3Uri"], base / "checkpoints", needed=False)
+        settings = {
+            "hyperparameters": job.get("HyperParameters", {}),
+            "inputdataconfig": channels,
+            "resourceconfig": {"current_host": "algo-1", "hosts": ["algo-1"]},
+        }
+        job_runs.write_settings(base / "input" / "config", settings)
+        job["SecondaryStatus"] = "Training"
+        try:
+            job_runs.run(
+                job["TrainingJobArn"],
+                session,
+                base,
+                [*algorithm["ContainerEntrypoint"], *algorithm.get("ContainerArguments", ())],
+                environment={
+                    "TRAINING_JOB_NAME": name,
+                    "TRAINING_JOB_ARN": job["TrainingJobArn"],
+                    **job.get("Environment", {}),
+                },
+                limit_s=job["StoppingCondition"]["MaxRuntimeInSeconds"],
+                compiles=EcrImage.parse(algorithm["TrainingImage"]).repository != _NO_COMPILER,
+            )
+        finally:
+            if kept:
+                job_runs.upload(session, base / "checkpoints", kept["S3Uri"])
+        job["SecondaryStatus"] = "Uploading"
+        place = f"{output['S3OutputPath'].rstrip('/')}/{name}/output"
+        if output.get("CompressionType") == "NONE":
+            artifacts = f"{place}/model"
+            job_runs.upload(session, base / "model", artifacts)
+        else:
+            artifacts = f"{place}/model.tar.gz"
+            job_runs.archive(base / "model", base / "packed")
+            job_runs.upload(session, base / "packed", place)
+        job_runs.upload(session, base / "output" / "data", f"{place}/data")
+        job["ModelArtifacts"] = {"S3ModelArtifacts": artifacts}
 
-    Source of the names: optimum-neuron 0.4.5, NxDNeuronConfig and pretrained_model.py.
-    """
+
+def _compile(job: Request, session: boto3.Session) -> None:
+    """Play the program of our serving image."""
+    algorithm, output = job["AlgorithmSpecification"], job["OutputDataConfig"]["S3OutputPath"]
+    job["SecondaryStatus"] = "Training"
     words = algorithm["ContainerArguments"]
+    job_runs.write_log(session, _LOGS, job["TrainingJobName"], [" ".join(words)])
+    program = Path(algorithm["ContainerEntrypoint"][-1]).name
+    if not (_IMAGE_FILES / program).is_file():
+        raise ValueError(f"AlgorithmError: no such file: {program}")
     given = dict(zip(words[::2], words[1::2], strict=True))
-    if not (_IMAGE_FILES / Path(algorithm["ContainerEntrypoint"][-1]).name).is_file():
-        raise ValueError(f"AlgorithmError: no such file: {algorithm['ContainerEntrypoint'][-1]}")
-    cores = int(given["--tensor-parallel"])
-    described = {
-        "batch_size": int(given["--batch-size"]),
-        "sequence_length": int(given["--sequence-length"]),
-        "tp_degree": cores,
-    }
-    weights = {f"checkpoint/weights/tp{core}.safetensors": b"" for core in range(cores)}
-    return weights | {"model.pt": b"", "neuron_config.json": json.dumps(described).encode()}
-
-
-def _write_log(job: Request, session: boto3.Session) -> None:
-    logs, stream = session.client("logs"), f"{job['TrainingJobName']}/algo-1-1"
-    with suppress(logs.exceptions.ResourceAlreadyExistsException):
-        logs.create_log_group(logGroupName=_LOGS)
-    logs.create_log_stream(logGroupName=_LOGS, logStreamName=stream)
-    told = " ".join(job["AlgorithmSpecification"]["ContainerArguments"])
-    logs.put_log_events(
-        logGroupName=_LOGS,
-        logStreamName=stream,
-        logEvents=[{"timestamp": int(clock.now() * 1000), "message": told}],
-    )
+    shape = ("--batch-size", "--sequence-length", "--tensor-parallel")
+    files = compiled_files(*(int(given[name]) for name in shape))
+    job["SecondaryStatus"] = "Uploading"
+    _put(session, f"{output}/{job['TrainingJobName']}/output", {"model.tar.gz": b""})
+    _put(session, job["CheckpointConfig"]["S3Uri"], files)
 
 
 def _put(session: boto3.Session, place: str, files: dict[str, bytes]) -> None:
@@ -167,7 +214,7 @@ def _job(name: str) -> Request:
 def _restore(kept: dict[str, Request]) -> None:
     """Take back the jobs of an earlier run of the emulator, with which running ones ended."""
     for job in kept.values():
-        if job["TrainingJobStatus"] == _RUNS:
+        if job["TrainingJobStatus"] in (RUNS, STOPPING):
             job |= {"TrainingJobStatus": "Stopped", "SecondaryStatus": "Stopped"}
     JOBS.update(kept)
 

@@ -3,10 +3,39 @@
 from __future__ import annotations
 
 import copy
+import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from local.models.aws import check_request
+
+ROOT = Path(__file__).resolve().parents[1]
+TEXT = (ROOT / "training" / "pipeline.json").read_text()
+IMAGE = "763104351884.dkr.ecr.us-west-2.amazonaws.com/some-image:1"
+VALUES = {
+    "CpuInstanceType": "ml.m7i.large",
+    "TuneInstanceType": "ml.trn1.2xlarge",
+    "CompileInstanceType": "ml.trn1.2xlarge",
+    "ServingInstanceType": "ml.inf2.xlarge",
+    "CpuImage": IMAGE,
+    "TuneImage": IMAGE,
+    "ServingImage": IMAGE,
+    "Bucket": "customization-data",
+}
+
+
+def filled(**values: str) -> dict[str, Any]:
+    """Return the definition as CloudFormation fills it in; what is not named becomes a word."""
+    known = VALUES | values
+    role = "arn:aws:iam::123456789012:role/step"
+    text = re.sub(
+        r"\$\{(\w+)\}", lambda name: known.get(name[1], role if "Role" in name[1] else "x"), TEXT
+    )
+    definition: dict[str, Any] = json.loads(text)
+    return definition
+
 
 CREATES = {
     "Training": ("CreateTrainingJob", "TrainingJobName"),

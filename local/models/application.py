@@ -8,6 +8,8 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,9 +20,12 @@ from local.models.contracts import Completion, Embedder, Generator, Prompt
 from local.models.faults import Answer, Damage, Damaged, Fault, Faults
 from local.models.ledger import Ledger
 from local.models.sagemaker import Chat, container_error
+from local.models.smollm2 import SmolLM2
 
 _MODEL = re.compile(r"/model/(.+)/(converse|converse-stream|invoke|invoke-with-response-stream)")
 _ENDPOINT = re.compile(r"/endpoints/([^/]+)/invocations")
+WEIGHTS_HEADER = "x-local-weights"
+"""Names the file with weights that an endpoint loaded, in place of the generator's."""
 _COMPONENT = "x-amzn-sagemaker-inference-component"
 
 
@@ -35,10 +40,19 @@ class Response:
 
 
 class Application:
-    """Amazon Bedrock Runtime and SageMaker Runtime, with one generator and one embedder."""
+    """Amazon Bedrock Runtime and SageMaker Runtime, with one generator and one embedder.
 
-    def __init__(self, generator: Generator, embedder: Embedder) -> None:
+    `load` returns a generator with the weights of a file, which an endpoint may have loaded.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        embedder: Embedder,
+        load: Callable[[Path], Generator] = SmolLM2,
+    ) -> None:
         self._generator = generator
+        self._load = lru_cache(maxsize=2)(load)
         self._embedder = embedder
         self._faults = Faults()
         self._ledger = Ledger()
@@ -90,7 +104,12 @@ class Application:
             endpoint = unquote(found[1])
             component = headers.get(_COMPONENT)
             target = f"{endpoint}/{component}" if component else endpoint
-            return self._counted("InvokeEndpoint", target, lambda: self._endpoint(target, body))
+            generator = self._generator
+            if weights := headers.get(WEIGHTS_HEADER):
+                generator = self._load(Path(weights))
+            return self._counted(
+                "InvokeEndpoint", target, lambda: self._endpoint(target, body, generator)
+            )
         raise ServiceError("UnknownOperationException", f"no operation at {method} {path}")
 
     def _counted(self, operation: str, model: str, run: Callable[[], Response]) -> Response:
@@ -105,7 +124,7 @@ class Application:
     def _converse(self, model: str, body: bytes) -> Response:
         prompt = bedrock.read_converse(model, read_object(body))
         began = time.perf_counter()
-        completion = self._generate("Converse", model, prompt)
+        completion = self._generate("Converse", model, prompt, self._generator)
         latency_s = time.perf_counter() - began
         return Response(
             200,
@@ -130,25 +149,27 @@ class Application:
             },
         )
 
-    def _endpoint(self, target: str, body: bytes) -> Response:
+    def _endpoint(self, target: str, body: bytes, generator: Generator) -> Response:
         try:
             chat = Chat.read(body)
-            completion = self._generate("InvokeEndpoint", target, chat.prompt)
+            completion = self._generate("InvokeEndpoint", target, chat.prompt, generator)
         except ServiceError as error:
             raise container_error(error) from error
         return Response(
             200,
             chat.response(completion, target),
             {
-                "x-local-stand-in": self._generator.name,
+                "x-local-stand-in": generator.name,
                 "x-amzn-invoked-production-variant": "AllTraffic",
             },
         )
 
-    def _generate(self, operation: str, model: str, prompt: Prompt) -> Completion:
+    def _generate(
+        self, operation: str, model: str, prompt: Prompt, generator: Generator
+    ) -> Completion:
         text = self._faults.prescribed(model)
         if text is None:
-            completion = self._generator.generate(prompt)
+            completion = generator.generate(prompt)
         else:
             read = sum(len(message.text.split()) for message in prompt.messages)
             completion = Completion(

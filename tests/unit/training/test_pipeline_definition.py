@@ -2,41 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from local.models.aws import ServiceError
-from tests.pipeline_definition import CREATES, check, steps
-
-ROOT = Path(__file__).resolve().parents[3]
-TEXT = (ROOT / "training" / "pipeline.json").read_text()
-IMAGE = "763104351884.dkr.ecr.us-west-2.amazonaws.com/some-image:1"
-VALUES = {
-    "CpuInstanceType": "ml.m7i.large",
-    "TuneInstanceType": "ml.trn1.2xlarge",
-    "CompileInstanceType": "ml.trn1.2xlarge",
-    "ServingInstanceType": "ml.inf2.xlarge",
-    "CpuImage": IMAGE,
-    "TuneImage": IMAGE,
-    "ServingImage": IMAGE,
-    "Bucket": "customization-data",
-}
-
-
-def filled(**values: str) -> dict[str, Any]:
-    """Return the definition as CloudFormation fills it in; what is not named becomes a word."""
-    known = VALUES | values
-    role = "arn:aws:iam::123456789012:role/step"
-    text = re.sub(
-        r"\$\{(\w+)\}", lambda name: known.get(name[1], role if "Role" in name[1] else "x"), TEXT
-    )
-    definition: dict[str, Any] = json.loads(text)
-    return definition
-
+from tests.pipeline_definition import CREATES, TEXT, check, filled, steps
 
 NAMED = {step["Name"]: step for step in steps(filled())}
 
