@@ -356,7 +356,7 @@ class CustomizationStack(cdk.Stack):
         function = self._function(
             "Approval",
             handler="operations.approval.handler",
-            description="Deploys an approved model, and lets replaced ones expire",
+            description="Deploys an approved model, and notes what serves after a rollback",
             environment={
                 "BUCKET": self._bucket.bucket_name,
                 "PARAMETER": parameter,
@@ -421,6 +421,19 @@ class CustomizationStack(cdk.Stack):
                 "detail": {
                     "ModelPackageGroupName": [group],
                     "ModelApprovalStatus": ["Approved", "Rejected"],
+                },
+            },
+        )
+        self._call_on(
+            "RolledBack",
+            function,
+            f"An update of the endpoint was rolled back ({deployment.name})",
+            {
+                "source": ["aws.cloudformation"],
+                "detail-type": ["CloudFormation Stack Status Change"],
+                "detail": {
+                    "stack-id": [{"prefix": stack.removesuffix("*")}],
+                    "status-details": {"status": ["UPDATE_ROLLBACK_COMPLETE"]},
                 },
             },
         )

@@ -2,7 +2,8 @@
 
 A parameter of Systems Manager says which model the endpoint serves, and the endpoint's stack reads
 it. So a model changes as everything else in that stack does: as a rolling update, with the alarm
-that rolls it back; and the next deployment keeps it.
+that rolls it back; and the next deployment keeps it. After such a rollback, the parameter names
+again what the endpoint serves, so that the next deployment does not try the same model once more.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
+_ROLLED_BACK = "UPDATE_ROLLBACK_COMPLETE"
 _NOTHING_TO_DO = "No updates are to be performed"
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Act on a version of the model whose approval changed; return what was done."""
+    """Act on a changed approval, or on an update that was rolled back; return what was done."""
+    if event["source"] == "aws.cloudformation":
+        return _put_back()
     # Events may come late: the version counts as it is now.
     changed = _client("sagemaker").describe_model_package(
         ModelPackageName=event["detail"]["ModelPackageArn"]
@@ -28,14 +32,12 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
         return {"expires": [place]}
     if changed["ModelApprovalStatus"] != "Approved":
         return {}
-    stack = _client("cloudformation").describe_stacks(StackName=os.environ["STACK"])["Stacks"][0]
+    stack = _stack()
     served = _served(stack)
     if served == place:
         return {}  # the event came twice
     mark(place, expires=False)  # it may have been replaced before, and comes back
-    _client("ssm").put_parameter(
-        Name=os.environ["PARAMETER"], Value=place, Type="String", Overwrite=True
-    )
+    _write(place)
     _update(stack)
     # The model that served until now stays: the update may roll back to it.
     replaced = [other for other in _approved(changed) if other not in (place, served)]
@@ -65,6 +67,28 @@ def mark(place: str, *, expires: bool) -> None:
     for page in pages:
         for item in page.get("Contents", ()):
             s3.put_object_tagging(Bucket=address.netloc, Key=item["Key"], Tagging={"TagSet": tags})
+
+
+def _put_back() -> dict[str, Any]:
+    """Let the parameter name what the endpoint serves after a rollback."""
+    stack = _stack()
+    served = _served(stack)
+    # Events may come late: another update may have begun, with another model.
+    if stack["StackStatus"] != _ROLLED_BACK or served is None:
+        return {}
+    _write(served)
+    return {"served": served}
+
+
+def _write(place: str) -> None:
+    _client("ssm").put_parameter(
+        Name=os.environ["PARAMETER"], Value=place, Type="String", Overwrite=True
+    )
+
+
+def _stack() -> Any:
+    """Return the stack of the endpoint, as it is now."""
+    return _client("cloudformation").describe_stacks(StackName=os.environ["STACK"])["Stacks"][0]
 
 
 def _served(stack: Mapping[str, Any]) -> str | None:

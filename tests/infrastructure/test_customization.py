@@ -135,7 +135,11 @@ def test_what_a_run_leaves_expires_but_not_before_a_step_may_read_it_again(
 def test_only_events_start_it(templates: Templates, stack: Template) -> None:
     rules = list(resources(stack, "AWS::Events::Rule"))
     assert all("ScheduleExpression" not in rule for rule in rules)
-    assert {rule["EventPattern"]["source"][0] for rule in rules} == {"aws.s3", "aws.sagemaker"}
+    assert {rule["EventPattern"]["source"][0] for rule in rules} == {
+        "aws.cloudformation",  # a rollback, which starts no run
+        "aws.s3",
+        "aws.sagemaker",
+    }
     assert not list(resources(stack, "AWS::Scheduler::Schedule"))
     bucket = only(stack, "AWS::S3::Bucket")
     assert bucket["NotificationConfiguration"]["EventBridgeConfiguration"]["EventBridgeEnabled"]

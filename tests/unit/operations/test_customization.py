@@ -35,6 +35,7 @@ class Aws:
         self.packages: dict[str, dict[str, Any]] = {}
         self.parameter = self.resolved = FIRST
         self.busy = False
+        self.status = "UPDATE_COMPLETE"
 
     def get_paginator(self, operation: str) -> Any:
         pages = getattr(self, operation)
@@ -90,7 +91,8 @@ class Aws:
         parameter = {"ParameterKey": "Served", "ParameterValue": PARAMETER}
         version = {"ParameterKey": "BootstrapVersion", "ParameterValue": "/cdk/version"}
         served = parameter | {"ResolvedValue": self.resolved}
-        return {"Stacks": [{"StackName": StackName, "Parameters": [version, served]}]}
+        stack = {"StackName": StackName, "StackStatus": self.status}
+        return {"Stacks": [stack | {"Parameters": [version, served]}]}
 
     def update_stack(self, **request: Any) -> None:
         check_request("cloudformation", "UpdateStack", request)
@@ -143,7 +145,13 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
 def changed(aws: Aws, arn: str, status: str | None = None) -> dict[str, Any]:
     if status:
         aws.packages[arn]["ModelApprovalStatus"] = status
-    return approval.handler({"detail": {"ModelPackageArn": arn}}, None)
+    return approval.handler({"source": "aws.sagemaker", "detail": {"ModelPackageArn": arn}}, None)
+
+
+def rolls_back(aws: Aws, served: str) -> dict[str, Any]:
+    """Have an update fail, after which the endpoint serves what it served before."""
+    aws.resolved, aws.status = served, "UPDATE_ROLLBACK_COMPLETE"
+    return approval.handler({"source": "aws.cloudformation", "detail": {}}, None)
 
 
 def test_unchanged_data_starts_nothing(aws: Aws) -> None:
@@ -201,6 +209,21 @@ def test_an_approval_deploys_and_keeps_the_way_back(aws: Aws) -> None:
     changed(aws, one, "Approved")  # back to an older one, which must not expire
     assert aws.resolved == "s3://data/compile/1/output/model/"
     assert aws.expiring() == {"2"}
+
+
+def test_after_a_rollback_the_parameter_names_what_serves(aws: Aws) -> None:
+    one, two = (aws.registers(n, "PendingManualApproval") for n in (1, 2))
+    changed(aws, one, "Approved")
+    first = aws.resolved
+    changed(aws, two, "Approved")
+    assert rolls_back(aws, first) == {"served": first}
+    assert aws.parameter == first
+    # A late event changes nothing that was approved since.
+    changed(aws, two)
+    aws.status = "UPDATE_IN_PROGRESS"
+    approval.handler({"source": "aws.cloudformation", "detail": {}}, None)
+    assert aws.parameter == "s3://data/compile/2/output/model/"
+    assert aws.expiring() == set()
 
 
 def test_a_rejected_model_expires_and_is_not_served(aws: Aws) -> None:
