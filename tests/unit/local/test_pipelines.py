@@ -15,10 +15,12 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local import job_runs, processing_jobs, roles, sagemaker, training_jobs
+from local import job_runs, processing_jobs, roles, sagemaker, training_jobs, weights
 from local import ministack_internals as internals
 from local.cloudformation import handlers
+from local.models.application import WEIGHTS_HEADER, Application
 from local.models.aws import ServiceError
+from local.models.quoting import Quoting
 from local.pipelines import executions, registry
 from local.pipelines.definition import Definition, DefinitionError, Values
 from tests.pipeline_definition import TEXT, filled
@@ -327,6 +329,37 @@ def test_an_approval_is_told_once_and_versions_count_on(aws: Aws) -> None:
         call("DeleteModelPackage", ModelPackageName=arn)
     call("DeleteModelPackageGroup", ModelPackageGroupName=NAME)
     assert "does not exist" in refused("CreateModelPackage", **request)[1]
+
+
+def test_an_endpoint_answers_with_the_weights_that_it_loaded(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(weights, "session_as", lambda role, region: aws)
+    monkeypatch.setattr(internals, "has_objects", lambda b, key: f"{b}/{key}" in aws.objects)
+    weights.install(tmp_path / "weights")
+    model = {
+        "ExecutionRoleArn": ROLE,
+        "PrimaryContainer": {
+            "ModelDataSource": {"S3DataSource": {"S3Uri": "s3://data/compile/1/model/"}}
+        },
+    }
+    assert weights.of(model, REGION) is None
+    aws.objects["data/compile/1/model/model.gguf"] = b"tuned"
+    loaded = weights.of(model, REGION)
+    assert loaded is not None
+    assert Path(loaded).read_bytes() == b"tuned"
+    asked: list[Path] = []
+
+    def load(path: Path) -> Quoting:
+        asked.append(path)
+        return Quoting()
+
+    application = Application(Quoting(), SimpleNamespace(name="none"), load)  # type: ignore[arg-type]
+    body = json.dumps({"messages": [{"role": "user", "content": "Why?"}]}).encode()
+    for headers in ({}, {WEIGHTS_HEADER: loaded}, {WEIGHTS_HEADER: loaded}):
+        path = "/endpoints/answers/invocations"
+        assert application.respond("POST", path, headers, body).status == 200
+    assert asked == [Path(loaded)]  # once, and only for the endpoint that has them
 
 
 @pytest.mark.parametrize(
