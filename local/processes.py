@@ -22,7 +22,8 @@ import psutil
 from sustainability.errors import UserError
 
 _READING_S = 60
-"""How long OpenSearch may read its indexes when it starts."""
+"""How long OpenSearch may say after its first answer that it has indexes and reads none."""
+_AT_WORK = ("initializing_shards", "number_of_pending_tasks", "number_of_in_flight_fetch")
 
 
 class ServerError(UserError):
@@ -118,8 +119,8 @@ def wait_until_ready(
     ServerError
         If the process ends before, or the time is over. The message has the end of its log.
     """
-    began = time.monotonic()
-    deadline = began + seconds
+    deadline = time.monotonic() + seconds
+    stuck_since: float | None = None
     log = _log(state, server.name)
     while True:
         try:
@@ -127,8 +128,11 @@ def wait_until_ready(
                 if response.status == 200:
                     return
         except urllib.error.HTTPError as error:
-            # It says red also while it still reads.
-            if b'"status":"red"' in error.read() and time.monotonic() - began > _READING_S:
+            if not _is_stuck(error.read()):
+                stuck_since = None
+            elif stuck_since is None:
+                stuck_since = time.monotonic()
+            elif time.monotonic() - stuck_since > _READING_S:
                 raise ServerError(
                     f"{server.name} cannot read its data: delete the folder {state / server.name} "
                     "and run `make up` again; it indexes the documents anew"
@@ -145,6 +149,15 @@ def wait_until_ready(
             raise ServerError(f"{server.name} is not ready after {seconds:.0f} s; see {log}")
         progress(f"{server.name}: {words[-1][:100] if words else 'starting'}")
         time.sleep(0.2)
+
+
+def _is_stuck(health: bytes) -> bool:
+    """Return whether OpenSearch misses indexes and does nothing about it: it can be slow, too."""
+    try:
+        told = json.loads(health)
+    except ValueError:
+        return False
+    return told.get("status") == "red" and not any(told.get(name) for name in _AT_WORK)
 
 
 def hold(server: Server, *, held: bool) -> None:

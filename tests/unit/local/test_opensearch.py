@@ -4,16 +4,23 @@ import copy
 import fcntl
 import hashlib
 import io
+import json
+import os
 import socket
 import sys
 import zipfile
+from email.message import Message
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local import processes
 from local.opensearch import __main__ as command
 from local.opensearch import artifacts, home, local_mapping
 from local.opensearch.artifacts import OPENSEARCH_VERSION, Artifact, fetch, repository_url
@@ -270,3 +277,44 @@ def test_a_body_without_mappings_is_fine() -> None:
     assert local_mapping({"settings": {"index": {"knn": True}}}) == {
         "settings": {"index": {"knn": True}}
     }
+
+
+def red(**counts: int) -> bytes:
+    return json.dumps({"status": "red", "unassigned_shards": 2, **counts}).encode()
+
+
+@pytest.mark.parametrize(
+    ("answers", "ready"),
+    [
+        ([red(number_of_pending_tasks=1)] * 5, True),
+        ([red(initializing_shards=1)] * 3 + [red()], True),
+        ([b"<html>"], True),
+        ([red()] * 9, False),
+    ],
+)
+def test_a_slow_opensearch_is_waited_for_and_one_that_cannot_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: list[bytes], ready: bool
+) -> None:
+    """However late it answers first: only who has nothing left to do cannot read its data."""
+    left = list(answers)
+
+    class Response(io.BytesIO):
+        status = 200
+
+    def answer(url: str, timeout: float) -> Response:
+        if not left:
+            return Response()
+        raise HTTPError(url, 408, "Request Timeout", Message(), io.BytesIO(left.pop(0)))
+
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs/opensearch.log").write_text("Node started\n")
+    monkeypatch.setattr("urllib.request.urlopen", answer)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    monkeypatch.setattr(processes, "_READING_S", -1)
+    server = processes.Server("opensearch", os.getpid(), psutil.Process().create_time(), 1)
+    wait = partial(processes.wait_until_ready, tmp_path, server, "/", seconds=60)
+    if ready:
+        wait(progress=lambda _: None)
+    else:
+        with pytest.raises(processes.ServerError, match="delete the folder"):
+            wait(progress=lambda _: None)
