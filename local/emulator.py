@@ -155,6 +155,7 @@ def _extend(state: Path, args: argparse.Namespace) -> None:
         job_runs,
         message_moves,
         ministack_patches,
+        prompts,
         sagemaker,
         search_index,
         service_metrics,
@@ -171,6 +172,7 @@ def _extend(state: Path, args: argparse.Namespace) -> None:
             **endpoints.install(cold_start_s=args.cold_start),
             **executions.behaviours(),
             **vectors.behaviours(),
+            **prompts.behaviours(),
             "AWS::CloudWatch::CompositeAlarm": alarms.composite_behaviour(),
         }
     )
@@ -183,6 +185,7 @@ def _extend(state: Path, args: argparse.Namespace) -> None:
     bedrock.install(args.models)
     job_runs.install(state / "jobs")
     weights.install(state / "weights")
+    prompts.install()
     sagemaker.install(args.models)
     autoscaling.install()
     vectors.install()

@@ -21,6 +21,7 @@ from constructs import Construct, IConstruct
 from cfn_sustainability.settings import Profile
 from stacks.common.acknowledgements import acknowledge
 from stacks.common.bedrock_permissions import grant_invoke
+from stacks.common.managed_prompt import ManagedPrompt
 from stacks.common.own_key import OwnKey
 from stacks.functions.private_network import PrivateNetwork
 from stacks.functions.python_function import PythonFunction
@@ -31,12 +32,14 @@ from sustainability.deployment.function_sizes import (
     ANSWER_TIMEOUT_S,
     INGEST_MEMORY_MIB,
 )
+from sustainability.deployment.prompts import sampling
 from sustainability.deployment.schema import BedrockUse, Deployment
 from sustainability.energy.small_first import SmallFirst
 from sustainability.facts.lookup import Facts
 from sustainability.footprint.statement import answer_coefficients
 from sustainability.plan.concurrency import request_rate
 from sustainability.plan.private_endpoints import interface_endpoints
+from sustainability.plan.prompts import chosen_prompt
 from sustainability.plan.serving_plan import Mode, ServingPlan
 from sustainability.plan.watching import Watching
 from sustainability.stores.generation import METADATA, Generation
@@ -51,6 +54,10 @@ _ACCESS_LOG_FORMAT = json.dumps(
     }
 )
 """Fields of the access log: enough to follow a request, without the caller or its address."""
+_ELSEWHERE = {
+    *("generator", "prompt", "prompt_management", "cache", "concurrency", "small_first"),
+}
+"""Settings of an answer that have a variable of their own, or none."""
 _Resource = TypeVar("_Resource", bound=cdk.CfnResource)
 
 
@@ -409,6 +416,10 @@ class RagStack(cdk.Stack):
             grounded = answers.small_first.grounded
             steps = {"fit": first.fit, "model": first.model, "grounded": grounded}
             smaller = {"SMALL_FIRST": json.dumps(steps)}
+        prompt = chosen_prompt(self._deployment, self._plan)
+        kept = None
+        if answers.prompt_management:
+            kept = ManagedPrompt(self, "Prompt", deployment=self._deployment, prompt=prompt)
         function = self._function(
             "Answer",
             handler="rag.answer_handler.handler",
@@ -424,11 +435,11 @@ class RagStack(cdk.Stack):
                 "GENERATOR_MODEL": answers.generator,
                 **smaller,
                 "ANSWERS_TABLE": self.answers.table_name,
+                "PROMPT": self.to_json_string(kept.versions) if kept else answers.prompt,
                 "ANSWER_SETTINGS": json.dumps(
                     {
-                        **answers.model_dump(
-                            exclude={"generator", "cache", "concurrency", "small_first"}
-                        ),
+                        **answers.model_dump(exclude=_ELSEWHERE),
+                        **sampling(answers, prompt),
                         "cache_hours": answers.cache.total_seconds() / 3600,
                         "deadline_s": LONGEST_ANSWER_S,
                         "generation_s": self._plan.generation_s,
@@ -448,6 +459,8 @@ class RagStack(cdk.Stack):
             grant_invoke(function.role, answers.generator)
         if first.model is not None:
             grant_invoke(function.role, first.model)
+        if kept:
+            kept.grant_read(function.role)
         return function
 
     @property

@@ -9,9 +9,9 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 from typing import Any
 
+from rag import prompt_source
 from rag.answering import Answering, Trace
 from rag.answers import Answer, Pending
 from rag.clients import within
@@ -25,7 +25,6 @@ from rag.errors import (
     Unanswered,
     Unavailable,
 )
-from rag.prompt import Prompt
 from rag.question import parse
 from rag.settings import AnswerSettings
 from rag.telemetry import emit, logger
@@ -33,7 +32,6 @@ from rag.wiring import wire
 
 _LAST_S = 1
 """What a call may take longer than its deadline; then the caller is told so, whatever hangs."""
-_PROMPT = Path(__file__).parents[1] / "prompts" / "answer.json"
 _ERRORS: dict[type[Exception], tuple[int, str]] = {
     InvalidRequest: (400, "invalid_request"),
     NotFound: (404, "not_found"),
@@ -144,4 +142,4 @@ def _settings() -> AnswerSettings:
 
 @cache
 def _answering() -> Answering:
-    return wire(_settings(), Prompt.parse(json.loads(_PROMPT.read_text())))
+    return wire(_settings(), prompt_source.load(_settings().prompt))

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rag import retrieval
+from rag import recipes, retrieval
 from rag.answers import LAST_OF_ENDPOINT, LAST_OF_STORE, Answer, Answers, Draft, Lookup, Pending
 from rag.composing import Composer, citation, metrics, usage
 from rag.deferral import Deferral, ticket
@@ -166,19 +166,19 @@ class Answering:
         generation, attempts = None, []
         if passages:
             trace.metrics["ContextTokens"] = sum(map(retrieval.context_cost, passages))
-            system = self.prompt.instructions(question.detail)
-            user = self.prompt.user(question.text, passages)
             if isinstance(self.generator, Deferral):
-                request = self.generator.shape.request(system, user, max_tokens=question.max_tokens)
+                request = self.generator.shape.request(
+                    self.prompt.instructions(question.detail),
+                    self.prompt.user(question.text, passages),
+                    max_tokens=self.prompt.longest(question.max_tokens),
+                )
                 trace.metrics |= self._composer.energy_metrics(usage(draft, None))
                 return self._defer(self.generator, draft, request, cached, trace)
-            attempts = self._attempts(draft, question, system, user, deadline, trace)
+            attempts = self._attempts(draft, question, passages, deadline, trace)
             if attempts and attempts[-1].accepted:
                 generation = attempts.pop().generation
             else:
-                generation = self._generated(
-                    self.generator, question, system, user, deadline, trace
-                )
+                generation = self._generated(self.generator, question, passages, deadline, trace)
         used = usage(draft, generation, attempts)
         answer = self._composer.compose(draft, generation, before=attempts)
         trace.metrics |= metrics(answer, used, by_small=bool(generation and generation.is_small))
@@ -193,8 +193,7 @@ class Answering:
         self,
         draft: Draft,
         question: Question,
-        system: str,
-        user: str,
+        passages: Sequence[Passage],
         deadline: float,
         trace: Trace,
     ) -> list[Attempt]:
@@ -208,7 +207,7 @@ class Answering:
             if question.detail not in step.details or left < step.seconds:
                 continue
             try:
-                generation = step.generator.generate(system, user, max_tokens=question.max_tokens)
+                generation = recipes.write(step.generator, self.prompt, question, passages)
             except (DeadlineExceeded, Unavailable) as error:
                 logger.warning("smaller generator failed", error=str(error))
                 continue
@@ -230,15 +229,14 @@ class Answering:
         self,
         generator: Generator,
         question: Question,
-        system: str,
-        user: str,
+        passages: Sequence[Passage],
         deadline: float,
         trace: Trace,
     ) -> Generation:
         if deadline - time.monotonic() < self.limits.generation_s:
             raise DeadlineExceeded("no time left for the generator")
         with trace.timed("GenerationLatency"):
-            generation = generator.generate(system, user, max_tokens=question.max_tokens)
+            generation = recipes.write(generator, self.prompt, question, passages)
         return self._kept_awake(generation, trace)
 
     def _kept_awake(self, generation: Generation, trace: Trace) -> Generation:

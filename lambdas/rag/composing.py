@@ -44,6 +44,7 @@ class Composer:
         withheld. Links, images and HTML stay only if the cited passages have them.
         """
         said = unicode_text.visible(generation.text) if generation else ""
+        said = self.prompt.concluded(said)
         text, cited = cite(said, len(draft.citations))
         evidence = [draft.evidence[number - 1] for number in sorted(cited)]
         text = safe_text.without_markup(text, evidence)

@@ -132,6 +132,7 @@ class AnswerSettings:
     small_first: SmallFirstSettings | None
     bedrock_may_answer: bool
     answers_table: str
+    prompt: str
     limits: Limits
     footprint: Footprint
     deployment: str
@@ -171,6 +172,7 @@ class AnswerSettings:
             small_first=small_first,
             bedrock_may_answer=fallback == "bedrock",
             answers_table=_text(environ, "ANSWERS_TABLE"),
+            prompt=_text(environ, "PROMPT"),
             limits=limits,
             footprint=footprint,
             deployment=_text(environ, "DEPLOYMENT"),

@@ -1,7 +1,7 @@
 """Questions to the answer path outside of Lambda, for trying a generator before it is deployed.
 
 `python -m rag.trial` runs with the answer function's environment, with another `GENERATOR_MODEL` or
-`ANSWER_SETTINGS`, and with the prompt in `PROMPT`. Each line of stdin is a question, a JSON string.
+`ANSWER_SETTINGS`, and with another `PROMPT`. Each line of stdin is a question, a JSON string.
 For each, it writes one line to stdout: `{"answer": ..., "passages": [...]}` with the passages that
 the generator saw, or `{"error": ..., "retry_after_s": ...}`, null if waiting does not help. It does
 not call or change the function, and does not use its answer cache.
@@ -16,13 +16,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TextIO
 
+from rag import prompt_source
 from rag.answering import Answering, Trace
 from rag.answers import Answer, Answers, Draft, Lookup, Pending
 from rag.deferral import Deferral
 from rag.errors import DeadlineExceeded, Unavailable
 from rag.extractive import passages
 from rag.generation import Generation, Generator
-from rag.prompt import Prompt
 from rag.question import Question, longest
 from rag.settings import AnswerSettings
 from rag.stores.store import StoreError
@@ -85,7 +85,7 @@ def try_out(answering: Answering, question: str) -> dict[str, Any]:
 def main(environ: Mapping[str, str], questions: TextIO, answers: TextIO) -> None:
     """Answer line by line until the questions end."""
     settings = _of_candidate(AnswerSettings.load(environ))
-    answering = wire(settings, Prompt.parse(json.loads(environ["PROMPT"])))
+    answering = wire(settings, prompt_source.load(settings.prompt))
     for line in questions:
         print(json.dumps(try_out(answering, json.loads(line))), file=answers, flush=True)
 

@@ -48,7 +48,7 @@ def wire(settings: AnswerSettings, prompt: Prompt) -> Answering:
             )
             for each in settings.knowledge
         ],
-        generator=_generator(settings)
+        generator=_generator(settings, prompt.recipe.calls)
         if settings.deferral is None
         else _deferral(settings, settings.deferral),
         generator_name=_name(settings),
@@ -129,11 +129,11 @@ def _deferral(settings: AnswerSettings, later: DeferralSettings) -> Deferral:
     )
 
 
-def _generator(settings: AnswerSettings) -> Generator:
+def _generator(settings: AnswerSettings, calls: int) -> Generator:
     if settings.generator_model == EXTRACTIVE:
         return ExtractiveGenerator()
     if settings.endpoint is None:
-        return _bedrock(settings, settings.limits.generation_s)
+        return _bedrock(settings, settings.limits.generation_s / calls)
     return _bridged(settings, settings.endpoint)
 
 

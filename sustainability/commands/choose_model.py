@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-_PROMPT = Path(__file__).resolve().parents[2] / "prompts" / "answer.yaml"
-
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
@@ -61,7 +59,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         type=Path,
         action="append",
         metavar="FILE",
-        help="prompt file; can be given several times (default: prompts/answer.yaml)",
+        help="prompt file; can be given several times (default: that of the deployment)",
     )
     parser.add_argument(
         "--temperature",
@@ -123,17 +121,13 @@ def run(options: argparse.Namespace) -> int:
     import os
 
     from sustainability.decide.model_choice import golden
-    from sustainability.decide.model_choice.candidates import (
-        Dimensions,
-        Prompt,
-        candidates,
-        within,
-    )
+    from sustainability.decide.model_choice.candidates import Dimensions, candidates, within
     from sustainability.decide.model_choice.choice import Bar, choose
     from sustainability.decide.next_steps import generator_step
+    from sustainability.deployment.prompts import Prompt
     from sustainability.deployment.schema import EXTRACTIVE, Deployment
     from sustainability.operate.account import Account
-    from sustainability.operate.model_trials import AnswerPath, documents_digest
+    from sustainability.operate.model_trials import AnswerPath, answered_by, documents_digest
     from sustainability.report import model_choice as report
     from sustainability.report import next_steps as next_report
     from sustainability.report.console import status_line
@@ -145,7 +139,8 @@ def run(options: argparse.Namespace) -> int:
         split=None if options.split == "all" else options.split,
         limit=options.limit,
     )
-    prompts = [Prompt.read(path) for path in options.prompt or [_PROMPT]]
+    prompts = [Prompt.read(path) for path in options.prompt or ()]
+    prompts = prompts or [Prompt.named(deployment.answers.prompt)]
     account = Account(deployment)
     environment = account.function_environment("rag.answer_handler.handler")
     deployed = json.loads(environment["ANSWER_SETTINGS"])
@@ -180,6 +175,7 @@ def run(options: argparse.Namespace) -> int:
             environment=environment,
             region=deployment.region,
             documents=documents_digest(account.documents(), deployment.knowledge),
+            answered_by=answered_by(deployment.region),
             history=options.history,
             progress=progress,
         )

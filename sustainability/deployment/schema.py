@@ -419,6 +419,16 @@ ANSWER_TOKENS = {Detail.BRIEF: (60, 120), Detail.FULL: (150, 300)}
 """Mean and 95th percentile of an answer's tokens: two or five sentences of 30, an estimate."""
 
 
+PromptName = Annotated[
+    str,
+    Written(
+        r"[a-z0-9]+(-[a-z0-9]+)*",
+        "the name of a file in prompts/, without .yaml",
+        "answer",
+    ),
+]
+
+
 class SmallFirst(Section):
     """What is asked before the generator, so that it writes only what nothing smaller answers.
 
@@ -455,9 +465,15 @@ class Answers(Section):
     """How long an answer is if the question does not say so."""
     max_tokens: int = Field(default=300, ge=16, le=4096)
     """Longest full answer, in tokens. A longer one is cut."""
-    temperature: float = Field(default=0.1, ge=0, le=1)
-    """How freely the model chooses the next token: 0 takes the most likely one."""
-    top_p: float = Field(default=0.9, gt=0, le=1)
+    prompt: PromptName = "answer"
+    """The version of the prompt: a file of ``prompts/``, without ``.yaml``."""
+    prompt_management: bool = False
+    """Whether Amazon Bedrock keeps the prompt as well, as a version that cannot be changed; the
+    answer function reads it from there."""
+    temperature: float | None = Field(default=None, ge=0, le=1)
+    """How freely the model chooses the next token: 0 takes the most likely one. The default of
+    this and the next two is what the prompt's file states."""
+    top_p: float | None = Field(default=None, gt=0, le=1)
     """The model chooses among the most likely tokens with this probability together."""
     top_k: int | None = Field(default=None, ge=1, le=500)
     """Only for models that support it."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sustainability.decide.model_choice.candidates import Candidate, digest
+from sustainability.decide.model_choice.candidates import Candidate
 from sustainability.decide.model_choice.golden import Question
 from sustainability.decide.model_choice.history import History
 from sustainability.decide.model_choice.scoring import Outcome
 from sustainability.decide.model_choice.trial import circumstances, trial
+from sustainability.deployment.prompts import digest
 from sustainability.deployment.schema import Knowledge
 from sustainability.operate.account import DocumentState
 
@@ -24,6 +26,7 @@ class AnswerPath:
     region: str
     documents: str
     """Digest of the index's content."""
+    answered_by: str
     history: Path
     progress: Callable[[str], None]
 
@@ -35,7 +38,10 @@ class AnswerPath:
         UserError
             If a question gets no answer: the model or the store does not exist or is not permitted.
         """
-        history = History(self.history, circumstances(self.environment, candidate, self.documents))
+        history = History(
+            self.history,
+            circumstances(self.environment, candidate, self.documents, self.answered_by),
+        )
         with trial(self.environment, candidate, self.region, self.progress) as ask:
             for number, question in enumerate(questions, start=1):
                 self.progress(f"{candidate.model}: question {number} of {len(questions)}")
@@ -58,6 +64,22 @@ def outcome(question: Question, reply: Mapping[str, Any]) -> Outcome:
         output_tokens=answer["usage"]["output_tokens"],
         generated=answer["model"] is not None,
     )
+
+
+def answered_by(region: str) -> str:
+    """Return the name of the local model that stands in for Bedrock's, or Amazon Bedrock."""
+    if "AWS_ENDPOINT_URL" not in os.environ:
+        return "Amazon Bedrock"
+    import boto3
+
+    # The shortest question to any model: each answer of the embedded AWS names who gave it.
+    reply = boto3.client("bedrock-runtime", region_name=region).converse(
+        modelId="amazon.nova-micro-v1:0",
+        messages=[{"role": "user", "content": [{"text": "<question>?</question>"}]}],
+        inferenceConfig={"maxTokens": 1},
+    )
+    name: str = reply["ResponseMetadata"]["HTTPHeaders"]["x-local-stand-in"]
+    return name.partition(",")[0]
 
 
 def documents_digest(documents: Iterable[DocumentState], knowledge: Knowledge) -> str:

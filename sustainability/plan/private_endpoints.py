@@ -15,6 +15,8 @@ def interface_endpoints(deployment: Deployment, plan: ServingPlan) -> tuple[str,
     if network is None or not network.endpoints:
         return ()
     names = ["bedrock-runtime", "s3vectors", "sqs"]
+    if deployment.answers.prompt_management:
+        names.append("bedrock-agent")
     if plan.mode is not Mode.BEDROCK:
         names.append("sagemaker.runtime")
     return tuple(names)

@@ -39,7 +39,7 @@ def of_this_project(function: dict[str, Any]) -> bool:
 
 
 RECORDED = (
-    *((name, "rag") for name in ("local", "dev", "prod")),
+    *((name, "rag") for name in ("local", "dev", "prod", "examples/vectors")),
     ("prod", "monitoring"),
     *(
         (f"examples/{mode}", stack)

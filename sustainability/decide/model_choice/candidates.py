@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
+from sustainability.deployment.prompts import Prompt
 from sustainability.deployment.schema import ANSWER_TOKENS, EXTRACTIVE, Answers, Deployment, Detail
 from sustainability.energy.bedrock import bedrock_tokens
 from sustainability.energy.impact import Impact
@@ -22,42 +19,6 @@ from sustainability.errors import UserError
 from sustainability.facts.lookup import Facts
 from sustainability.footprint.answers import own_tokens
 from sustainability.plan.serving import plan_serving
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """A parsed prompt file. Any change of its content changes its fingerprint."""
-
-    name: str
-    content: Mapping[str, Any] = field(hash=False)
-
-    @classmethod
-    def read(cls, path: Path) -> Prompt:
-        """Read a prompt file.
-
-        Raises
-        ------
-        UserError
-            If it cannot be read, or a key of ``prompts/answer.yaml`` is missing in it.
-        """
-        try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-            content["template"].format(passages="", question="")
-            version = content["metadata"]["version"]
-            _ = content["metadata"]["system"]
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise UserError(f"{path}: {' '.join(str(error).split())}") from error
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            raise UserError(
-                f"{path}: not a prompt file: {error}; it needs template, with {{passages}} and "
-                "{question}, and metadata with version and system, as in prompts/answer.yaml"
-            ) from error
-        return cls(f"{path.stem} {version}", content)
-
-    @property
-    def fingerprint(self) -> str:
-        """Twelve hex digits: a digest of template and metadata."""
-        return digest(self.content["template"], self.content["metadata"])[:12]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,8 +187,3 @@ def within(
 
 def _usd(candidate: Candidate, deployment: Deployment, questions: int) -> float:
     return candidate.expected(deployment).usd.mid * questions / 1000
-
-
-def digest(*parts: object) -> str:
-    """Return 64 hex digits: a digest of values that JSON can represent."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

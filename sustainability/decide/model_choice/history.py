@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sustainability.decide.model_choice.candidates import digest
+from sustainability.deployment.prompts import digest
 from sustainability.errors import UserError
 
 _SHORT = 16

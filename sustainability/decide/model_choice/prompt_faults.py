@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sustainability.decide.model_choice.candidates import Prompt
+from sustainability.deployment.prompts import Prompt
 from sustainability.errors import UserError
 from sustainability.facts.lookup import Facts
 
@@ -33,11 +33,16 @@ def main() -> int:
 def faults_of(path: Path) -> Iterator[str]:
     """Yield each fault of a prompt file, with place and cure."""
     try:
-        content = Prompt.read(path).content
+        prompt = Prompt.read(path)
     except UserError as error:
         yield str(error)
         return
-    for key, text in (*_inputs(content), *_limits(content), *_repeated(content)):
+    for key, text in (
+        *_inputs(prompt.content),
+        *_limits(prompt),
+        *_recipe(prompt),
+        *_repeated(prompt),
+    ):
         yield f"{path}: {key}: {text}"
 
 
@@ -50,17 +55,21 @@ def _inputs(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "input_variables", f"the template uses {name}; declare it"
 
 
-def _limits(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    limits = content["metadata"].get("limits")
+def _limits(prompt: Prompt) -> Iterator[tuple[str, str]]:
+    needed = {
+        "instruction_tokens": "tokens that the instructions may take",
+        "answer_tokens": "tokens after which an answer is cut; answers.max_tokens is no more",
+    }
+    if "notes" in prompt.metadata:
+        needed["notes_tokens"] = "tokens that the notes may take"
+    if "conclusion" in prompt.metadata:
+        needed["steps_tokens"] = "tokens that may come before the conclusion"
+    limits = prompt.metadata.get("limits")
     limits = limits if isinstance(limits, Mapping) else {}
-    for key, what in (
-        ("instruction_tokens", "tokens that the instructions may take"),
-        ("answer_tokens", "tokens after which an answer is cut; answers.max_tokens is no more"),
-    ):
+    for key, what in needed.items():
         if not isinstance(limits.get(key), int) or limits[key] <= 0:
             yield f"metadata.limits.{key}", f"is missing; state the {what}"
-    most = limits.get("instruction_tokens")
-    taken = instruction_tokens(content)
+    most, taken = limits.get("instruction_tokens"), instruction_tokens(prompt)
     if isinstance(most, int) and 0 < most < taken:
         yield (
             "metadata.limits.instruction_tokens",
@@ -68,8 +77,32 @@ def _limits(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         )
 
 
-def _repeated(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    words = _WORD.findall(_instructions(content).casefold())
+def _recipe(prompt: Prompt) -> Iterator[tuple[str, str]]:
+    metadata, template = prompt.metadata, prompt.content["template"]
+    temperature = prompt.inference["temperature"]
+    if temperature is None:
+        yield "metadata.inference.temperature", "is missing; state what the prompt was tried with"
+    elif prompt.samples > 1 and temperature == 0:
+        yield "metadata.samples", "at temperature 0 all samples are the same; raise it, or ask once"
+    for key in ("examples", "notes"):
+        if (key in metadata) != (f"{{{key}}}" in template):
+            yield f"metadata.{key}", f"belongs together with {{{key}}} in the template"
+    conclusion = metadata.get("conclusion")
+    if conclusion and conclusion not in metadata["system"]:
+        yield "metadata.conclusion", f"no instruction says to write {conclusion!r}"
+    examples = metadata.get("examples")
+    if examples is None:
+        return
+    for number, each in enumerate(examples.get("pool") or (), start=1):
+        if set(each) != {"passage", "question", "answer"}:
+            yield f"metadata.examples.pool[{number}]", "needs passage, question and answer"
+    for key in ("most", "tokens", "pool"):
+        if not examples.get(key):
+            yield f"metadata.examples.{key}", "is missing; see prompts/answer-examples.yaml"
+
+
+def _repeated(prompt: Prompt) -> Iterator[tuple[str, str]]:
+    words = _WORD.findall(prompt.fixed_text().casefold())
     seen: set[tuple[str, ...]] = set()
     at = 0
     while at + _REPEATED_WORDS <= len(words):
@@ -82,15 +115,10 @@ def _repeated(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         at += 1
 
 
-def instruction_tokens(content: Mapping[str, Any]) -> int:
+def instruction_tokens(prompt: Prompt) -> int:
     """Return about how many tokens each answer reads beside its passages and its question."""
-    return round(len(_instructions(content)) / Facts()("workload/characters_per_token",
-                                                       "characters").mid)  # fmt: skip
-
-
-def _instructions(content: Mapping[str, Any]) -> str:
-    fixed = "".join(text for text, *_ in string.Formatter().parse(content["template"]))
-    return f"{content['metadata']['system']}\n{fixed}"
+    return round(len(prompt.fixed_text()) / Facts()("workload/characters_per_token",
+                                                    "characters").mid)  # fmt: skip
 
 
 if __name__ == "__main__":

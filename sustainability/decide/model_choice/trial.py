@@ -31,7 +31,7 @@ _LAMBDAS = Path(__file__).resolve().parents[3] / "lambdas"
 _PATIENCE_S = 90
 """A serverless store starts within 30 seconds."""
 _REFUSED_SETTINGS = re.compile(r"SettingsError: (.+)")
-_UNRELATED = ("cache_hours", "deadline_s", "generation_s", "question_characters")
+UNRELATED = ("cache_hours", "deadline_s", "generation_s", "question_characters")
 """Settings that no answer depends on."""
 
 
@@ -46,18 +46,22 @@ def settings(environment: Mapping[str, str], candidate: Candidate) -> dict[str, 
 
 
 def circumstances(
-    environment: Mapping[str, str], candidate: Candidate, documents: str
+    environment: Mapping[str, str], candidate: Candidate, documents: str, answered_by: str
 ) -> dict[str, Any]:
-    """Return all that an answer depends on. ``documents`` is a digest of the index's content."""
+    """Return all that an answer depends on.
+
+    ``documents`` is a digest of the index's content, ``answered_by`` names who stands in for the
+    models of Bedrock, or Bedrock.
+    """
     limits = settings(environment, candidate)
     newest = json.loads(environment["KNOWLEDGE"])[0]
     return {
         **candidate.describe(),
-        "settings": {name: value for name, value in limits.items() if name not in _UNRELATED},
+        "settings": {name: value for name, value in limits.items() if name not in UNRELATED},
         "embedding": [newest["model"], str(newest["dimensions"])],
         "documents": documents,
         "code": _code(),
-        "models": "stand-in" if "AWS_ENDPOINT_URL" in os.environ else "bedrock",
+        "models": answered_by,
     }
 
 

@@ -28,6 +28,7 @@ ENVIRONMENT = {
     "KNOWLEDGE": json.dumps([KNOWLEDGE]),
     "GENERATOR_MODEL": "model",
     "ANSWERS_TABLE": "answers",
+    "PROMPT": "answer",
     "ANSWER_SETTINGS": json.dumps(LIMITS),
     "FOOTPRINT": json.dumps(FOOTPRINT),
     "DEPLOYMENT": "test",

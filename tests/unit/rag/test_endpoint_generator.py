@@ -305,7 +305,7 @@ def test_the_time_outs_of_all_calls_keep_the_deadline(
 
     monkeypatch.setattr(wiring, "client", client)
     configured = settings({**ENDPOINT, **change}, GENERATOR_FALLBACK=fallback)
-    generator = wiring._generator(configured)
+    generator = wiring._generator(configured, calls=1)
     assert isinstance(generator, BridgedGenerator)
     assert (generator.fallback is None) == (not bedrock_s)
     assert made["sagemaker-runtime"] == pytest.approx([endpoint_s])

@@ -16,7 +16,6 @@ from sustainability.decide.model_choice.candidates import (
     EXTRACTIVE,
     Candidate,
     Dimensions,
-    Prompt,
     candidates,
     within,
 )
@@ -29,6 +28,7 @@ from sustainability.decide.model_choice.scoring import (
     wilson,
 )
 from sustainability.decide.model_choice.trial import settings, trial
+from sustainability.deployment.prompts import Prompt
 from sustainability.deployment.schema import Knowledge
 from sustainability.energy.verdict import Verdict
 from sustainability.errors import UserError
@@ -448,6 +448,7 @@ def a_path(history: Path, **changes: Any) -> AnswerPath:
         "region": "eu-north-1",
         "documents": "digest",
         "history": history,
+        "answered_by": "Amazon Bedrock",
         "progress": lambda _: None,
     }
     return AnswerPath(**{**fields, **changes})
@@ -503,13 +504,12 @@ def test_it_asks_again_exactly_when_an_answer_could_differ(
 
 
 def test_the_stand_ins_answers_are_never_taken_for_a_models(
-    tmp_path: Path, asked: list[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, asked: list[str]
 ) -> None:
     (candidate,) = some([SMALL])
-    list(a_path(tmp_path).answers(candidate, QUESTIONS[:1]))
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
-    list(a_path(tmp_path).answers(candidate, QUESTIONS[:1]))
-    assert len(asked) == 2
+    for answered_by in ("Amazon Bedrock", "SmolLM2", "Quoting"):
+        list(a_path(tmp_path, answered_by=answered_by).answers(candidate, QUESTIONS[:1]))
+    assert len(asked) == 3
 
 
 def test_another_temperature_or_prompt_is_asked_for_itself_and_both_are_kept(

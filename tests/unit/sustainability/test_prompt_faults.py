@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from sustainability.decide.model_choice.prompt_faults import faults_of, instruction_tokens
+from sustainability.deployment.prompts import Prompt
 from sustainability.deployment.schema import Deployment
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -19,10 +20,13 @@ MODULE = "sustainability.decide.model_choice.prompt_faults"
 
 
 def written(folder: Path, **changes: Any) -> Path:
-    """Write our prompt with some of its parts changed; ``limits`` and ``system`` are metadata."""
+    """Write our prompt with some of its parts changed; all but two of them are metadata."""
     content = yaml.safe_load(OURS.read_text())
+    content["metadata"]["limits"] |= {"notes_tokens": 9, "steps_tokens": 9}
     for key, value in changes.items():
-        (content["metadata"] if key in ("limits", "system") else content)[key] = value
+        (content["metadata"] if key not in ("input_variables", "template") else content)[key] = (
+            value
+        )
     file = folder / "changed.yaml"
     file.write_text(yaml.safe_dump(content))
     return file
@@ -56,6 +60,13 @@ def test_our_prompts_have_no_fault_and_deployments_keep_their_limit() -> None:
             "metadata.system: says 'use only what the passages say' twice",
         ),
         ({"template": "{passages} {"}, "not a prompt file"),
+        ({"inference": {}}, "metadata.inference.temperature: is missing"),
+        (
+            {"inference": {"temperature": 0}, "samples": 3},
+            "metadata.samples: at temperature 0 all samples are the same",
+        ),
+        ({"notes": "List facts."}, "metadata.notes: belongs together with {notes}"),
+        ({"conclusion": "SO:"}, "metadata.conclusion: no instruction says to write 'SO:'"),
     ],
 )
 def test_a_fault_is_named_with_its_place(
@@ -80,5 +91,5 @@ def test_a_file_that_is_no_prompt_ends_the_command_without_a_traceback(tmp_path:
 
 
 def test_the_count_of_tokens_follows_the_text(tmp_path: Path) -> None:
-    short = yaml.safe_load(written(tmp_path, system="Be short.").read_text())
-    assert 0 < instruction_tokens(short) < instruction_tokens(yaml.safe_load(OURS.read_text()))
+    short = Prompt.read(written(tmp_path, system="Be short."))
+    assert 0 < instruction_tokens(short) < instruction_tokens(Prompt.read(OURS))
