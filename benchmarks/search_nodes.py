@@ -5,7 +5,10 @@ frequencies of a language (Zipf). The processor time does not depend on how many
 beside it, the latency does.
 
 The peak comes at random times, all of it to one node with one vCPU, as if the other nodes of the
-domain were lost. The vCPU is one of this computer, and there are fewer passages than in ``prod``.
+domain were lost. The vCPU is one of this computer, and there are fewer passages than in ``prod``:
+from 10,000 to 20,000 the processor time of a search rose by 2 %, since a search reads a graph and
+rare words, not the whole index. On a slow computer larger sizes are left out, and the peak is
+measured on the last one that is there.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from __future__ import annotations
 import os
 import random
 import statistics
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
@@ -30,8 +34,10 @@ from sustainability.stores.searching import BUSY_SHARE, searches
 from tests.e2e.store_kinds import empty_index
 
 _DEPLOYMENT = Deployment.load("deployments/prod.yaml")
-_PASSAGES = (5_000, 10_000, 20_000, 40_000)
-_SEARCHES, _WARM_UP = 300, 100
+_PASSAGES = (5_000, 10_000, 20_000)
+_SEARCHES, _WARM_UP = 100, 30
+_BOUND_S = 240
+"""Seconds after which no larger index is written."""
 _PEAK_S = 60
 _AT_ONCE = 16
 _WINDOW = 500
@@ -45,7 +51,11 @@ def run() -> list[Measurement]:
     with running() as embedded, empty_index(embedded, "es", "search-nodes", _DEPLOYMENT) as index:
         store = open_store(index, timeout_s=60)
         url = embedded.running()["opensearch"].url
+        began = time.monotonic()
         for count in _PASSAGES:
+            if held and time.monotonic() - began > _BOUND_S:
+                break
+            print(f"search_nodes: {count:,} passages", file=sys.stderr)
             _write(store, chance, held, count)
             held = count
             _search(store, chance, _WARM_UP)

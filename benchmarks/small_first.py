@@ -1,8 +1,8 @@
 """What may answer before the generator: how often it is right, and what it spares.
 
 A quotation is taken from a *fit* on, the share of the question's information in its best sentence.
-The fit is the lowest with which at least 95 % were right on the ``tune`` split; the ``report``
-split, in three languages, was held out. A quotation takes no tokens, so it spares what the
+The fit is the lowest with which at least 95 % were right on the ``tune`` split; all others,
+in three languages, were held out. A quotation takes no tokens, so it spares what the
 generator would take for the questions that it answers: their own prompts, which are shorter than
 others, and an answer of the length that the deployment expects.
 
@@ -144,12 +144,12 @@ def _rows(
     chosen: float,
 ) -> list[Measurement]:
     rows = []
-    for split in ("tune", "report"):
-        every = [case for case in cases if case.split == split]
+    for split in ("tune", "held out"):
+        every = [case for case in cases if (case.split == "tune") is (split == "tune")]
         for level in levels if split == "tune" else (chosen,):
             taken = [case for case in every if of(case)[0] >= level]
             right = sum(of(case)[1] for case in taken)
-            held_out = split == "report"
+            held_out = split != "tune"
             where = f"{what} {level:g}, {split}"
             rows.append(Measurement(f"{where}: questions", len(every), ""))
             rows.append(Measurement(f"{where}: taken", len(taken), ""))
