@@ -44,7 +44,7 @@ _LINE_HYPHEN = re.compile(r"([^\W\d_]+)(?:[\ufffe\x02]\s*|[-\u00ad\u2010]\n)(?=(
 _BROKEN = re.compile(r"[^\W\d_]{2,}- [^\W\d_]")
 _MOST_BROKEN = 2
 """Words on a page that a hyphen parts in the middle of a line, above which it may have columns."""
-_SPACED = re.compile(r"(?<!\S)(?:[^\W_] ){4,}[^\W_](?!\S)")
+_SPACED = re.compile(r"(?<!\S)(?:[^\W\d_] ){4,}[^\W\d_](?!\S)")
 _PLACED = re.compile(r"[^\s\ufffe\x02]+[\ufffe\x02]?")
 _HYPHENATED = re.compile(r"[^\W\d_]+[-\u2010][^\W\d_]+")
 _WORD = re.compile(r"[^\W\d_]+")

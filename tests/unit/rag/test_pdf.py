@@ -172,6 +172,7 @@ def test_letters_with_wide_spaces_are_words(gap: int, between_words: int) -> Non
 def test_letters_in_the_cells_of_a_table_are_no_word() -> None:
     cells = placed(*((50 + 40 * at, 300, letter) for at, letter in enumerate("ABCDEF")))
     assert text_of(pdf(cells)) == "A B C D E F"
+    assert text_of(pdf(spaced("01101", 300, 600))) == "0 1 1 0 1"
 
 
 def test_vowel_points_that_stand_apart_are_no_text() -> None:
