@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ministack.core.responses import set_request_region
 
-from local import sagemaker, training_jobs
+from local import job_runs, sagemaker, training_jobs
 from local.models.aws import ServiceError
 from sustainability.deployment.schema import Deployment
 from sustainability.facts.lookup import Facts
@@ -55,11 +55,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
     monkeypatch.setattr(training_jobs, "session_as", lambda role, region: session)
     monkeypatch.setattr(training_jobs, "JOBS", {})
     # At once, in place of a thread.
-    monkeypatch.setattr(
-        training_jobs.threading,
-        "Thread",
-        lambda target, args, **_: SimpleNamespace(start=lambda: target(*args)),
-    )
+    monkeypatch.setattr(job_runs, "start", lambda arn, work: work())
     set_request_region("eu-north-1")
     yield session
     set_request_region(None)
