@@ -77,9 +77,11 @@ def _require_free(port: int) -> None:
 
 def _prepare_environment(port: int, state: Path) -> None:
     """Set the variables that MiniStack and the functions read; remove all others."""
-    # Identity providers and others are trusted as the caller trusts them (SSL_CERT_FILE).
+    # Identity providers are trusted as the caller trusts them (SSL_CERT_FILE); as for functions,
+    # no proxy stands between the services.
     trusting = urllib.request.HTTPSHandler(context=ssl.create_default_context())
-    urllib.request.install_opener(urllib.request.build_opener(trusting))
+    direct = urllib.request.ProxyHandler({})
+    urllib.request.install_opener(urllib.request.build_opener(trusting, direct))
     inherited = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     temporary = state / "tmp"
     shutil.rmtree(temporary, ignore_errors=True)
