@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import boto3
 import pytest
 import urllib3
 
 from local.embedded import EmbeddedAws
 from sustainability.deployment.schema import Deployment
 from sustainability.operate.cdk import EMBEDDED_ACCOUNT
+from sustainability.operate.leftovers import Leftovers
 from sustainability.plan.tuning import READY, model_parameter, pipeline_name, training_bucket
 from tests.e2e.conftest import ROOT, left_of, quiet
 from tests.pipeline_programs import inputs, programs
@@ -155,3 +157,5 @@ def test_destroyed_it_leaves_its_data_and_its_models(tuned: Clients, embedded: E
     kept = left_of(embedded, "tuned-")
     assert kept == {"AWS::S3::Bucket", "AWS::SageMaker::ModelPackageGroup"}
     assert len(packages(tuned)) == 2
+    Leftovers(TUNED, boto3.Session(region_name=TUNED.region)).delete_models()
+    assert left_of(embedded, "tuned-") == {"AWS::S3::Bucket"}
