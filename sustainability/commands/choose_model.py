@@ -44,7 +44,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument(
         "--split",
-        choices=("tune", "report", "all"),
+        choices=("tune", "report", "held", "all"),
         default="all",
         help="which questions to ask (default: all)",
     )

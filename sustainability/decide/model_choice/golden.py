@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from sustainability.errors import UserError
 
-Split = Literal["tune", "report"]
+Split = Literal["tune", "report", "held"]
 
 
 class Question(BaseModel):
