@@ -44,7 +44,15 @@ def main() -> int:
     everything.set_defaults(run=lambda embedded: up(embedded, options.deployment))
     past = commands.add_parser("month", help=month.__doc__)
     past.add_argument("--deployment", default="local", help="such as examples/vectors")
-    past.set_defaults(run=lambda embedded: month(embedded, options.deployment))
+    past.add_argument(
+        "--longer",
+        type=float,
+        default=0,
+        metavar="SHARE",
+        help="make prompts and answers of the last 12 days longer by this share, such as 0.2: a "
+        "regression, of which the alarm on the targets tells",
+    )
+    past.set_defaults(run=lambda embedded: month(embedded, options.deployment, options.longer))
     forward = commands.add_parser("wait", help=wait.__doc__)
     forward.add_argument("duration", help="such as 90s, 10m or 8h")
     forward.set_defaults(run=lambda embedded: wait(embedded, options.duration))
@@ -174,7 +182,7 @@ def _answer(account: Account, progress: Progress) -> dict[str, Any]:
             progress(f"trying again: {error}")
 
 
-def month(embedded: EmbeddedAws, name: str) -> None:
+def month(embedded: EmbeddedAws, name: str, longer: float) -> None:
     """Fill the last 30 days with the declared traffic, and make their hourly records."""
     from sustainability.deployment.schema import Deployment
 
@@ -183,7 +191,7 @@ def month(embedded: EmbeddedAws, name: str) -> None:
         from local.month import alarms, replay
 
         with _step("month") as progress:
-            asked = replay(deployment, progress)
+            asked = replay(deployment, progress, longer=longer)
         states = alarms()
     file = f"deployments/{name}.yaml"
     run = "python -m local exec -- python -m sustainability"

@@ -30,11 +30,14 @@ _HOUR = timedelta(hours=1)
 _OURS = "SustainableGenerativeAI"
 _LONGER = 1.35
 """In the first week, prompts are longer by this factor: a report then has a saving to show."""
+_REGRESSED_DAYS = 12
+"""In so many last days of a month that regresses, prompts and answers are longer."""
 _REST_S = 600
 """A collection sleeps after ten minutes without requests."""
 _MOST_VALUES = 150
 """Values of one datum of PutMetricData."""
 _MOST_DATA = 500
+_GROUNDED = 0.9
 _NOTHING_FOUND = 0.03
 """Share of questions that the documents say nothing about."""
 
@@ -68,8 +71,13 @@ class Hour:
                 )
 
 
-def replay(deployment: Deployment, progress: Progress, *, days: int = DAYS) -> int:
+def replay(
+    deployment: Deployment, progress: Progress, *, days: int = DAYS, longer: float = 0
+) -> int:
     """Fill the last ``days`` days; return the number of questions. Again, it changes nothing.
+
+    With ``longer``, prompts and answers of the last 12 days are longer by this share, so that a
+    target has a deviation to tell of. In the end, the days are judged beside the targets.
 
     Raises
     ------
@@ -92,15 +100,19 @@ def replay(deployment: Deployment, progress: Progress, *, days: int = DAYS) -> i
     sent = set(_function(account, "rag.answer_handler.handler")[1]["METRICS"].split())
     cloudwatch, functions = boto3.client("cloudwatch"), boto3.client("lambda")
     asked = 0
-    for number, (hour, questions) in enumerate(_hours(deployment, first, days)):
+    for number, (hour, questions) in enumerate(_hours(deployment, first, days, longer)):
         progress(f"{hour:%d %B %H:00}: {asked:,} questions")
         _send(cloudwatch, metrics(deployment, hour, questions, sources, sent, seed=number))
-        event = json.dumps({"hour": f"{hour:%Y-%m-%dT%H:%M:%SZ}"})
-        answer = functions.invoke(FunctionName=recorder, Payload=event)
-        if "FunctionError" in answer:
-            raise UserError(f"the hourly record failed: {answer['Payload'].read().decode()[:500]}")
+        _run(functions, recorder, {"hour": f"{hour:%Y-%m-%dT%H:%M:%SZ}"})
         asked += len(questions)
+    _run(functions, recorder, {})
     return asked
+
+
+def _run(functions: Any, recorder: str, event: Mapping[str, str]) -> None:
+    answer = functions.invoke(FunctionName=recorder, Payload=json.dumps(event))
+    if "FunctionError" in answer:
+        raise UserError(f"the hourly record failed: {answer['Payload'].read().decode()[:500]}")
 
 
 def alarms() -> dict[str, list[str]]:
@@ -130,6 +142,8 @@ def metrics(
         cached = repeated < repetition.kept
         seconds = 0.05
         values: dict[str, float] = {"Questions": 1, "CacheHits": int(cached), "MemoryUsed": 180.0}
+        if cached:
+            values["Abstentions"] = 0
         if repeated >= repetition.unsearched:
             found = random_.random() >= _NOTHING_FOUND
             searching = random_.lognormvariate(4.6, 0.3)
@@ -154,7 +168,7 @@ def metrics(
                 "BedrockAnswers": int(found and deployment.answers.generated),
             }
             if found:
-                values["GenerationLatency"] = 1000 * generating
+                values |= {"GenerationLatency": 1000 * generating, "Grounded": _GROUNDED}
         hour.add(_OURS, ours, **{name: value for name, value in values.items() if name in sent})
         invoked = {"FunctionName": sources["answer"]}
         hour.add("AWS/Lambda", invoked, Duration=1000 * seconds, Invocations=1, Errors=0)
@@ -172,9 +186,12 @@ def metrics(
 
 
 def _hours(
-    deployment: Deployment, first: datetime, days: int
+    deployment: Deployment, first: datetime, days: int, longer: float = 0
 ) -> Iterator[tuple[datetime, list[Request]]]:
-    """Yield each hour with its questions: the declared traffic, with prompts that get shorter."""
+    """Yield each hour with its questions: the declared traffic.
+
+    Prompts get shorter after the first week; or all gets longer in the last days.
+    """
     zone, week = ZoneInfo(deployment.traffic.timezone), deployment.traffic.week()
     hours = [first + _HOUR * number for number in range(days * 24)]
     local = [hour.astimezone(zone) for hour in hours]
@@ -185,11 +202,12 @@ def _hours(
     )
     asked: dict[int, list[Request]] = defaultdict(list)
     for request in arrivals(rates, declared, seed=7):
-        early = request.time < 7 * 86400
-        tokens = request.input_tokens * (_LONGER if early else 1)
-        asked[int(request.time // 3600)].append(
-            Request(request.time, tokens, request.output_tokens)
-        )
+        day, read, written = request.time / 86400, request.input_tokens, request.output_tokens
+        if longer and day >= days - _REGRESSED_DAYS:
+            read, written = read * (1 + longer), written * (1 + longer)
+        elif not longer and day < 7:
+            read *= _LONGER
+        asked[int(request.time // 3600)].append(Request(request.time, read, written))
     for number, hour in enumerate(hours):
         yield hour, asked[number]
 

@@ -65,9 +65,11 @@ class MonitoringStack(cdk.Stack):
             plan=plan,
             rag=rag,
             inference=inference,
-            metrics=watching.functions["operations"],
+            watching=watching,
         )
-        record = HourlyFootprintMonitor(deployment=deployment, plan=plan, operations=operations)
+        record = HourlyFootprintMonitor(
+            deployment=deployment, plan=plan, operations=operations, course=watching.course
+        )
         level = ServiceLevelMonitor(deployment=deployment, plan=plan, rag=rag)
         answers = AnswerMonitor(deployment=deployment, plan=plan, rag=rag)
         ingest = IngestMonitor(deployment=deployment, rag=rag)
@@ -76,6 +78,8 @@ class MonitoringStack(cdk.Stack):
         ingest.watch(sla, waste)
         rag.store.watch(waste)
         record.watch(waste)
+        if watching.course:
+            record.watch_course(self._group("OffTarget", "A target is missed.", each_tells=True))
         sections = {
             "Answers": [*level.graphs(), *answers.graphs()],
             "Documents and search": [*ingest.graphs(), *rag.store.graphs()],
@@ -114,7 +118,7 @@ class MonitoringStack(cdk.Stack):
         if stacks and isinstance(topic, cdk.CfnResource):
             topic.add_metadata("reads", stacks)
 
-    def _group(self, id_: str, says: str) -> Alarms:
+    def _group(self, id_: str, says: str, *, each_tells: bool = False) -> Alarms:
         group = Alarms(
             self,
             id_,
@@ -122,6 +126,7 @@ class MonitoringStack(cdk.Stack):
             topic=self.topic,
             says=says,
             only_vital=self._watching.is_least,
+            each_tells=each_tells,
         )
         self._groups.append(group)
         return group

@@ -1,6 +1,7 @@
 """The scheduled run, an hour by its name, and the monthly comparison with AWS's own figures.
 
-The event of the schedule is empty. `{"hour": "2026-11-23T05:00:00Z"}` computes one hour again and
+The event of the schedule is empty: it writes the hours that are missing, and judges the days that
+are complete beside their targets. `{"hour": "2026-11-23T05:00:00Z"}` computes one hour again and
 closes it, so that its metrics are sent at once; `{"task": "account"}` is the monthly task.
 """
 
@@ -12,7 +13,7 @@ from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Any
 
-from operations import account, history, recording
+from operations import account, course, history, recording
 from operations.settings import Settings
 
 
@@ -43,7 +44,9 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
         closing=bool(event),
         beginning=beginning,
     )
-    return {"hours": written}
+    if event:
+        return {"hours": written}
+    return {"hours": written, "days": course.update(now, written, store, _settings())}
 
 
 def _hour(text: object) -> datetime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -61,7 +61,14 @@ class History:
 
     def month(self, month: datetime) -> list[dict[str, Any]]:
         """Return the records of a month."""
-        found = (self.read(item["Key"]) for item in self._list(month.strftime("history/%Y/%m/")))
+        return self._records(month.strftime("history/%Y/%m/"))
+
+    def day(self, day: date) -> list[dict[str, Any]]:
+        """Return the records of a day in UTC."""
+        return self._records(day.strftime("history/%Y/%m/%d/"))
+
+    def _records(self, prefix: str) -> list[dict[str, Any]]:
+        found = (self.read(item["Key"]) for item in self._list(prefix))
         return [record for record in found if record is not None]
 
     def _list(self, prefix: str, **options: str) -> Iterator[dict[str, Any]]:

@@ -45,6 +45,9 @@ class Counted:
     answers: Mapping[str, float]
     """Questions, and answers by their source."""
     tokens: Mapping[str, float]
+    quality: Mapping[str, float] | None
+    """Answers settled and abstained from, answers judged and the sum of their groundedness; None
+    if the answers sent none of it."""
     utilization: Mapping[str, float | None]
     missing: Sequence[str]
     """Measures that a running resource should have sent, but did not."""
@@ -68,6 +71,15 @@ def measures(deployment: str, sources: Sources) -> dict[str, Measure]:
     ):
         dimensions = {"Deployment": deployment, "service": "answer"}
         asked[name] = Measure(_OURS, metric, statistic, dimensions)
+    if sources.quality:
+        for name, metric, statistic in (
+            ("settled", "Abstentions", "SampleCount"),
+            ("abstained", "Abstentions", "Sum"),
+            ("judged", "Grounded", "SampleCount"),
+            ("grounded", "Grounded", "Sum"),
+        ):
+            dimensions = {"Deployment": deployment, "service": "answer"}
+            asked[name] = Measure(_OURS, metric, statistic, dimensions)
     for name, metric in (
         ("document_tokens", "EmbeddingTokens"),
         ("indexed", "DocumentsIndexed"),
@@ -194,6 +206,9 @@ def count(values: Mapping[str, float], sources: Sources) -> Counted:
             "output": of["output_tokens"] + of["small_output_tokens"],
             "embedding": embedded,
         },
+        quality={name: of[name] for name in ("settled", "abstained", "judged", "grounded")}
+        if "settled" in values
+        else None,
         utilization={"store": store.share, "endpoint": endpoint.share},
         missing=[*store.missing, *endpoint.missing],
     )

@@ -57,6 +57,7 @@ def record(hour: datetime, values: Mapping[str, float], settings: Settings) -> R
             "coefficients": _digest(coefficients),
             "answers": counted.answers,
             "tokens": counted.tokens,
+            "quality": counted.quality,
             "usage": counted.usage,
             "taken": taken,
             # Taken is what questions added, as their answers state it, plus what nobody asked for.

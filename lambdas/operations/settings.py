@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 MEASURES = ("kwh", "operational_g", "embodied_g", "usd")
@@ -42,6 +43,20 @@ class Sources:
     endpoint_sleeps: bool = False
     quotes: bool = False
     small: bool = False
+    quality: bool = False
+    """Whether the answers send what tells of their quality."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What an answer or a month may take at most, from a day on (`footprint.targets`)."""
+
+    measure: str
+    """`kwh`, `carbon_g`, `usd` or `water_l`."""
+    per: str
+    """`answer` or `month`, of 730 hours."""
+    at_most: float
+    by: date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +77,7 @@ class Settings:
     """Water for each kWh of a quantity; `""` is for all others."""
     metrics: tuple[str, ...]
     """The names of the metrics that are sent, because an alarm or graph reads them."""
+    targets: tuple[Target, ...] = ()
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> Settings:
@@ -80,6 +96,7 @@ class Settings:
             added=_json(environ, "ADDED"),
             litres_per_kwh=_json(environ, "LITRES_PER_KWH"),
             metrics=tuple(environ.get("METRICS", "").split()),
+            targets=_targets(_json(environ, "TARGETS")),
         )
 
 
@@ -95,6 +112,16 @@ def _coefficients(given: Mapping[str, list[Range]]) -> Mapping[str, Mapping[str,
                 raise SettingsError(f"COEFFICIENTS: {quantity}: {measure}: {value!r}")
         found[quantity] = measures
     return found
+
+
+def _targets(given: Sequence[Any]) -> tuple[Target, ...]:
+    try:
+        return tuple(
+            Target(measure=measure, per=per, at_most=at_most, by=date.fromisoformat(by))
+            for measure, per, at_most, by in given
+        )
+    except (TypeError, ValueError) as error:
+        raise SettingsError(f"TARGETS: {error}") from error
 
 
 def _text(environ: Mapping[str, str], name: str) -> str:

@@ -43,10 +43,11 @@ class Alarms(Construct):
         topic: sns.Topic,
         says: str,
         only_vital: bool,
+        each_tells: bool = False,
     ) -> None:
         super().__init__(scope, id_)
         self._deployment, self._says = deployment, says
-        self._only_vital = only_vital
+        self._only_vital, self._each_tells = only_vital, only_vital or each_tells
         self._action = actions.SnsAction(topic)
         self._rules: list[cloudwatch.IAlarmRule] = []
         self.members: list[cloudwatch.IAlarm] = []
@@ -62,6 +63,8 @@ class Alarms(Construct):
         periods: int = 3,
         practice: str | None = None,
         vital: bool = False,
+        keeps: bool = False,
+        entry: str | None = None,
     ) -> Line:
         """Add an alarm that is on when all of the last ``periods`` breach the threshold.
 
@@ -82,6 +85,10 @@ class Alarms(Construct):
         vital
             Whether the alarm tells of an outage, of spending without end, or of idle capacity that
             costs more than the alarm. Otherwise a deployment with ``best_effort`` has it not.
+        keeps
+            Whether the alarm stays as it is without data, and does not go off.
+        entry
+            The runbook entry of several alarms together; the default is ``id_``.
 
         Returns
         -------
@@ -91,11 +98,11 @@ class Alarms(Construct):
         line = Line(threshold, f"alarm {id_}")
         if self._only_vital and not vital:
             return line
-        alarm = self._alarm(
-            self, id_, metric, comparison, threshold, periods, self._described(id_, says, practice)
-        )
-        if self._only_vital:
+        says = self._described(entry or id_, says, practice)
+        alarm = self._alarm(self, id_, metric, comparison, threshold, periods, says, keeps=keeps)
+        if self._each_tells:
             self._tells(alarm)
+            self.members.append(alarm)
         else:
             self.include(alarm)
         return line
@@ -192,6 +199,8 @@ class Alarms(Construct):
         threshold: float,
         periods: int,
         description: str,
+        *,
+        keeps: bool = False,
     ) -> cloudwatch.Alarm:
         name = "-".join((self._deployment.name, *_path_below(self, scope), id_))
         return cloudwatch.Alarm(
@@ -204,7 +213,9 @@ class Alarms(Construct):
             comparison_operator=_COMPARISONS[comparison],
             evaluation_periods=periods,
             datapoints_to_alarm=periods,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            treat_missing_data=cloudwatch.TreatMissingData.IGNORE
+            if keeps
+            else cloudwatch.TreatMissingData.NOT_BREACHING,
         )
 
     def _described(self, id_: str, says: str, practice: str | None) -> str:

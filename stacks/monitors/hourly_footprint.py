@@ -24,7 +24,9 @@ from sustainability.energy.small_first import SmallFirst
 from sustainability.facts.lookup import Facts
 from sustainability.footprint.coefficients import coefficients, litres_per_kwh, packed
 from sustainability.footprint.statement import answer_coefficients, per_quantity
+from sustainability.footprint.targets import in_base_units
 from sustainability.plan.serving_plan import ServingPlan
+from sustainability.plan.watching import Watching
 
 HISTORY_BUCKET = "HistoryBucketName"
 """The stack output with the name of the bucket."""
@@ -54,7 +56,7 @@ class Operations(Construct):
         plan: ServingPlan,
         rag: RagStack,
         inference: InferenceStack | None,
-        metrics: Collection[str],
+        watching: Watching,
     ) -> None:
         super().__init__(scope, id_)
         self.bucket = self._build_bucket(deployment)
@@ -69,11 +71,12 @@ class Operations(Construct):
             memory_mib=OPERATIONS_MEMORY_MIB,
             environment={
                 "POWERTOOLS_SERVICE_NAME": self.SERVICE,
-                "METRICS": " ".join(metrics),
+                "METRICS": " ".join(watching.functions[self.SERVICE]),
                 "HISTORY_BUCKET": self.bucket.bucket_name,
+                "TARGETS": json.dumps(in_base_units(deployment), separators=(",", ":")),
                 "ACCOUNTING": deployment.footprint.accounting,
                 "SOURCES": cdk.Stack.of(self).to_json_string(
-                    _sources(deployment, rag, inference, plan)
+                    _sources(deployment, rag, inference, plan, watching.answers)
                 ),
                 "ADDED": json.dumps(
                     per_quantity(answer_coefficients(deployment, plan)), separators=(",", ":")
@@ -164,7 +167,11 @@ class Operations(Construct):
 
 
 def _sources(
-    deployment: Deployment, rag: RagStack, inference: InferenceStack | None, plan: ServingPlan
+    deployment: Deployment,
+    rag: RagStack,
+    inference: InferenceStack | None,
+    plan: ServingPlan,
+    answers: Collection[str],
 ) -> dict[str, Any]:
     """Return the names of the deployed resources in CloudWatch."""
     sources: dict[str, Any] = {
@@ -172,6 +179,7 @@ def _sources(
         "ingest": rag.ingest.function_name,
         "account": cdk.Aws.ACCOUNT_ID,
         **rag.store.sources,
+        **({"quality": True} if "Abstentions" in answers else {}),
     }
     first = SmallFirst.of(deployment, Facts())
     sources |= {"quotes": True} if first.fit is not None else {}

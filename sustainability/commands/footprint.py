@@ -89,6 +89,7 @@ def _report(options: argparse.Namespace) -> int:
     from sustainability.footprint.baseline import baseline
     from sustainability.footprint.footprint import footprint, influences
     from sustainability.footprint.sci import manifest, score
+    from sustainability.footprint.targets import estimated
     from sustainability.report.footprint import as_html, as_json, as_text
     from sustainability.report.next_steps import as_json as steps_as_json
     from sustainability.report.text import fitted
@@ -107,19 +108,19 @@ def _report(options: argparse.Namespace) -> int:
         return 0
     found = influences(deployment, plan)
     steps = next_steps(deployment)
-    least = baseline(deployment, result, answered)
+    least, aims = baseline(deployment, result, answered), estimated(deployment, result)
     if options.html:
         from sustainability.decide.service_levels import service_levels
         from sustainability.report.page import write
         from sustainability.report.plan import as_section
 
         levels, served = service_levels(deployment), as_section(deployment, plan)
-        write(options.html, as_html(result, found, levels, sci, served, steps, least))
+        write(options.html, as_html(result, found, levels, sci, served, steps, least, aims))
     if options.json:
-        told = as_json(result, found, least)
+        told = as_json(result, found, least, aims)
         print(json.dumps(told | {"sci": sci, "next_steps": steps_as_json(steps)}, indent=2))
     else:
-        print(fitted(as_text(result, found, sci, steps, least)))
+        print(fitted(as_text(result, found, sci, steps, least, aims)))
     return 0
 
 

@@ -18,8 +18,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="show what a deployment used: energy, carbon, cost, and the trend",
         description="Reads the hourly footprint record of a deployment. Shows energy, carbon and "
         "cost of all provisioned and used resources, per hour or per day and per 1,000 answers, "
-        "what changed, and the saving compared with the first week. All values are estimates with "
-        "ranges.",
+        "what changed, and the saving compared with the first week. Shows the last week beside "
+        "footprint.targets and the 30 days before it, with the share of questions answered. All "
+        "values are estimates with ranges.",
     )
     parser.add_argument("deployment", type=Path, help="deployment file in deployments/")
     parser.add_argument(
@@ -58,14 +59,14 @@ def run(options: argparse.Namespace) -> int:
         ZoneInfo(deployment.traffic.timezone),
         until=now - timedelta(hours=1),  # the record of an hour is written during the next hour
     )
-    months = account.months()
+    months, course = account.months(), account.course()
     steps = next_steps(_as_measured(deployment, history)) if history.periods else None
     if options.html:
-        write(options.html, report.as_html(deployment.name, history, months, steps))
+        write(options.html, report.as_html(deployment.name, history, months, steps, course))
     print(
-        json.dumps(report.as_json(history, months), indent=2)
+        json.dumps(report.as_json(history, months, course), indent=2)
         if options.json
-        else fitted(report.as_text(deployment.name, history, months, steps))
+        else fitted(report.as_text(deployment.name, history, months, steps, course))
     )
     return 0
 

@@ -8,7 +8,7 @@ how much to provision; the project derives that. All defaults are here, and
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
@@ -656,14 +656,78 @@ class Customization(Section):
     """Deploy the pipeline that tunes: new data starts it, and you approve what it made."""
 
 
+def _parse_date(value: object) -> object:
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError as error:
+        raise ValueError(f"{value!r}: write a day, such as 2027-06-30") from error
+
+
+class Target(Section):
+    """What is taken at most, from a day on."""
+
+    at_most: float = Field(gt=0)
+    """The highest value, in the unit of the key."""
+    by: Annotated[date, BeforeValidator(_parse_date)]
+    """The day from which it holds, such as 2027-06-30. Before it, the alarm compares with the 30
+    days before the last week."""
+
+
+class PerAnswer(Section):
+    """Targets for an answer: a week of the deployment divided by its answers, idle time included.
+
+    ``report`` shows 1,000 answers; divide by 1,000.
+    """
+
+    energy_wh: Target | None = None
+    """Energy at the wall, in Wh."""
+    carbon_gco2e: Target | None = None
+    """Operational and embodied carbon, in gCO2e."""
+    water_ml: Target | None = None
+    """Water of the data centers, in ml."""
+    cost_usd: Target | None = None
+    """Cost at list prices, in USD."""
+
+
+class PerMonth(Section):
+    """Targets for a month of 730 hours: a week of the deployment, as long as a month."""
+
+    energy_kwh: Target | None = None
+    """Energy at the wall, in kWh."""
+    carbon_gco2e: Target | None = None
+    """Operational and embodied carbon, in gCO2e."""
+    water_l: Target | None = None
+    """Water of the data centers, in litres."""
+    cost_usd: Target | None = None
+    """Cost at list prices, in USD."""
+
+
+class Targets(Section):
+    """What the deployment is to reach, each value by a day. ``report`` says what is on course."""
+
+    per_answer: PerAnswer = PerAnswer()
+    per_month: PerMonth = PerMonth()
+
+    @property
+    def stated(self) -> tuple[tuple[str, str, Target], ...]:
+        """What ``per`` a target is for, its key, and the target itself."""
+        return tuple(
+            (per, key, target)
+            for per, section in (("answer", self.per_answer), ("month", self.per_month))
+            for key, target in section
+            if target is not None
+        )
+
+
 class Footprint(Section):
-    """How carbon is counted, and its limits."""
+    """How carbon is counted, its limits, and the targets."""
 
     accounting: Accounting = Accounting.LOCATION
     ceiling_gco2e_per_kwh: float | None = Field(default=None, gt=0)
     """Synth fails if carbon intensity x PUE of the Region is above this value."""
     within: str | None = None
     """Data residency: the Region must be in this area, such as EU, or a country code such as SE."""
+    targets: Targets = Targets()
 
 
 Name = Annotated[

@@ -19,6 +19,16 @@ _CURES = {
 """What to do about the errors of the parser whose own words do not say it."""
 
 
+class _Loader(yaml.SafeLoader):
+    """Leaves days as they are written: a day that does not exist is no error of the parser."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, form) for tag, form in forms if not tag.endswith(":timestamp")]
+    for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
 class YamlFault(ValueError):
     """A file that is not one YAML mapping. Begins with the line, counted from 1."""
 
@@ -47,11 +57,11 @@ class YamlSource:
         content = path.read_bytes()
         try:
             text = content.decode("utf-8")
-            root = yaml.compose(text, Loader=yaml.SafeLoader)
+            root = yaml.compose(text, Loader=_Loader)
             if not isinstance(root, yaml.MappingNode):
                 raise YamlFault(1, "expected a mapping: keys with values, such as `name: dev`")
             _refuse_duplicates(root)
-            return cls(data=yaml.safe_load(text), root=root)
+            return cls(data=yaml.load(text, Loader=_Loader), root=root)
         except UnicodeDecodeError as error:
             line = content.count(b"\n", 0, error.start) + 1
             raise YamlFault(line, f"not UTF-8 at byte {error.start}; save the file as UTF-8") from (

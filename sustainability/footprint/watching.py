@@ -26,6 +26,8 @@ _PRICES = {
     "dashboards": "cloudwatch/dashboard",
 }
 
+_HOURS_PER_DAY = 24
+
 
 @dataclass(frozen=True)
 class Watch:
@@ -87,7 +89,8 @@ class Watch:
 
     def record_hour(self) -> Impact:
         """Return the cost of the metrics of the hourly footprint record of any hour."""
-        return self._metric_hours(len(self._metrics.record))
+        metrics = self._metrics
+        return self._metric_hours(len(metrics.record) + len(metrics.course) / _HOURS_PER_DAY)
 
     def record_awake_hour(self) -> Impact:
         """Return the cost of its metrics of an hour in which somebody asks."""
@@ -101,6 +104,7 @@ class Watch:
             len(self._metrics.answers) * hours
             + len(self._metrics.ingest) * demand.ingest_hours
             + len(self._metrics.record) * HOURS_PER_MONTH
+            + len(self._metrics.course) * HOURS_PER_MONTH / _HOURS_PER_DAY
             + len(self._metrics.record_awake) * hours
             + len(self._metrics.accelerator) * awake
         )
@@ -121,7 +125,10 @@ class Watch:
 
     def _count(self, unit: str) -> Estimate:
         level = "least" if self._metrics.is_least else "full"
-        return self.site.facts(f"workload/{unit}/{level}/{self.plan.mode}", unit)
+        found = self.site.facts(f"workload/{unit}/{level}/{self.plan.mode}", unit)
+        if unit == "alarm_metrics":  # each metric of the course has an alarm
+            found += Estimate.exact(float(len(self._metrics.course)))
+        return found
 
     def _metric_hours(self, count: float) -> Impact:
         monthly = self.site.facts("prices/cloudwatch/metric", "USD/month")

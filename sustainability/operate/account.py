@@ -142,6 +142,11 @@ class Account:
         """Return the months that were calibrated with the account's own figures."""
         return self._stored("account/", "")
 
+    def course(self) -> dict[str, Any] | None:
+        """Return the last week beside its targets and the 30 days before; None before any day."""
+        found = self._stored("course.json", "")
+        return found[0] if found and found[0]["day"] else None
+
     def _stored(self, prefix: str, after: str) -> list[dict[str, Any]]:
         stack = f"{self._deployment.name}-monitoring"
         bucket = outputs_of(stack, self._session).get("HistoryBucketName")

@@ -67,6 +67,17 @@ _ACCELERATOR_MORE = (
     "MonitorRestarts",
     "MonitorSilent",
 )
+_QUALITY = ("Abstentions", "Grounded")
+_COURSE = (
+    "OffTargetStore",
+    "OffTargetGenerating",
+    "OffTargetEmbedding",
+    "OffTargetEndpoint",
+    "OffTargetFunctions",
+    "OffTargetStanding",
+    "OffTargetTraffic",
+    "QualityDrop",
+)
 _RECORD = ("TotalEnergyWhMid", "TotalCarbonGramsMid", "TotalCostUsdMid")
 
 
@@ -84,6 +95,8 @@ class Watching:
     """Of the hourly footprint record, of every hour."""
     record_awake: tuple[str, ...]
     """Of the hourly footprint record, of hours in which the store or an endpoint runs."""
+    course: tuple[str, ...]
+    """Of the course, once a day. Each has an alarm."""
     accelerator: tuple[str, ...]
     """Of the monitor beside the accelerator, in the hours in which an instance runs."""
 
@@ -108,15 +121,20 @@ class Watching:
             answers += ("EndpointAwakeSeconds",)
         if not is_least or plan.wake is not None or plan.sleep is not None:  # demand moves copies
             answers += ("GenerationLatency",)
+        has_targets = bool(deployment.footprint.targets.stated)
+        if not is_least or has_targets:
+            answers += _QUALITY
         accelerator = _ACCELERATOR_LEAST if has_endpoint else ()
         if is_least:
-            return cls(True, answers, _INGEST_LEAST, (), (), accelerator)
+            return cls(True, answers, _INGEST_LEAST, (), (), (), accelerator)
+        course = [name for name in _COURSE if has_endpoint or name != "OffTargetEndpoint"]
         return cls(
             False,
             answers + _ANSWERS_MORE,
             _INGEST_LEAST + _INGEST_MORE,
             _RECORD,
             ("StoreUtilization", *(("EndpointUtilization",) if has_endpoint else ())),
+            tuple(course) if has_targets else (),
             accelerator + _ACCELERATOR_MORE if has_endpoint else (),
         )
 
@@ -126,5 +144,5 @@ class Watching:
         return {
             "answer": self.answers,
             "ingest": self.ingest,
-            "operations": self.record + self.record_awake,
+            "operations": self.record + self.record_awake + self.course,
         }

@@ -13,7 +13,8 @@ from sustainability.facts.ranges import Estimate
 from sustainability.footprint.answered import Answered, command
 from sustainability.footprint.baseline import Baseline
 from sustainability.footprint.footprint import Footprint, Influence
-from sustainability.report import charts, next_steps
+from sustainability.footprint.targets import Estimated
+from sustainability.report import charts, next_steps, targets
 from sustainability.report.page import folded, page, section, table, tiles
 from sustainability.report.text import amount, energy_unit, in_unit, in_words, spread
 from sustainability.report.text import table as text_table
@@ -47,7 +48,10 @@ VERSION = 1
 
 
 def as_json(
-    result: Footprint, influences: Sequence[Influence], least: Baseline | None = None
+    result: Footprint,
+    influences: Sequence[Influence],
+    least: Baseline | None = None,
+    aims: Sequence[Estimated] = (),
 ) -> dict[str, Any]:
     """Return the whole report as plain data. Every range is ``[low, mid, high]``."""
     answered = result.per_1000_answers
@@ -68,6 +72,7 @@ def as_json(
             "generating_adds": _impact(least.generating),
             "answered": least.answered and _answered(least.answered),
         },
+        "targets": [targets.estimate_as_json(aim) for aim in aims],
         "watching_per_month": {
             "usd": result.watching_usd.as_list(),
             "usd_of_what_is_watched": result.watched_usd.as_list(),
@@ -132,10 +137,12 @@ def as_text(
     sci: Mapping[str, Any] | None = None,
     steps: Sequence[Step] | None = None,
     least: Baseline | None = None,
+    aims: Sequence[Estimated] = (),
 ) -> str:
     """Return the report for a terminal.
 
-    ``sci`` is the score by SCI for AI, ``steps`` what to do next; ``None`` leaves it out.
+    ``sci`` is the score by SCI for AI, ``steps`` what to do next; ``None`` leaves it out. ``aims``
+    are the targets.
     """
     unit = energy_unit(result.traffic.kwh.mid)
     cells = [
@@ -168,6 +175,8 @@ def as_text(
     lines.append(f"{'watching':<16}{_watching(result)}")
     if sci is not None and sci["scores"]["answer"]:
         lines.append(f"{'SCI for AI':<16}{_scores(sci)}")
+    if aims:
+        lines += ["", targets.estimate_as_text(aims)]
     lines += ["", "What is counted"]
     lines += [f"  {component.name}: {component.basis}" for component in result.components]
     lines += ["", "Most influential assumptions: the monthly carbon over the range of each number"]
@@ -260,6 +269,7 @@ def as_html(
     served: str = "",
     steps: Sequence[Step] | None = None,
     least: Baseline | None = None,
+    aims: Sequence[Estimated] = (),
 ) -> str:
     """Return the HTML page.
 
@@ -277,6 +287,8 @@ def as_html(
         What to do next; ``None`` leaves it out.
     least
         The same deployment without a generator.
+    aims
+        The targets.
     """
     lead = (
         f"Region {result.region}, {result.accounting}-based carbon, "
@@ -287,6 +299,8 @@ def as_html(
     if sci is not None and sci["scores"]["answer"]:
         excluded = f"Not included: {'; '.join(sci['excluded'])}."
         sections.append(section("SCI for AI", f"{_scores(sci)}. {excluded}", "", wide=True))
+    if aims:
+        sections.append(targets.estimate_as_html(aims))
     sections += [_idle(result), _answers(result)]
     if least is not None:
         rows = [

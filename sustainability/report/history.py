@@ -10,7 +10,7 @@ from sustainability.decide.next_steps import Step
 from sustainability.facts.ranges import Estimate
 from sustainability.footprint.sci import EXCLUDED
 from sustainability.operate.history import BASELINE, DAY, HOUR, Change, History, Period
-from sustainability.report import charts, next_steps
+from sustainability.report import charts, next_steps, targets
 from sustainability.report.history_charts import Course, columns, course
 from sustainability.report.page import folded, page, section, table, tiles
 from sustainability.report.text import amount, energy_unit, in_unit, percent, spread
@@ -55,7 +55,11 @@ _COMPONENTS = {"store": "knowledge store", "endpoint": "endpoint"}
 _MEASURES = {"kwh": ("energy", "kWh"), "carbon_g": ("carbon", "gCO2e"), "usd": ("cost", "USD")}
 
 
-def as_json(history: History, months: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def as_json(
+    history: History,
+    months: Sequence[Mapping[str, Any]],
+    course: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Return the whole report as plain data. Every range is ``[low, mid, high]``."""
     return {
         "hours": history.whole.hours if history.periods else 0,
@@ -74,6 +78,7 @@ def as_json(history: History, months: Sequence[Mapping[str, Any]]) -> dict[str, 
         "sci": _sci(history.whole) if history.periods else None,
         "saved_against_first_week": {measure: history.saved(measure) for measure in _MEASURES},
         "missing": history.whole.missing if history.periods else {},
+        "course": course and targets.course_as_json(course),
         "account": list(months),
     }
 
@@ -147,8 +152,12 @@ def as_text(
     history: History,
     months: Sequence[Mapping[str, Any]],
     steps: Sequence[Step] | None = None,
+    course: Mapping[str, Any] | None = None,
 ) -> str:
-    """Return the report for a terminal; ``steps`` is what to do next."""
+    """Return the report for a terminal.
+
+    ``steps`` is what to do next, ``course`` the last week beside the targets.
+    """
     if not history.periods:
         return f"{name}: no records yet. The hourly function writes the first one within an hour."
     longest = history.length * -(-len(history.periods) // _SAMPLES)
@@ -179,6 +188,8 @@ def as_text(
     lines += ["", f"Compared with the first week: {saved}"] if saved else []
     lines += [_change(change, history.length) for change in history.changes()[-3:]]
     lines += [_month(month) for month in months]
+    if course is not None:
+        lines += ["", targets.course_as_text(course)]
     lines += [f"Note: {remark}" for remark in _remarks(whole)]
     if steps is not None:
         lines += ["", next_steps.as_text(steps)]
@@ -250,8 +261,9 @@ def as_html(
     history: History,
     months: Sequence[Mapping[str, Any]],
     steps: Sequence[Step] | None = None,
+    course: Mapping[str, Any] | None = None,
 ) -> str:
-    """Return the HTML page; ``steps`` is what to do next."""
+    """Return the HTML page; ``steps`` and ``course`` as in :func:`as_text`."""
     title = f"Measured footprint of {name}"
     if not history.periods:
         return page(title, "No records yet.", [])
@@ -263,6 +275,8 @@ def as_html(
     )
     sections = [_summary(history)]
     sections += [section("Note", remark, "", wide=True) for remark in _remarks(whole)]
+    if course is not None:
+        sections.append(targets.course_as_html(course))
     sections.append(_changes(history))
     for measure, (word, unit) in _measures(history).items():
         sections += [_totals(history, measure, word, unit), _each(history, measure, word, unit)]

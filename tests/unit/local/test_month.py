@@ -30,6 +30,20 @@ def test_a_month_has_the_declared_questions_and_is_the_same_again() -> None:
     assert sum(map(len, asked)) == pytest.approx(20 * 24 * DAYS, rel=0.05)
 
 
+def test_a_month_can_regress_in_its_last_days() -> None:
+    deployment = a_deployment(traffic=traffic(20))
+    read = [
+        sum(question.input_tokens for question in questions)
+        for _, questions in _hours(deployment, START, DAYS, 0.5)
+    ]
+    usual = [
+        sum(question.input_tokens for question in questions)
+        for _, questions in _hours(deployment, START, DAYS)
+    ]
+    assert read[10 * 24 : 18 * 24] == usual[10 * 24 : 18 * 24]
+    assert sum(read[-24:]) == pytest.approx(1.5 * sum(usual[-24:]))
+
+
 def test_an_hour_sends_what_its_questions_would() -> None:
     deployment = a_deployment(traffic=traffic(200, cache_hit_share=0.25))
     _, questions = next(_hours(deployment, START, 1))
@@ -73,8 +87,11 @@ class Aws:
         return {"Handler": FunctionName, "Environment": {"Variables": variables}}
 
     def invoke(self, FunctionName: str, Payload: str) -> dict[str, Any]:
-        self.calls.append("record")
-        self.hours.append(datetime.fromisoformat(json.loads(Payload)["hour"]))
+        if event := json.loads(Payload):
+            self.calls.append("record")
+            self.hours.append(datetime.fromisoformat(event["hour"]))
+        else:
+            self.calls.append("judge")
         return {}
 
 
@@ -95,6 +112,7 @@ def test_each_hour_is_recorded_once_after_its_metrics(aws: Aws) -> None:
     assert len(aws.hours) == 48
     assert aws.hours[-1] < datetime.now(UTC)
     assert aws.calls[0] == "metrics"
+    assert aws.calls.index("judge") == len(aws.calls) - 1
 
 
 def test_a_month_is_replayed_once(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:

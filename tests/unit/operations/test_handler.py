@@ -25,6 +25,7 @@ ENVIRONMENT = {
     "LITRES_PER_KWH": '{"": [0.1, 0.2, 0.3]}',
     "ADDED": '{"request": [0, 0, 0, 0, 0, 0]}',
     "METRICS": "TotalEnergyWhMid",
+    "TARGETS": '[["kwh", "answer", 0.001, "2026-12-31"]]',
 }
 
 
@@ -69,7 +70,7 @@ def test_where_nobody_reads_the_metrics_none_is_sent(
 
 
 def test_before_anything_is_known_the_schedules_event_records_nothing(bucket: Bucket) -> None:
-    assert handler({}, None) == {"hours": []}
+    assert handler({}, None) == {"hours": [], "days": []}
 
 
 @pytest.mark.parametrize(
@@ -91,6 +92,8 @@ def test_another_event_is_refused(bucket: Bucket, event: dict[str, str]) -> None
         ("COEFFICIENTS", "nothing"),
         ("SOURCES", '{"answer": "ask"}'),
         ("HISTORY_BUCKET", " "),
+        ("TARGETS", '[["kwh", "answer", 0.001]]'),
+        ("TARGETS", '[["kwh", "answer", 0.001, "soon"]]'),
     ],
 )
 def test_a_setting_that_is_missing_or_broken_is_named(name: str, value: str) -> None:

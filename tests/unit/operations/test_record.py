@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import operations
+from operations.course import PARTS
 from operations.measures import measures
 from operations.record import metrics, record, units
 from operations.settings import Settings, Sources
@@ -37,14 +38,16 @@ TABLE = Path(operations.__file__ or "").parent / "metrics.csv"
 
 
 def test_every_measure_is_one_that_somebody_publishes() -> None:
-    for sources in (ENDPOINT, DOMAIN):
+    for sources in (replace(ENDPOINT, quality=True), DOMAIN):
         for measure in measures("test", sources).values():
             metric = known(measure.namespace, measure.metric)
             metric.require(dimensions=measure.dimensions, statistic=measure.statistic)
 
 
 def test_no_run_asks_for_more_than_the_footprint_counts() -> None:
-    most = max(len(measures("test", sources)) for sources in (ENDPOINT, DOMAIN))
+    most = max(
+        len(measures("test", replace(sources, quality=True))) for sources in (ENDPOINT, DOMAIN)
+    )
     assert Facts()("operations/queries", "metrics").mid == most
 
 
@@ -235,6 +238,11 @@ def test_whatever_was_counted_the_record_adds_up(values: dict[str, int]) -> None
 def test_the_table_says_when_each_metric_is_written() -> None:
     always = set(metrics(record(HOUR, {}, fakes.settings(sources=ENDPOINT))))
     awake = {"EndpointUtilization", "StoreUtilization"}
+    daily = {*(f"OffTarget{part}" for part in PARTS), "QualityDrop"}
     with TABLE.open(encoding="utf-8") as file:
         written = {row["name"]: row["written"] for row in csv.DictReader(file)}
-    assert written == dict.fromkeys(always, "always") | dict.fromkeys(awake, "while awake")
+    assert written == (
+        dict.fromkeys(always, "always")
+        | dict.fromkeys(awake, "while awake")
+        | dict.fromkeys(daily, "daily")
+    )
