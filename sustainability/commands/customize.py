@@ -5,6 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sustainability.decide.customization.advice import Drift
+    from sustainability.deployment.schema import Deployment
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,6 +39,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="S",
         help="share of the golden questions that are answered right today, 0 to 1 (default: "
         "customization.score of the deployment)",
+    )
+    parser.add_argument(
+        "--drift",
+        action="store_true",
+        help="read from the deployed record whether the quality of answers fell",
     )
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.add_argument(
@@ -126,7 +136,7 @@ def _advise(options: argparse.Namespace) -> int:
     deployment = Deployment.load(options.deployment)
     ladder = climb(deployment, plan_serving(deployment))
     score = options.score if options.score is not None else ladder.answers.wishes.score
-    advice = advise(ladder, score)
+    advice = advise(ladder, score, _drift(deployment) if options.drift else None)
     steps = next_steps(deployment)
     if options.html:
         write(options.html, report.as_html(ladder, advice, score, steps))
@@ -206,6 +216,14 @@ def _prompts(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(answer, indent=2))
     return 0
+
+
+def _drift(deployment: Deployment) -> Drift:
+    from sustainability.decide.customization.advice import Drift
+    from sustainability.operate.account import Account
+
+    course = Account(deployment).course()
+    return Drift(course["day"], course["quality"]) if course else Drift("", {})
 
 
 def _share(text: str) -> float:

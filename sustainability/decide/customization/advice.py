@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from sustainability.decide.customization.ladder import NEVER, Ladder, Step
 from sustainability.decide.model_choice.scoring import wilson
@@ -26,8 +27,43 @@ class Advice:
     wrong_if: tuple[str, ...]
 
 
-def advise(ladder: Ladder, score: float | None) -> Advice:
-    """Return the rung to try next.
+@dataclass(frozen=True)
+class Drift:
+    """The quality of the last week beside the 30 days before it, as the deployment measured it."""
+
+    day: str
+    """The last day of the week, in UTC."""
+    shares: Mapping[str, Mapping[str, float | None]]
+    """``answered`` and ``grounded``: ``week``, ``baseline`` and ``drop``, 0 to 1."""
+
+    @property
+    def fell(self) -> bool:
+        """Whether a share fell by more than chance."""
+        return any(share["drop"] for share in self.shares.values())
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there are enough answers and days to tell."""
+        return any(share["drop"] is not None for share in self.shares.values())
+
+    def __str__(self) -> str:
+        """Return it as a sentence."""
+        if not self.is_known:
+            return (
+                "Drift is not known yet: it needs a week of answers, a week before it, and "
+                "footprint.targets or service_level.availability: standard."
+            )
+        told = ", ".join(
+            f"{name} {share['week']:.1%} after {share['baseline']:.1%}"
+            for name, share in self.shares.items()
+            if share["week"] is not None and share["baseline"] is not None
+        )
+        verdict = "Quality fell" if self.fell else "Quality did not fall by more than chance"
+        return f"{verdict} in the week until {self.day}: {told}."
+
+
+def advise(ladder: Ladder, score: float | None, drift: Drift | None = None) -> Advice:
+    """Return the rung to try next. Drift is a reason to tune, time alone is none.
 
     Parameters
     ----------
@@ -36,7 +72,22 @@ def advise(ladder: Ladder, score: float | None) -> Advice:
     score
         Share of the golden questions that the rung below answers right; ``None`` if nobody
         measured it.
+    drift
+        What the deployment measured; ``None`` if it was not asked.
     """
+    if drift is None:
+        return _next(ladder, score)
+    if score is None and drift.is_known and not drift.fell:
+        return Advice(
+            Rung.STAY,
+            (str(drift), "Time alone is no reason to tune again."),
+            ("the score on the golden questions is too low all the same: measure it",),
+        )
+    found = _next(ladder, score)
+    return replace(found, reasons=(str(drift), *found.reasons))
+
+
+def _next(ladder: Ladder, score: float | None) -> Advice:
     wishes = ladder.answers.wishes
     if score is None:
         return Advice(
