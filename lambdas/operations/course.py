@@ -42,6 +42,8 @@ _PARTS = {
     "written_chunks": "Store",
     "input_tokens": "Generating",
     "output_tokens": "Generating",
+    "small_input_tokens": "Generating",
+    "small_output_tokens": "Generating",
     "embedding_tokens": "Embedding",
     "instance_hours": "Endpoint",
     "busy_hours": "Endpoint",

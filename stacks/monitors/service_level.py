@@ -89,6 +89,30 @@ class ServiceLevelMonitor:
             "python -m sustainability reindex fills it again.",
         )
         sla.add(
+            "LegacyModel",
+            maths(
+                f"SUM([{', '.join(self._models)}])",
+                DAY,
+                label="calls of legacy models",
+                color=PURPLE,
+                **{
+                    name: metric(
+                        "AWS/Bedrock",
+                        "LegacyModelInvocations",
+                        {"ModelId": model},
+                        "Sum",
+                        period=DAY,
+                    )
+                    for name, model in self._models.items()
+                },
+            ),
+            ">",
+            0,
+            periods=1,
+            says="AWS has announced the end of a model that is called: after it, calls fail. "
+            "`python -m sustainability review-models` says until when, and what to try instead.",
+        )
+        sla.add(
             "NothingAnswered",
             maths(
                 "IF(FILL(answered, 0) > 0, 0, deferred)",
@@ -189,15 +213,19 @@ class ServiceLevelMonitor:
             within=self._within(limit_s),
         )
 
-    def _throttled(self) -> cloudwatch.MathExpression:
-        """Return the percentage of questions that Lambda or Bedrock rejected."""
-        models = {
+    @property
+    def _models(self) -> dict[str, str]:
+        """The models on Bedrock, by what they do."""
+        return {
             "generator": self._deployment.answers.generator,
             "embedding": self._deployment.knowledge.embedding.model,
         }
+
+    def _throttled(self) -> cloudwatch.MathExpression:
+        """Return the percentage of questions that Lambda or Bedrock rejected."""
         throttles = {
             name: metric("AWS/Bedrock", "InvocationThrottles", {"ModelId": model}, "Sum")
-            for name, model in models.items()
+            for name, model in self._models.items()
         }
         refused = " + ".join(f"FILL({name}, 0)" for name in ("function", *throttles))
         return maths(

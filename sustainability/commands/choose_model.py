@@ -20,19 +20,25 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("deployment", type=Path, help="deployment file")
     parser.add_argument(
-        "--questions",
-        type=Path,
-        required=True,
-        metavar="FILE",
-        help="questions with known answers, in the format of samples/questions.yaml",
-    )
-    parser.add_argument(
         "--models",
         nargs="+",
         metavar="ID",
         help="Bedrock models or inference profiles; the model of the deployment's endpoint; or "
         "extractive, which quotes the documents without a model (default: extractive, the deployed "
         "generator and the endpoint's model)",
+    )
+    add_trial_options(parser, required=True)
+    parser.set_defaults(run=run)
+
+
+def add_trial_options(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
+    """Declare how candidates are asked and judged."""
+    parser.add_argument(
+        "--questions",
+        type=Path,
+        required=required,
+        metavar="FILE",
+        help="questions with known answers, in the format of samples/questions.yaml",
     )
     parser.add_argument(
         "--bar",
@@ -111,7 +117,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--html", type=Path, metavar="FILE", help="write the curve of correctness against energy"
     )
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -38,6 +38,11 @@ def _offers() -> dict[str, dict[str, Any]]:
     return cast("dict[str, dict[str, Any]]", json.loads(text))
 
 
+def known_models() -> dict[str, dict[str, Any]]:
+    """Return each model of the package by its name: modalities, Regions, lifecycle status."""
+    return dict(_offers())
+
+
 def is_offered(model: str) -> bool:
     """Return whether Bedrock has a model with this name in any Region."""
     return model in _offers()

@@ -119,8 +119,10 @@ _BASIC_EXECUTION = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogE
 """AWS's policy AWSLambdaBasicExecutionRole, which functions of the CDK have."""
 _ALWAYS = ("cloudformation:DescribeStacks", "ssm:GetParameters")
 _READS = (
+    "bedrock:GetFoundationModel",
     "bedrock:GetFoundationModelAvailability",
     "bedrock:GetInferenceProfile",
+    "bedrock:ListFoundationModels",
     "cloudformation:DescribeStacks",
     "cloudformation:GetTemplate",
     "cloudformation:ListStackResources",

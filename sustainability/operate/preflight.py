@@ -14,7 +14,9 @@ from typing import Any
 import boto3
 import botocore.exceptions
 
+from sustainability.decide.model_review import replacement
 from sustainability.decide.region_requirements import BUILT_IMAGES
+from sustainability.deployment.accepted import EMBEDDING_DIMENSIONS
 from sustainability.deployment.schema import Deployment, Store
 from sustainability.energy.small_first import SmallFirst
 from sustainability.errors import UserError
@@ -22,6 +24,7 @@ from sustainability.facts.lookup import Facts
 from sustainability.offers.bedrock import ModelName
 from sustainability.offers.serving_images import EcrImage
 from sustainability.operate.compiling import Compiling
+from sustainability.operate.lifecycles import lifecycle, lifecycles
 from sustainability.plan.compiled_models import COMPILE_INSTANCE
 from sustainability.plan.serving_plan import ServingPlan
 from sustainability.plan.tuning import tuning
@@ -107,7 +110,7 @@ def _checks(
     if (small := SmallFirst.of(deployment, Facts()).model) is not None:
         models.append(small)
     for model in models:
-        yield f"Bedrock model {model}", partial(_model_access, session, model)
+        yield f"Bedrock model {model}", partial(_model_access, session, model, deployment)
     yield "Lambda concurrency", partial(_concurrency, session, plan.answer_concurrency)
     qualifier = deployment.company.qualifier or "hnb659fds"
     yield "CDK bootstrap", partial(_bootstrap, session, qualifier)
@@ -131,7 +134,9 @@ def _checks(
             yield f"quota {quota}", partial(_quota, session, quota, 1)
 
 
-def _model_access(session: boto3.Session, model_id: str) -> tuple[bool, str]:
+def _model_access(
+    session: boto3.Session, model_id: str, deployment: Deployment
+) -> tuple[bool, str]:
     client, name = session.client("bedrock"), ModelName.parse(model_id)
     found = client.get_foundation_model_availability(modelId=name.model)
     refused = [key for key, granted in _GRANTED.items() if found[key] != granted]
@@ -146,7 +151,29 @@ def _model_access(session: boto3.Session, model_id: str) -> tuple[bool, str]:
         profile = client.get_inference_profile(inferenceProfileIdentifier=model_id)
         if profile["status"] != "ACTIVE":
             return False, f"the profile is {profile['status']}; choose another answers.generator"
-    return True, "access granted"
+    known = lifecycle(session, model_id)
+    if known.is_legacy:
+        return False, f"{known}; {_successor(session, model_id, deployment)}"
+    return True, f"access granted, {known}"
+
+
+def _successor(session: boto3.Session, model_id: str, deployment: Deployment) -> str:
+    """Return what to do about a legacy model."""
+    offered = lifecycles(session)
+    if model_id == deployment.knowledge.embedding.model:
+        active = [
+            name for name in EMBEDDING_DIMENSIONS if name in offered and not offered[name].is_legacy
+        ]
+        return (
+            f"choose another knowledge.embedding.model ({', '.join(active) or 'none is active'}); "
+            "it makes a new index before the old one is deleted"
+        )
+    smallest = replacement(deployment, offered)
+    return (
+        f"the smallest replacement that passes the limits of the file is answers.generator: "
+        f"{smallest or 'extractive'}; ask it your questions first: python -m sustainability "
+        "review-models FILE --ask --questions FILE"
+    )
 
 
 def _concurrency(session: boto3.Session, needed: int) -> tuple[bool, str]:

@@ -44,6 +44,7 @@ CASES: dict[str, tuple[Values, Values]] = {
         {"NothingFound": 12, "RetrievalLatency": (100, 12)},
         {"NothingFound": 12, "RetrievalLatency": (100, 60)},
     ),
+    "LegacyModel": ({"LegacyModelInvocations": 1}, {"LegacyModelInvocations": 0}),
     "NothingAnswered": ({"Deferred": 5}, {"Deferred": 5, "AnswerLatency": (100, 5)}),
     "DeadLetters": (
         {"ApproximateNumberOfMessagesVisible": 1},

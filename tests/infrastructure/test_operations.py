@@ -88,7 +88,7 @@ def test_it_may_read_metrics_and_touch_its_own_bucket_and_no_more(template: Temp
     ("name", "asked"),
     [
         ("dev", {"vectors"}),
-        ("prod", {"domain", "nodes"}),
+        ("prod", {"domain", "nodes", "quality"}),
         ("examples/bridged", {"group", "group_id", "endpoint", "variant", "endpoint_sleeps"}),
         ("examples/batch", {"group", "group_id", "endpoint", "variant", "endpoint_sleeps"}),
     ],

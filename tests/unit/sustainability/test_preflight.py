@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import boto3
 import pytest
 from botocore.stub import Stubber
 
+from sustainability.deployment.accepted import EMBEDDING_DIMENSIONS
 from sustainability.errors import UserError
 from sustainability.facts.lookup import Facts
 from sustainability.offers.endpoint_models import InferenceModel
+from sustainability.offers.names import generators
 from sustainability.operate.preflight import (
     COMPILE_QUOTA,
     Finding,
@@ -96,7 +99,7 @@ def look(account: StubbedAccount, plan: dict[str, Any], **sections: Any) -> dict
     return {f.need: f for f in findings if f.need not in OF_ANY_ACCOUNT}
 
 
-def access(account: StubbedAccount, **refused: str) -> None:
+def access(account: StubbedAccount, *, of_profile: bool = False, **refused: str) -> None:
     granted = {
         "modelId": "any",
         "agreementAvailability": {"status": refused.pop("agreement", "AVAILABLE")},
@@ -104,7 +107,16 @@ def access(account: StubbedAccount, **refused: str) -> None:
         "entitlementAvailability": "AVAILABLE",
         "regionAvailability": "AVAILABLE",
     }
+    granted_fully = not refused and granted["agreementAvailability"] == {"status": "AVAILABLE"}
     account.expect("bedrock", "get_foundation_model_availability", {**granted, **refused})
+    if granted_fully and not of_profile:
+        lifecycle(account)
+
+
+def lifecycle(account: StubbedAccount, status: str = "ACTIVE", **days: datetime) -> None:
+    details = {"modelArn": "arn:aws:bedrock:eu-north-1::foundation-model/any", "modelId": "any"}
+    stated = {"modelLifecycle": {"status": status, **days}}
+    account.expect("bedrock", "get_foundation_model", {"modelDetails": details | stated})
 
 
 def quotas(account: StubbedAccount, operation: str, **values: float) -> None:
@@ -143,7 +155,7 @@ def test_an_account_with_everything_is_ready(account: StubbedAccount) -> None:
 
 def test_bedrock_alone_needs_its_models_alone(account: StubbedAccount) -> None:
     access(account)
-    access(account)
+    access(account, of_profile=True)
     account.expect(
         "bedrock",
         "get_inference_profile",
@@ -156,6 +168,7 @@ def test_bedrock_alone_needs_its_models_alone(account: StubbedAccount) -> None:
             "type": "SYSTEM_DEFINED",
         },
     )
+    lifecycle(account)
     generator = "eu.amazon.nova-lite-v1:0"
     findings = look(account, {}, answers={"generator": generator})
     assert set(findings) == {EMBEDDING, f"Bedrock model {generator}"}
@@ -177,6 +190,52 @@ def test_a_model_without_access_says_how_to_get_it(
     assert finding.status is Status.MISSING
     assert named in finding.text
     assert "Model access" in finding.text
+
+
+def summaries(account: StubbedAccount, legacy: str) -> None:
+    found = [
+        {
+            "modelArn": f"arn:aws:bedrock:eu-north-1::foundation-model/{name}",
+            "modelId": name,
+            "modelLifecycle": {"status": "LEGACY" if name == legacy else "ACTIVE"},
+        }
+        for name in (*generators(), *EMBEDDING_DIMENSIONS)
+    ]
+    account.expect("bedrock", "list_foundation_models", {"modelSummaries": found})
+
+
+def test_a_legacy_generator_fails_with_its_day_and_the_smallest_replacement(
+    account: StubbedAccount,
+) -> None:
+    small = "mistral.ministral-3-3b-instruct"
+    access(account)
+    access(account, of_profile=True)
+    lifecycle(
+        account,
+        "LEGACY",
+        legacyTime=datetime(2026, 9, 1, tzinfo=UTC),
+        publicExtendedAccessTime=datetime(2026, 12, 1, tzinfo=UTC),
+        endOfLifeTime=datetime(2027, 3, 1, tzinfo=UTC),
+    )
+    summaries(account, small)
+    found = look(account, {}, answers={"generator": small})[f"Bedrock model {small}"]
+    assert found.status is Status.MISSING
+    assert found.text.startswith(
+        "legacy since 2026-09-01, dearer from 2026-12-01, ends on 2027-03-01; "
+    )
+    assert "answers.generator: openai.gpt-oss-20b-1:0;" in found.text
+    assert "review-models" in found.text
+
+
+def test_a_legacy_embedding_model_names_the_active_ones(account: StubbedAccount) -> None:
+    access(account, of_profile=True)
+    lifecycle(account, "LEGACY")
+    summaries(account, "amazon.titan-embed-text-v2:0")
+    found = look(account, {"bedrock_share": 0.0})[EMBEDDING]
+    assert found.status is Status.MISSING
+    assert "legacy, AWS states no day of its end; " in found.text
+    assert "(cohere.embed-english-v3, cohere.embed-multilingual-v3, " in found.text
+    assert "titan" not in found.text
 
 
 def test_a_quota_that_was_never_raised_is_the_default(account: StubbedAccount) -> None:
