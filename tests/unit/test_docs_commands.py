@@ -50,6 +50,7 @@ ELSEWHERE = {
     "sustainability reindex": "e2e/test_generations.py::test_until_a_lost_index",
     "sustainability remove": "e2e/test_documents_and_answers.py::test_a_forgotten_document",
     "sustainability report": "e2e/test_operations.py::test_the_report_reads_the_history",
+    "sustainability review-models": "unit/sustainability/test_review_models.py::",
     "sustainability simulate": "unit/sustainability/test_simulate.py::",
     "--from-account": "unit/operations/test_measured_traffic.py::test_the_commands_print",
     "sustainability verify": "unit/sustainability/test_verify.py::",
