@@ -25,6 +25,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         parser.add_argument("deployment", type=Path, help="deployment file in deployments/")
         parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
         parser.set_defaults(run=function)
+        if function is deploy:
+            parser.add_argument(
+                "--dry-run",
+                action="store_true",
+                help="show what is missing and what would change, and change nothing",
+            )
     parser.add_argument(
         "--everything", action="store_true", help="delete the kept buckets too, after asking"
     )
@@ -33,7 +39,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def deploy(options: argparse.Namespace) -> int:
     """Bootstrap if needed, check the account, compile the model, show the changes, ask, and deploy.
 
-    Every step may be repeated: who runs it again goes on where it stopped.
+    Every step may be repeated: who runs it again goes on where it stopped. ``--dry-run`` ends
+    after the changes are shown. It needs only a role that reads.
     """
     from sustainability.commands import compile as compile_
     from sustainability.operate.cdk import EMBEDDED_ACCOUNT, Cdk
@@ -42,12 +49,16 @@ def deploy(options: argparse.Namespace) -> int:
 
     cdk = Cdk(options.deployment)
     place = f"account {cdk.account}, {cdk.deployment.region}"
-    if not cdk.is_bootstrapped():
+    plan = plan_serving(cdk.deployment)
+    if not options.dry_run and not cdk.is_bootstrapped():
         confirm(f"{place} is not bootstrapped for the CDK. Bootstrap it?", options.yes)
         cdk.bootstrap()
-    plan = plan_serving(cdk.deployment)
     if cdk.account != EMBEDDED_ACCOUNT:  # which has no quotas and grants every model
         _check(cdk, plan)
+    if options.dry_run:
+        _keep_what_answers(cdk, yes=True)
+        cdk.diff(reads_only=True)
+        return 0
     if plan.model is not None:
         compile_.make(cdk, Compiling(cdk.deployment, plan.model, cdk.session), options.yes)
     _keep_what_answers(cdk, options.yes)

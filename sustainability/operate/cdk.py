@@ -20,8 +20,8 @@ from sustainability.stores.generation import SERVING, Generation
 
 EMBEDDED_ACCOUNT = "000000000000"
 """The account id of the embedded AWS. No AWS account has this id."""
-_OPTIONAL = ("inference", "models")
-"""Stacks that not every plan has, each before the one that it needs."""
+_OPTIONAL = ("inference", "customization", "models", "budget")
+"""Stacks that not every deployment has, each before the one that it needs."""
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -134,9 +134,9 @@ class Cdk:
             *own,
         )
 
-    def diff(self) -> None:
-        """Print what a deployment would change."""
-        self._run("diff")
+    def diff(self, *, reads_only: bool = False) -> None:
+        """Print what a deployment would change; without a change set if a role only reads."""
+        self._run("diff", *(["--method", "template"] if reads_only else []))
 
     def deploy(self, stack: str | None = None) -> None:
         """Deploy one stack or all stacks.

@@ -48,6 +48,8 @@ ELSEWHERE = {
     "sustainability deploy-policy": "unit/sustainability/test_deploy_access.py::",
     "sustainability documents": "e2e/test_documents_and_answers.py::test_a_poisonous_document",
     "sustainability reindex": "e2e/test_generations.py::test_until_a_lost_index",
+    "prompts --compare": "unit/sustainability/test_prompts.py::test_an_experiment_is_made_once",
+    "prompts --search": "unit/sustainability/test_prompts.py::test_the_search_stays_within",
     "sustainability remove": "e2e/test_documents_and_answers.py::test_a_forgotten_document",
     "sustainability report": "e2e/test_operations.py::test_the_report_reads_the_history",
     "sustainability review-models": "unit/sustainability/test_review_models.py::",

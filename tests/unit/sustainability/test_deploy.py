@@ -45,6 +45,9 @@ class Cli:
     def deploy(self, stack: str | None = None) -> None:
         self.calls.append(stack or "all")
 
+    def diff(self, *, reads_only: bool = False) -> None:
+        self.calls.append("show, reading only" if reads_only else "show")
+
     def left(self) -> list[str]:
         return self.former
 
@@ -87,6 +90,7 @@ def run(
     index: Index | None = None,
     compiled: Compiled | None = None,
     left: tuple[str, ...] = (),
+    dry_run: bool = False,
 ) -> tuple[list[Any], str]:
     """Deploy where some needs are missing; return what was deployed and what was refused."""
     monkeypatch.setattr(compiling, "Compiling", lambda *place: compiled or Compiled())
@@ -97,7 +101,7 @@ def run(
     findings = [Finding(need, Status.MISSING, "cure") for need in missing]
     monkeypatch.setattr(preflight, "preflight", lambda *needs: findings)
     try:
-        commands.deploy(argparse.Namespace(deployment=FILE, yes=True))
+        commands.deploy(argparse.Namespace(deployment=FILE, yes=not dry_run, dry_run=dry_run))
     except UserError as error:
         return cli.calls, str(error)
     return cli.calls, ""
@@ -122,6 +126,32 @@ def test_the_index_that_answers_is_kept_until_the_next_is_complete(
     assert moved == (["keep one", "all", "realtime-rag"], "")
 
 
+def test_a_dry_run_shows_what_an_update_would_change_and_makes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    account = Compiled(done=False)
+    shown = run(
+        monkeypatch,
+        "compiled qwen3-1.7b",  # which a deployment makes itself
+        index=Index("one", former=True),
+        compiled=account,
+        dry_run=True,
+    )
+    assert shown == (["keep one", "show, reading only"], "")
+    assert account.runs == 0
+    nothing, said = run(monkeypatch, "quota ml.inf2.xlarge for endpoint usage", dry_run=True)
+    assert nothing == []
+    assert "mend what is missing" in said
+
+
+def test_a_difference_that_only_reads_makes_no_change_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = cdk.Cdk(FILE)
+    calls: list[tuple[str, ...]] = []
+    monkeypatch.setattr(found, "_run", lambda *arguments: calls.append(arguments))
+    found.diff(reads_only=True)
+    assert calls == [("diff", "--method", "template")]
+
+
 def test_an_endpoint_that_the_deployment_has_no_more_goes_after_all_that_called_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -140,7 +170,7 @@ def test_stacks_that_exist_and_that_the_assembly_lacks_are_left(
     monkeypatch.setattr(found, "_stack", lambda name: {"StackId": name})
     artifacts = {"realtime-rag": {}, "realtime-inference": {}}
     (tmp_path / "manifest.json").write_text(json.dumps({"artifacts": artifacts}))
-    assert found.left() == ["realtime-models"]
+    assert found.left() == ["realtime-customization", "realtime-models", "realtime-budget"]
     monkeypatch.setattr(found, "_stack", lambda name: None)
     assert found.left() == []
 
