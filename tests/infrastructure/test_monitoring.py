@@ -150,10 +150,9 @@ def _of_graph(entry: list[Any]) -> Iterator[Use]:
 
 def of_the_hourly_record() -> Iterator[Use]:
     names = {"answer": "a", "ingest": "i", "account": "1", "endpoint": "e", "variant": "v"}
+    sends = {"endpoint_sleeps": True, "quotes": True, "small": True, "quality": True}
     for store in ({"group": "g", "group_id": "i"}, {"domain": "d", "nodes": 3}):
-        for each in measures(
-            "d", Sources(**names, **store, endpoint_sleeps=True, quality=True)
-        ).values():
+        for each in measures("d", Sources(**names, **store, **sends)).values():
             dimensions = frozenset(each.dimensions)
             yield Use(each.namespace, each.metric, dimensions, each.statistic, None)
 

@@ -51,6 +51,14 @@ EDITS: dict[str, dict[str, Any]] = {
         "footprint.accounting": "market",
         "footprint.ceiling_gco2e_per_kwh": 400,
         "footprint.within": "EUROPE",
+        "footprint.targets.per_answer": {
+            key: {"at_most": 5, "by": "2027-06-30"}
+            for key in ("energy_wh", "carbon_gco2e", "water_ml", "cost_usd")
+        },
+        "footprint.targets.per_month": {
+            key: {"at_most": 50, "by": "2027-06-30"}
+            for key in ("energy_kwh", "carbon_gco2e", "water_l", "cost_usd")
+        },
         "rules": {"allowed_regions": ["eu-north-1", "eu-west-1"]},
     },
     "load": {
@@ -88,7 +96,9 @@ EDITS: dict[str, dict[str, Any]] = {
         "knowledge.domain.nodes": 3,
         "knowledge.domain.volume_gb": 40,
         "answers.generator": "mistral.ministral-3-14b-instruct",
+        "answers.prompt": "answer-examples",
         "answers.detail": "full",
+        "answers.small_first": {"fit": 0.8, "grounded": 0.8},
         "answers.max_tokens": 280,
         "answers.evidence_share": 0.5,
         "answers.temperature": 0.2,
@@ -102,6 +112,7 @@ EDITS: dict[str, dict[str, Any]] = {
         "answers.question_characters": 1500,
         "answers.concurrency": 70,
     },
+    "a prompt that Bedrock keeps": {"answers.prompt_management": True},
     "inference": {
         "inference.optimize": "cost",
         "inference.instance_types": ["ml.inf2.8xlarge"],
@@ -134,6 +145,8 @@ EDITS: dict[str, dict[str, Any]] = {
 """Every field with another value, in groups that may change together."""
 _ANOTHER_DEPLOYMENT = {"account", "name", "region"}
 """Whoever changes these makes a second deployment beside the first."""
+_ONLY_INTERACTIVE = {"company.key"}
+_ONLY_BEDROCK = {"answers.prompt_management"}
 
 
 def leaves(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
@@ -174,7 +187,12 @@ def edited(base: str, edit: Mapping[str, Any]) -> Deployment:
         section = data
         for name in sections:
             section = section.setdefault(name, {})
-        if key != other and (interactive or path != "company.key"):  # both are refused
+        refused = (
+            key == other
+            or (path in _ONLY_INTERACTIVE and not interactive)
+            or (path in _ONLY_BEDROCK and base != "prod")
+        )
+        if not refused:
             section[key] = value
     return Deployment.model_validate(data)
 

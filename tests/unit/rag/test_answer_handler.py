@@ -78,6 +78,7 @@ def test_a_question_is_answered_and_the_answer_can_be_fetched(services: Services
         "served_by",
         "prompt_version",
         "usage",
+        "attempts",
         "cached",
         "added",
         "share",
