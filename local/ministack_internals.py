@@ -14,6 +14,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
+from html import escape
+from http import HTTPStatus
 from importlib import import_module
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -312,6 +314,17 @@ def reserve_concurrency(function: str, reserved: int | None) -> None:
     lambda_svc._functions[function]["concurrency"] = reserved
 
 
+def bound(role: str, boundary: str | None) -> None:
+    """Set or remove the permissions boundary of an IAM role."""
+    iam._roles[role]["PermissionsBoundary"] = boundary
+
+
+def set_network(function: str, network: Mapping[str, Any]) -> None:
+    """Put a Lambda function into the subnets of a VPC, with what AWS tells of it."""
+    config = lambda_svc._functions[function]["config"]
+    config["VpcConfig"] = lambda_svc._vpc_config_with_id(dict(network))
+
+
 def reserved_concurrency(function: str | None = None) -> int:
     """Return the reserved concurrency of one Lambda function, if it exists, or of all."""
     functions = lambda_svc._functions
@@ -338,6 +351,17 @@ def set_expiry(table: str, specification: Mapping[str, Any] | None) -> None:
 def tag_bucket(name: str, tags: dict[str, str]) -> None:
     """Set all tags of an S3 bucket."""
     s3._bucket_tags[name] = tags
+
+
+def encrypt_bucket(name: str, default: Mapping[str, str]) -> None:
+    """Set how a bucket encrypts what comes, in CloudFormation's words."""
+    named = "".join(f"<{key}>{escape(value)}</{key}>" for key, value in default.items())
+    status: int = s3._put_bucket_encryption(
+        name,
+        f"<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault>{named}"
+        "</ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>".encode(),
+    )[0]
+    assert status == HTTPStatus.OK
 
 
 def delete_bucket(name: str) -> int:

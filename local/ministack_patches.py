@@ -221,12 +221,14 @@ def _throttle_apis() -> None:
 def _apply_properties_that_templates_set() -> None:
     """Upstream: some template properties have no effect.
 
-    These are a function's reserved concurrency, a table's time to live and a bucket's tags.
+    These are a function's reserved concurrency and network, a table's time to live, a bucket's tags
+    and encryption, and a role's permissions boundary.
     """
 
     def reserve(name: str, props: Mapping[str, Any]) -> None:
         reserved = props.get("ReservedConcurrentExecutions")
         internals.reserve_concurrency(name, None if reserved is None else int(reserved))
+        internals.set_network(name, props.get("VpcConfig", {}))
 
     def expire(name: str, props: Mapping[str, Any]) -> None:
         internals.set_expiry(name, props.get("TimeToLiveSpecification"))
@@ -234,9 +236,22 @@ def _apply_properties_that_templates_set() -> None:
     def tag(name: str, props: Mapping[str, Any]) -> None:
         internals.tag_bucket(name, {tag["Key"]: tag["Value"] for tag in props.get("Tags", ())})
 
+    def encrypt(name: str, props: Mapping[str, Any]) -> None:
+        for rule in props.get("BucketEncryption", {}).get("ServerSideEncryptionConfiguration", ()):
+            default = rule["ServerSideEncryptionByDefault"]
+            if (
+                "KMSMasterKeyID" in default
+            ):  # MiniStack has no key of S3's own, which AWS takes else
+                internals.encrypt_bucket(name, default)
+
+    def bound(name: str, props: Mapping[str, Any]) -> None:
+        internals.bound(name, props.get("PermissionsBoundary"))
+
+    _after_provisioning("AWS::IAM::Role", bound)
     _after_provisioning("AWS::Lambda::Function", reserve)
     _after_provisioning("AWS::DynamoDB::Table", expire)
     _after_provisioning("AWS::S3::Bucket", tag)
+    _after_provisioning("AWS::S3::Bucket", encrypt)
 
 
 def _after_provisioning(type_name: str, apply: Callable[[str, Mapping[str, Any]], None]) -> None:

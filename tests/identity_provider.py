@@ -16,6 +16,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import certifi
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -96,9 +97,9 @@ class Provider:
             Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()
         )
         (folder / "host.pem").write_bytes(self.certificate + private)
-        usual = ssl.get_default_verify_paths().cafile
+        usual = ssl.get_default_verify_paths().cafile or certifi.where()
         trusted = folder / "trusted.pem"
-        trusted.write_bytes((Path(usual).read_bytes() if usual else b"") + self.certificate)
+        trusted.write_bytes(Path(usual).read_bytes() + self.certificate)
         provider = self
 
         class Handler(BaseHTTPRequestHandler):

@@ -20,6 +20,7 @@ from sustainability.operate.cdk import EMBEDDED_ACCOUNT
 from sustainability.plan.compiled_models import artifacts_bucket, artifacts_prefix
 from sustainability.plan.serving import plan_serving
 from tests import api_document
+from tests.identity_provider import Provider
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = ROOT / "deployments" / "local.yaml"
@@ -46,7 +47,19 @@ def _responses_keep_to_the_document() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
+def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+    """Yield an identity provider that what starts meanwhile trusts."""
+    provider = Provider()
+    with (
+        provider.serving(tmp_path_factory.mktemp("provider")) as trusted,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("SSL_CERT_FILE", str(trusted))
+        yield provider
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterator[EmbeddedAws]:
     """Yield a running embedded AWS that this process's boto3 talks to."""
     embedded = EmbeddedAws(
         tmp_path_factory.mktemp("embedded"), free_ports(), cold_start_s=COLD_START_S
