@@ -70,7 +70,7 @@ class Availability(StrEnum):
 
 
 class Store(StrEnum):
-    """The OpenSearch service that stores and searches the documents."""
+    """What stores and searches the documents: an OpenSearch service or S3 Vectors."""
 
     SERVERLESS = "serverless"
     """OpenSearch Serverless, next generation: scales to zero, starts in 10 to 30 seconds."""
