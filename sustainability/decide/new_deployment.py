@@ -188,10 +188,9 @@ def _traffic(wishes: Wishes) -> Iterator[str]:
     yield "  periods:"
     yield f"    - {_flow({'days': 'mon-fri', 'hours': '8-18', **rate})}"
     yield f"  otherwise: {_flow(quiet)}"
-    yield "  # Tokens of a prompt (question, passages, instructions) and of an answer."
-    yield "  # When it runs, compare with what is measured: python -m sustainability report"
+    yield "  # Tokens of a prompt: question, passages, instructions. Those of an answer follow from"
+    yield "  # answers.detail. When it runs, compare: python -m sustainability report"
     yield "  input_tokens: {mean: 1200, p95: 1800}"
-    yield "  output_tokens: {mean: 150, p95: 300}"
     yield "  cache_hit_share: 0.2 # of questions that repeat an earlier one"
 
 
