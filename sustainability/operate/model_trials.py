@@ -71,13 +71,14 @@ def answered_by(region: str) -> str:
     if "AWS_ENDPOINT_URL" not in os.environ:
         return "Amazon Bedrock"
     import boto3
+    from botocore.exceptions import ClientError
 
-    # The shortest question to any model: each answer of the embedded AWS names who gave it.
-    reply = boto3.client("bedrock-runtime", region_name=region).converse(
-        modelId="amazon.nova-micro-v1:0",
-        messages=[{"role": "user", "content": [{"text": "<question>?</question>"}]}],
-        inferenceConfig={"maxTokens": 1},
-    )
+    # Each response of the embedded AWS names who gives it, a refusal too, and that takes no answer.
+    bedrock = boto3.client("bedrock-runtime", region_name=region)
+    try:
+        reply = bedrock.invoke_model(modelId="amazon.nova-micro-v1:0", body=b"{}")
+    except ClientError as refusal:
+        reply = refusal.response
     name: str = reply["ResponseMetadata"]["HTTPHeaders"]["x-local-stand-in"]
     return name.partition(",")[0]
 
