@@ -105,13 +105,6 @@ CASES: dict[str, tuple[Values, Values]] = {
         {"SystemVcpuUtilization": 1, DONE: 9},
         {"SystemVcpuUtilization": 50, DONE: 9},
     ),
-    **{
-        f"OffTarget{part}": ({f"OffTarget{part}": 15}, {f"OffTarget{part}": 0})
-        for part in (
-            *("Store", "Generating", "Embedding", "Endpoint", "Functions", "Standing", "Traffic"),
-        )
-    },
-    "QualityDrop": ({"QualityDrop": 9}, {"QualityDrop": 2}),
     "RecordFailing": ({"Errors": 1}, {"Errors": 0}),
     "HardwareErrors": ({HARD: 1, "EccEventsUncorrected": 1}, {HARD: 0, "EccEventsUncorrected": 0}),
     "ExecutionErrors": (
