@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any
 
 import pytest
-from ministack.core.responses import set_request_region
 from ministack.services import cloudwatch
 from ministack.services.cloudformation import provisioners
 
@@ -24,6 +23,7 @@ from operations.measures import measures
 from operations.settings import Settings
 from sustainability.deployment.schema import Availability, Deployment, Store
 from sustainability.report.targets import course_as_html, course_as_text
+from tests.embedded_cloudwatch import evaluating
 from tests.infrastructure.conftest import FOLDER
 from tests.infrastructure.reading import Templates, flat, resources
 from tests.unit.operations import fakes
@@ -34,16 +34,9 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 @pytest.fixture
-def alarmed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(cloudwatch, "_evaluate_alarm", cloudwatch._evaluate_alarm)
-    monkeypatch.setattr(
-        provisioners, "_cw_metric_alarm_record", provisioners._cw_metric_alarm_record
-    )
-    set_request_region("eu-north-1")
-    alarms.replace_evaluation()
-    yield
-    cloudwatch.reset()
-    set_request_region(None)
+def alarmed() -> Iterator[None]:
+    with evaluating():
+        yield
 
 
 def a_deployment(at_most: float, by: date) -> Deployment:

@@ -4,14 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ministack.core.responses import set_request_region
 from ministack.services import cloudwatch
 from ministack.services.cloudformation import provisioners
 
-from local import alarms
 from local.alarms import composite_behaviour, evaluate_all, state
 from local.cloudformation import handlers
 from local.metric_math import Series, evaluate
+from tests.embedded_cloudwatch import evaluating
 
 NOW = 1_800_000_000.0
 COMPOSITE = "AWS::CloudWatch::CompositeAlarm"
@@ -28,16 +27,9 @@ ANSWERS = {
 
 
 @pytest.fixture(autouse=True)
-def _region(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(cloudwatch, "_evaluate_alarm", cloudwatch._evaluate_alarm)
-    monkeypatch.setattr(
-        provisioners, "_cw_metric_alarm_record", provisioners._cw_metric_alarm_record
-    )
-    set_request_region("eu-north-1")
-    alarms.replace_evaluation()
-    yield
-    cloudwatch.reset()
-    set_request_region(None)
+def _region() -> Iterator[None]:
+    with evaluating():
+        yield
 
 
 def put_alarm(name: str, **props: Any) -> None:
