@@ -82,27 +82,25 @@ def _busiest(traffic: Traffic) -> list[Request]:
 def _fewest(
     asked: list[Request], situation: Situation, capacity: Capacity, level: float
 ) -> int | None:
-    answers = situation.deployment.answers
+    most = situation.deployment.answers.max_tokens
+    endpoint = Endpoint(
+        slots=situation.model.slots,
+        prefill_per_token=situation.model.prefill.mid,
+        decode_per_token=situation.model.decode.mid,
+        cold_start=0.0,
+        limit=capacity.limit,
+        long_answer=capacity.long.total,
+        longest_prompt=situation.model.sequence_length - most,
+    )
+    cut = [
+        request._replace(
+            time=request.time - asked[0].time, output_tokens=min(most, request.output_tokens)
+        )
+        for request in asked
+    ]
 
     def keeps(copies: int) -> bool:
-        endpoint = Endpoint(
-            slots=situation.model.slots,
-            prefill_per_token=situation.model.prefill.mid,
-            decode_per_token=situation.model.decode.mid,
-            cold_start=0.0,
-            initial_copies=copies,
-            limit=capacity.limit,
-            long_answer=capacity.long.total,
-            longest_prompt=situation.model.sequence_length - answers.max_tokens,
-        )
-        cut = (
-            request._replace(
-                time=request.time - asked[0].time,
-                output_tokens=min(answers.max_tokens, request.output_tokens),
-            )
-            for request in asked
-        )
-        return replay(cut, endpoint, lambda _: copies).attainment >= level
+        return replay(cut, endpoint.starting_with(copies), lambda _: copies).attainment >= level
 
     fewest, enough = 0, 1
     while not keeps(enough):
