@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -468,6 +469,27 @@ def test_the_older_index_answers_until_the_newer_one_is_complete(services: Servi
     assert isinstance(newer, dict)
     assert not newer["cached"], "an answer of the older index is not given again"
     assert {each["document"] for each in newer["citations"]} == {"stations.md"}
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ResourceNotFoundException"])
+def test_the_newer_index_answers_while_the_older_one_is_taken_away(
+    services: Services, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    path = in_two_generations(services)
+    services.complete("next")
+    read = services.dynamodb.batch_get_item
+
+    def refuse(**call: Any) -> dict[str, Any]:
+        if "documents" in call["RequestItems"]:
+            raise service_error(code)
+        return read(**call)
+
+    monkeypatch.setattr(services.dynamodb, "batch_get_item", refuse)
+    answer = path.answer(Question(KESTREL, {}, 300), Trace())
+    assert isinstance(answer, dict)
+    assert {each["document"] for each in answer["citations"]} == {"stations.md"}
+    with pytest.raises(ClientError):  # without another index, it is a wrong deployment
+        ask(services)
 
 
 def test_no_index_that_is_not_complete_says_that_the_documents_say_nothing(
