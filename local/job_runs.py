@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -95,11 +96,20 @@ def stop_all() -> None:
         stop(arn)
 
 
-def finish(job: Request, kind: str, outcome: BaseException | None) -> None:
-    """Write into a job's description, whose keys begin with ``kind``, how it ended."""
-    status = {type(None): "Completed", JobStopped: "Stopped"}.get(type(outcome), "Failed")
-    if status == "Failed":
-        job["FailureReason"] = str(outcome)[:_LONGEST_REASON]
+@contextmanager
+def ending(job: Request, kind: str) -> Iterator[None]:
+    """Write into a job's description, whose keys begin with ``kind``, how the block ended."""
+    status = "Completed"
+    try:
+        yield
+    except JobStopped:
+        status = "Stopped"
+    except Exception as error:
+        status, job["FailureReason"] = "Failed", str(error)[:_LONGEST_REASON]
+        if not isinstance(error, JobFailed):
+            traceback.print_exc(
+                file=sys.stderr
+            )  # a fault of the embedded AWS, or it may become one
     job[f"{kind}EndTime"] = job["LastModifiedTime"] = clock.now()
     job[f"{kind}JobStatus"] = status
 
@@ -158,7 +168,7 @@ def run(
         process.wait()
         _processes.pop(arn, None)
         printed = (base / "log").read_text(errors="replace").splitlines()
-        _write_log(session, arn, printed)
+        write_log(session, arn, printed)
     if arn in _stopped:
         raise JobStopped
     if process.returncode:
@@ -250,15 +260,11 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _write_log(session: boto3.Session, arn: str, lines: Sequence[str]) -> None:
+def write_log(session: boto3.Session, arn: str, lines: Sequence[str]) -> None:
+    """Write lines to the log stream of a job's only instance."""
     kind, _, name = arn.rsplit(":", 1)[1].partition("/")
     group = f"/aws/sagemaker/{'Training' if kind == 'training-job' else 'Processing'}Jobs"
-    write_log(session, group, name, lines)
-
-
-def write_log(session: boto3.Session, group: str, job: str, lines: Sequence[str]) -> None:
-    """Write lines to the log stream of a job's only instance."""
-    logs, stream = session.client("logs"), f"{job}/algo-1-1"
+    logs, stream = session.client("logs"), f"{name}/algo-1-1"
     with suppress(logs.exceptions.ResourceAlreadyExistsException):
         logs.create_log_group(logGroupName=group)
     logs.create_log_stream(logGroupName=group, logStreamName=stream)

@@ -15,7 +15,7 @@ from ministack.core.responses import get_account_id, get_region
 
 from local import clock, job_runs
 from local import ministack_internals as internals
-from local.job_runs import MOUNTED, RUNS, STOPPING, JobFailed, JobStopped, finish
+from local.job_runs import MOUNTED, RUNS, STOPPING, JobFailed
 from local.models.aws import ServiceError, check_request
 from local.roles import session_as
 from local.training_jobs import check_image
@@ -57,13 +57,11 @@ def _create(request: Request) -> Request:
 
 
 def _run(job: Request, session: boto3.Session) -> None:
-    outcome: BaseException | None = None
-    try:
-        with job_runs.folder_of(job["ProcessingJobName"]) as base:
-            _process(job, session, base)
-    except (JobFailed, JobStopped) as error:
-        outcome = error
-    finish(job, "Processing", outcome)
+    with (
+        job_runs.ending(job, "Processing"),
+        job_runs.folder_of(job["ProcessingJobName"]) as base,
+    ):
+        _process(job, session, base)
 
 
 def _process(job: Request, session: boto3.Session, base: Path) -> None:

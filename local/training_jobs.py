@@ -15,13 +15,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
-from botocore.exceptions import ClientError
 from ministack.core.responses import get_account_id, get_region
 
 from local import clock, job_runs
 from local import ministack_internals as internals
 from local.compiler import compiled_files
-from local.job_runs import RUNS, STOPPING, JobFailed, JobStopped, finish
+from local.job_runs import RUNS, STOPPING, JobFailed
 from local.models.aws import ServiceError, check_request
 from local.roles import session_as
 from sustainability.offers.serving_images import EcrImage
@@ -34,7 +33,6 @@ QUOTA = 1
 """Instances of one type for training jobs; the quota of a new account is 0 for many types."""
 _NO_COMPILER = "huggingface-pytorch-training"
 """The repository of the training image for GPUs; those for Neuron have ``optimum-cli``."""
-_LOGS = "/aws/sagemaker/TrainingJobs"
 _IMAGE_FILES = Path(__file__).resolve().parents[1] / "containers" / "neuron_vllm"
 
 
@@ -103,16 +101,12 @@ def check_image(uri: str) -> None:
 
 def _run(job: Request, session: boto3.Session) -> None:
     """Do what the container and SageMaker around it do, each with the job's role."""
-    outcome: BaseException | None = None
-    try:
+    with job_runs.ending(job, "Training"):
         entrypoint = job["AlgorithmSpecification"].get("ContainerEntrypoint", [""])
         if Path(entrypoint[-1]).suffix == ".py":
             _compile(job, session)
         else:
             _train(job, session)
-    except (ClientError, JobFailed, JobStopped, ValueError) as error:
-        outcome = error
-    finish(job, "Training", outcome)
     job["SecondaryStatus"] = job["TrainingJobStatus"]
     job["BillableTimeInSeconds"] = int(clock.now() - job["CreationTime"])
 
@@ -171,10 +165,10 @@ def _compile(job: Request, session: boto3.Session) -> None:
     algorithm, output = job["AlgorithmSpecification"], job["OutputDataConfig"]["S3OutputPath"]
     job["SecondaryStatus"] = "Training"
     words = algorithm["ContainerArguments"]
-    job_runs.write_log(session, _LOGS, job["TrainingJobName"], [" ".join(words)])
+    job_runs.write_log(session, job["TrainingJobArn"], [" ".join(words)])
     program = Path(algorithm["ContainerEntrypoint"][-1]).name
     if not (_IMAGE_FILES / program).is_file():
-        raise ValueError(f"AlgorithmError: no such file: {program}")
+        raise JobFailed(f"AlgorithmError: no such file: {program}")
     given = dict(zip(words[::2], words[1::2], strict=True))
     shape = ("--batch-size", "--sequence-length", "--tensor-parallel")
     files = compiled_files(*(int(given[name]) for name in shape))

@@ -97,3 +97,11 @@ def test_an_image_of_another_region_or_none_is_refused(session: Session) -> None
         create(**{SERVING_IMAGE: OUTPUTS[SERVING_IMAGE].replace("eu-north-1", "us-east-1")})
     with pytest.raises(ValueError, match="Could not find the repository"):
         create(**{SERVING_IMAGE: OUTPUTS[SERVING_IMAGE].replace("123456789012", "0" * 12)})
+
+
+def test_a_fault_that_nobody_foresaw_ends_the_job(capsys: pytest.CaptureFixture[str]) -> None:
+    job: dict[str, Any] = {"ProcessingJobStatus": "InProgress"}
+    with job_runs.ending(job, "Processing"):
+        raise KeyError("unforeseen")
+    assert (job["ProcessingJobStatus"], job["FailureReason"]) == ("Failed", "'unforeseen'")
+    assert "Traceback" in capsys.readouterr().err
