@@ -23,11 +23,10 @@ from local import ministack_internals as internals
 from local.invocations import Answer, post_to_model
 from local.models.application import error_response
 from local.models.aws import ServiceError
-from sustainability.offers.bedrock import access, known_models
+from sustainability.offers.bedrock import ModelName, access, known_models
 
 _SERVICE = "bedrock-runtime"
 _PATH = re.compile(r"/model/(?P<model>.+)/[a-z-]+")
-_PROFILE = re.compile(r"(?:apac|au|ca|eu|global|jp|us|us-gov)\.(?P<model>.+)")
 _CALLS = ThreadPoolExecutor(max_workers=32, thread_name_prefix="bedrock")
 """Calls to a model take seconds: they must not hold up the emulator's own work."""
 
@@ -38,10 +37,10 @@ def install(models_url: str) -> None:
     async def serve(
         method: str, path: str, headers: Mapping[str, str], body: bytes, query: Any
     ) -> Answer:
-        profile = _PROFILE.fullmatch(_model(path))
-        if profile and (
+        asked = ModelName.parse(_model(path))
+        if asked.scope and (
             denied := internals.denied(
-                _SERVICE, "bedrock:InvokeModel", headers, query, _arn(profile["model"])
+                _SERVICE, "bedrock:InvokeModel", headers, query, _arn(asked.model)
             )
         ):
             return denied
@@ -131,6 +130,6 @@ def _model(path: str) -> str:
 def _arn(model: str) -> str:
     if model.startswith("arn:"):
         return model
-    if _PROFILE.fullmatch(model):
+    if ModelName.parse(model).scope:
         return f"arn:aws:bedrock:{get_region()}:{get_account_id()}:inference-profile/{model}"
     return f"arn:aws:bedrock:{get_region()}::foundation-model/{model}"

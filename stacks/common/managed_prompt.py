@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
+from aws_cdk import Stack
 from aws_cdk import aws_bedrock as bedrock
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from sustainability.deployment.prompts import Prompt, sampling
+from sustainability.deployment.prompts import Prompt, digest, sampling
 from sustainability.deployment.schema import Deployment, Detail
 
 _PLACE = re.compile(r"\{(\w+)\}")
@@ -93,18 +94,9 @@ class ManagedPrompt(Construct):
             ],
         )
         # A version is made anew when its description changes, and it is what the prompt is then.
-        made_of = f"{answers.prompt} {prompt.metadata['version']}, {_digest(kept)}"
+        text = digest(Stack.of(self).resolve(kept.variants))[:12]
+        made_of = f"{answers.prompt} {prompt.metadata['version']}, {text}"
         version = bedrock.CfnPromptVersion(
             self, f"{detail.capitalize()}Version", prompt_arn=kept.attr_arn, description=made_of
         )
         return version.attr_arn
-
-
-def _digest(kept: bedrock.CfnPrompt) -> str:
-    import hashlib
-    import json
-
-    from aws_cdk import Stack
-
-    variants = Stack.of(kept).resolve(kept.variants)
-    return hashlib.sha256(json.dumps(variants, sort_keys=True).encode()).hexdigest()[:12]

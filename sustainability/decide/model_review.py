@@ -17,13 +17,10 @@ from sustainability.deployment.schema import EXTRACTIVE, Deployment
 from sustainability.energy.impact import Impact
 from sustainability.energy.verdict import Verdict
 from sustainability.facts.lookup import Facts
-from sustainability.offers.bedrock import ModelName
+from sustainability.offers.bedrock import PROFILE_SCOPES, ModelName
 from sustainability.offers.lifecycle import Lifecycle
 from sustainability.offers.model_cards import ModelCard, model_cards
 from sustainability.offers.names import smallest_first
-
-SCOPES = ("eu", "us", "apac", "au", "jp", "ca", "in", "us-gov", "global")
-"""Of inference profiles, the smallest areas first: a request stays as near as possible."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +166,7 @@ def _callable(deployment: Deployment, lifecycles: Mapping[str, Lifecycle]) -> li
         known = lifecycles.get(name)
         if lifecycles and (known is None or known.is_legacy):
             continue
-        for model in (name, *(f"{scope}.{name}" for scope in SCOPES)):
+        for model in (name, *(f"{scope}.{name}" for scope in PROFILE_SCOPES)):
             answers = deployment.answers.model_copy(update={"generator": model})
             if passes(deployment.model_copy(update={"answers": answers})):
                 found.append(model)

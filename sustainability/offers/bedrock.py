@@ -11,8 +11,11 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, cast
 
-PROFILE_SCOPES = frozenset({"us", "eu", "apac", "au", "jp", "ca", "in", "us-gov", "global"})
-"""Prefixes of cross-Region inference profiles, such as ``eu.`` in ``eu.amazon.nova-lite-v1:0``."""
+PROFILE_SCOPES = ("eu", "us", "apac", "au", "jp", "ca", "in", "us-gov", "global")
+"""Prefixes of cross-Region inference profiles, such as ``eu.`` in ``eu.amazon.nova-lite-v1:0``.
+
+The smallest areas come first, so that a request stays as near as possible.
+"""
 IN_REGION = "ON_DEMAND"
 BATCH_RECORDS_MIN = 100
 """Lowest number of records in a Bedrock batch job; for some models it can be higher."""

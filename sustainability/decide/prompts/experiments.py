@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sustainability.decide.model_choice.golden import Question
+from sustainability.decide.model_choice.history import write_whole
 from sustainability.decide.model_choice.scoring import Outcome, Scores
 from sustainability.decide.prompts.price import candidate
 from sustainability.deployment.prompts import Prompt, digest, sampling
@@ -143,10 +143,8 @@ class Experiments:
         """
         self._lines[row["id"]] = row
         text = "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in self._lines.values())
-        fresh = self.path.with_suffix(".new")
         try:
-            fresh.write_text(text, encoding="utf-8")
-            os.replace(fresh, self.path)
+            write_whole(self.path, text)
         except OSError as error:
             raise UserError(f"{error.filename}: {error.strerror}; see --experiments") from error
 
